@@ -64,6 +64,12 @@ pub enum Error {
     /// An answer in OSB's own terms, often a backend's.
     #[error("{0}")]
     Answer(osb::Error),
+    /// A test stopped the flow at a failure point.
+    #[error("stopped at a failure point")]
+    Stopped,
+    /// The lease on an operation was lost: another process works on it, or it was called off.
+    #[error("the operation is no longer this process's")]
+    LeaseLost,
     /// The database failed or is busy.
     #[error("the database did not do it")]
     Store(#[source] store::Error),
