@@ -83,7 +83,7 @@ fn call() -> Call {
 struct Pair {
     broker: std::sync::Arc<Scripted>,
     client: Client,
-    _server: osb::server::Running,
+    _server: server::Running,
 }
 
 fn pair() -> Pair {

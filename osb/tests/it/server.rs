@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{App, HttpServer, web};
 use async_trait::async_trait;
-use osb::server::{BasicAuth, Door, Head, Limits, Running, Server};
+use osb::server::{BasicAuth, Door, Head, Limits, Open, Running, Server};
 use osb::*;
 use serde_json::json;
 
@@ -292,7 +292,7 @@ async fn what_is_too_large_is_refused_in_json() {
     let broker = Scripted::new();
     let broker_dyn: Arc<dyn ServiceBroker> = Arc::<Scripted>::clone(&broker);
     let limits = Limits { body_bytes: 100, path_bytes: 200, query_bytes: 50, header_bytes: 300, ..Limits::default() };
-    let server = Server::new(osb::server::Open::new(broker_dyn)).limits(limits).bind("127.0.0.1:0").unwrap();
+    let server = Server::new(Open::new(broker_dyn)).limits(limits).bind("127.0.0.1:0").unwrap();
     let line = format!("PUT {INSTANCE}");
     assert_refused(&request(server.address(), &line, JSON, &" ".repeat(101)).await, 413, "100 bytes");
     let chunk = format!("65\r\n{}\r\n0\r\n\r\n", " ".repeat(101));

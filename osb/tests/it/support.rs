@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 /// A request as a broker saw it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a test holds a handful of them")]
 pub(crate) enum Seen {
     Catalog,
     Provision(ProvisionRequest),
