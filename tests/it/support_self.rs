@@ -173,7 +173,7 @@ async fn a_test_can_stop_services_of_its_own() {
     assert!(async_nats::connect(nats.url()).await.is_err());
     let mut postgres = Postgres::start().await.expect("no PostgreSQL");
     let database = postgres.database("doomed").await;
-    postgres.process().kill().await;
+    postgres.crash().await;
     assert!(PgConnection::connect(database.url()).await.is_err());
 }
 

@@ -17,6 +17,8 @@ const EXIT_BOUND: Duration = Duration::from_secs(20);
 pub(crate) enum Signal {
     /// Please end: the hub drains.
     Term,
+    /// PostgreSQL's way to crash.
+    Quit,
     /// Ends it wherever it is, as a crash does.
     Kill,
     /// Stands still, as a paused machine does.
@@ -196,6 +198,7 @@ pub(crate) async fn wait_until_gone(pid: u32) {
 pub(crate) fn send(signal: Signal, pid: u32) {
     let name = match signal {
         Signal::Term => "-TERM",
+        Signal::Quit => "-QUIT",
         Signal::Kill => "-KILL",
         Signal::Stop => "-STOP",
         Signal::Continue => "-CONT",

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::STARTS_MAX;
 use crate::support::guard::Ending;
 use crate::support::ports::free_port;
-use crate::support::process::{Process, scratch};
+use crate::support::process::{Process, Signal, scratch};
 use crate::support::wait::wait_for;
 
 const READY_BOUND: Duration = Duration::from_secs(30);
@@ -65,6 +65,8 @@ impl Postgres {
                 "unix_socket_directories=".to_owned(),
                 "max_connections=200".to_owned(),
                 "shared_buffers=32MB".to_owned(),
+                // In the data directory, where it goes with it.
+                "dynamic_shared_memory_type=mmap".to_owned(),
             ] {
                 command.args(["-c", &setting]);
             }
@@ -109,7 +111,14 @@ impl Postgres {
         self.create(name, source.await).await
     }
 
-    /// The process, to be stopped, continued or killed. Of a server of one's own only.
+    /// Ends it as a crash does: no checkpoint, connections cut, recovery at the next start. Of a server of one's own
+    /// only. (`kill -9` would do no more, and leave the kernel's shared memory behind.)
+    pub(crate) async fn crash(&mut self) {
+        self.process.signal(Signal::Quit);
+        self.process.exit_status().await;
+    }
+
+    /// The process, to be stopped and continued. Of a server of one's own only.
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
     }
