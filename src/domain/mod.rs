@@ -1,5 +1,9 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
 pub mod caller;
+pub mod identity;
 pub mod instance;
+pub mod name;
 pub mod operation;
+pub mod platform;
+pub mod tenant;
