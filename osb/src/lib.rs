@@ -11,10 +11,12 @@
 pub mod binding;
 pub mod broker;
 pub mod catalog;
+pub mod clock;
 pub mod error;
 pub mod instance;
 pub mod maybe;
 pub mod operation;
+pub mod server;
 pub mod wire;
 
 pub use binding::{
