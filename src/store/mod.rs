@@ -12,6 +12,7 @@ pub mod db;
 pub mod events;
 pub mod instances;
 pub mod migrations;
+pub mod offerings;
 pub mod operations;
 pub mod platforms;
 pub mod processes;
@@ -19,6 +20,7 @@ pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
 pub mod tenants;
+pub mod versions;
 
 pub use db::{Db, Kind, Tx};
 
