@@ -3,4 +3,6 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod instance;
+pub mod operation;
 pub mod platform;
