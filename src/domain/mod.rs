@@ -3,6 +3,9 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod identity;
 pub mod instance;
+pub mod name;
 pub mod operation;
 pub mod platform;
+pub mod tenant;

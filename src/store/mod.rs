@@ -10,6 +10,7 @@ pub mod brokers;
 pub mod credentials;
 pub mod db;
 pub mod events;
+pub mod identities;
 pub mod instances;
 pub mod migrations;
 pub mod offerings;
