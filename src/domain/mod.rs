@@ -2,4 +2,6 @@
 
 pub mod caller;
 pub mod event;
+pub mod instance;
+pub mod operation;
 pub mod stamp;

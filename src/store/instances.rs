@@ -1,1 +1,195 @@
-//! Table `instances`.
+//! Table `instances`: one row for each order that Bourse took on. `current` marks the row that a platform's id means now.
+
+use sqlx::any::AnyRow;
+
+use super::db::{Tx, column};
+use super::{Error, operations};
+use crate::clock::Time;
+use crate::domain::instance::InstanceState;
+
+/// A row.
+#[derive(Clone, Debug)]
+pub struct InstanceRow {
+    /// Bourse's own id, which the backend gets.
+    pub id: String,
+    /// The platform that ordered it.
+    pub platform_id: String,
+    /// The platform's id of it.
+    pub platform_instance_id: String,
+    /// Its name, where the platform gave one or a person ordered it.
+    pub name: Option<String>,
+    /// Who it is for.
+    pub tenant_id: String,
+    /// Who makes it.
+    pub broker_id: String,
+    /// The merged catalog's id of the offering.
+    pub offering_id: String,
+    /// The merged catalog's id of the plan.
+    pub plan_id: String,
+    /// Where it stands.
+    pub state: InstanceState,
+    /// `InstanceAttributes`, sealed.
+    pub attributes: Vec<u8>,
+    /// What the backend said of it: `dashboard_url`, `metadata`, … as JSON.
+    pub answer: String,
+    /// The operation on the instance itself that is under way.
+    pub operation_id: Option<String>,
+    /// The number of its last event.
+    pub event_sequence: i64,
+    /// Counts changes.
+    pub version: i64,
+    /// When it was ordered.
+    pub created_at: Time,
+    /// When it became ready.
+    pub ready_at: Option<Time>,
+    /// When nothing was left of it.
+    pub gone_at: Option<Time>,
+}
+
+fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
+    let state: String = column(row, "state")?;
+    Ok(InstanceRow {
+        id: column(row, "id")?,
+        platform_id: column(row, "platform_id")?,
+        platform_instance_id: column(row, "platform_instance_id")?,
+        name: column(row, "name")?,
+        tenant_id: column(row, "tenant_id")?,
+        broker_id: column(row, "broker_id")?,
+        offering_id: column(row, "offering_id")?,
+        plan_id: column(row, "plan_id")?,
+        state: InstanceState::parse(&state).ok_or_else(|| operations::unreadable("state", &state))?,
+        attributes: column(row, "attributes")?,
+        answer: column(row, "answer")?,
+        operation_id: column(row, "operation_id")?,
+        event_sequence: column(row, "event_sequence")?,
+        version: column(row, "version")?,
+        created_at: Time(column(row, "created_at")?),
+        ready_at: column::<Option<i64>>(row, "ready_at")?.map(Time),
+        gone_at: column::<Option<i64>>(row, "gone_at")?.map(Time),
+    })
+}
+
+const RETIRE: &str = "update instances set current = 0 \
+    where platform_id = $1 and platform_instance_id = $2 and current = 1 \
+    and (state = 'gone' or (state = 'failed' and operation_id is null))";
+
+const INSERT: &str = "insert into instances (id, platform_id, platform_instance_id, current, name, tenant_id, broker_id, \
+    offering_id, plan_id, state, attributes, answer, operation_id, event_sequence, version, created_at, updated_at) \
+    values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1, $13, $13) on conflict do nothing";
+
+/// Inserts a new order under a platform's id; a row that is only a memory makes way. False where the id is taken.
+///
+/// # Errors
+/// [`Error`].
+pub async fn insert(tx: &mut Tx<'_>, row: &InstanceRow) -> Result<bool, Error> {
+    tx.execute(sqlx::query(RETIRE).bind(row.platform_id.clone()).bind(row.platform_instance_id.clone())).await?;
+    let query = sqlx::query(INSERT)
+        .bind(row.id.clone())
+        .bind(row.platform_id.clone())
+        .bind(row.platform_instance_id.clone())
+        .bind(row.name.clone())
+        .bind(row.tenant_id.clone())
+        .bind(row.broker_id.clone())
+        .bind(row.offering_id.clone())
+        .bind(row.plan_id.clone())
+        .bind(row.state.as_str())
+        .bind(row.attributes.clone())
+        .bind(row.answer.clone())
+        .bind(row.operation_id.clone())
+        .bind(row.created_at.0);
+    Ok(tx.execute(query).await? == 1)
+}
+
+const CURRENT: &str = "select * from instances where platform_id = $1 and platform_instance_id = $2 and current = 1";
+
+/// What a platform's id means now, be it only a memory.
+///
+/// # Errors
+/// [`Error`].
+pub async fn current(tx: &mut Tx<'_>, platform_id: &str, id: &str) -> Result<Option<InstanceRow>, Error> {
+    let query = sqlx::query(CURRENT).bind(platform_id.to_owned()).bind(id.to_owned());
+    tx.fetch_optional(query).await?.as_ref().map(read).transpose()
+}
+
+const BY_ID: &str = "select * from instances where id = $1";
+
+/// The row with Bourse's own id.
+///
+/// # Errors
+/// [`Error`].
+pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<InstanceRow>, Error> {
+    tx.fetch_optional(sqlx::query(BY_ID).bind(id.to_owned())).await?.as_ref().map(read).transpose()
+}
+
+const LOCK: &str = "update instances set version = version + 1 where id = $1 returning *";
+
+/// Locks the row for this transaction and reads it. Locks are taken in the order instance, binding, operation.
+///
+/// # Errors
+/// [`Error`].
+pub async fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<InstanceRow>, Error> {
+    tx.fetch_optional(sqlx::query(LOCK).bind(id.to_owned())).await?.as_ref().map(read).transpose()
+}
+
+const SAVE: &str = "update instances set state = $2, plan_id = $3, attributes = $4, answer = $5, operation_id = $6, \
+    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = $11 where id = $1";
+
+/// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more.
+///
+/// # Errors
+/// [`Error`].
+pub async fn save(tx: &mut Tx<'_>, row: &InstanceRow, current: bool, now: Time) -> Result<(), Error> {
+    let query = sqlx::query(SAVE)
+        .bind(row.id.clone())
+        .bind(row.state.as_str())
+        .bind(row.plan_id.clone())
+        .bind(row.attributes.clone())
+        .bind(row.answer.clone())
+        .bind(row.operation_id.clone())
+        .bind(row.event_sequence)
+        .bind(row.ready_at.map(|time| time.0))
+        .bind(row.gone_at.map(|time| time.0))
+        .bind(now.0)
+        .bind(i64::from(current));
+    tx.execute(query).await?;
+    Ok(())
+}
+
+/// What a list of instances is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By tenant.
+    pub tenant_id: Option<String>,
+    /// By platform.
+    pub platform_id: Option<String>,
+    /// By the platform's id.
+    pub platform_instance_id: Option<String>,
+    /// By broker.
+    pub broker_id: Option<String>,
+    /// By offering.
+    pub offering_id: Option<String>,
+    /// By state; without it those that are gone are left out.
+    pub state: Option<InstanceState>,
+}
+
+const LIST: &str = "select * from instances where id > $1 \
+    and ($2 is null or tenant_id = $2) and ($3 is null or platform_id = $3) and ($4 is null or platform_instance_id = $4) \
+    and ($5 is null or broker_id = $5) and ($6 is null or offering_id = $6) \
+    and (($7 is null and state <> 'gone') or state = $7) order by id limit $8";
+
+/// A page of instances in the order of their ids, after one id.
+///
+/// # Errors
+/// [`Error`].
+pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> Result<Vec<InstanceRow>, Error> {
+    let query = sqlx::query(LIST)
+        .bind(after.to_owned())
+        .bind(filter.tenant_id.clone())
+        .bind(filter.platform_id.clone())
+        .bind(filter.platform_instance_id.clone())
+        .bind(filter.broker_id.clone())
+        .bind(filter.offering_id.clone())
+        .bind(filter.state.map(InstanceState::as_str))
+        .bind(limit);
+    tx.fetch_all(query).await?.iter().map(read).collect()
+}
