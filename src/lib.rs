@@ -1,1 +1,8 @@
+//! Bourse: a broker of brokers. ARCHITECTURE.md is the map.
 
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,256 @@
+-- Names of processes that share this database. Leases of a process that is silent for ten seconds are void.
+create table processes (
+    id text primary key,
+    started_at bigint not null,
+    heartbeat_at bigint not null
+);
+
+-- The database's own time in microseconds: leases never depend on a process's clock.
+create view database_clock as select cast(unixepoch('subsec') * 1000000 as integer) as now;
+
+-- Work that one process at a time does, such as numbering events.
+create table leases (
+    name text primary key,
+    owner text not null
+);
+
+-- Counts changes of brokers, catalogs, platforms' visibility: what processes cache is as old as the version they read.
+create table versions (
+    name text primary key,
+    version bigint not null
+);
+insert into versions (name, version) values ('catalog', 1);
+
+create table stamp_keys (
+    kid text primary key,
+    private_key blob not null,
+    public_key text not null,
+    created_at bigint not null,
+    signs_from bigint not null
+);
+
+create table tenants (
+    id text primary key,
+    name text not null,
+    document text not null,
+    version bigint not null,
+    created_at bigint not null,
+    deleted_at bigint
+);
+create unique index tenants_name on tenants (name) where deleted_at is null;
+
+create table platforms (
+    id text primary key,
+    name text not null,
+    kind text not null,
+    default_tenant_id text references tenants (id),
+    trust text,
+    version bigint not null,
+    created_at bigint not null,
+    deleted_at bigint
+);
+create unique index platforms_name on platforms (name) where deleted_at is null;
+
+create table brokers (
+    id text primary key,
+    name text not null,
+    url text not null,
+    settings text not null,
+    secrets blob not null,
+    status text not null,
+    catalog text,
+    etag text,
+    findings text not null,
+    fetched_at bigint,
+    version bigint not null,
+    created_at bigint not null,
+    deleted_at bigint
+);
+create unique index brokers_name on brokers (name) where deleted_at is null;
+
+create table offerings (
+    id text primary key,
+    broker_id text not null references brokers (id),
+    backend_id text not null,
+    name text not null,
+    state text not null,
+    document text not null,
+    findings text not null,
+    position bigint not null
+);
+create unique index offerings_name on offerings (name) where state <> 'removed';
+create index offerings_broker on offerings (broker_id);
+
+create table plans (
+    id text primary key,
+    offering_id text not null references offerings (id),
+    backend_id text not null,
+    name text not null,
+    state text not null,
+    document text not null,
+    position bigint not null
+);
+create index plans_offering on plans (offering_id);
+
+create table credentials (
+    username text primary key,
+    owner_kind text not null,
+    owner_id text not null,
+    secret_hash text not null,
+    created_at bigint not null
+);
+create index credentials_owner on credentials (owner_kind, owner_id);
+
+create table identities (
+    platform_id text not null references platforms (id),
+    match_key text not null,
+    keys bigint not null,
+    tenant_id text not null references tenants (id),
+    primary key (platform_id, match_key)
+);
+create index identities_tenant on identities (tenant_id);
+
+create table unmapped_identities (
+    platform_id text not null references platforms (id),
+    match_key text not null,
+    seen bigint not null,
+    first_seen_at bigint not null,
+    last_seen_at bigint not null,
+    primary key (platform_id, match_key)
+);
+
+create table instances (
+    id text primary key,
+    platform_id text not null references platforms (id),
+    platform_instance_id text not null,
+    current bigint not null,
+    name text,
+    tenant_id text not null references tenants (id),
+    broker_id text not null references brokers (id),
+    offering_id text not null references offerings (id),
+    plan_id text not null references plans (id),
+    state text not null,
+    attributes blob not null,
+    answer text not null,
+    operation_id text,
+    event_sequence bigint not null,
+    version bigint not null,
+    created_at bigint not null,
+    ready_at bigint,
+    gone_at bigint,
+    updated_at bigint not null
+);
+create unique index instances_current on instances (platform_id, platform_instance_id) where current = 1;
+create index instances_tenant on instances (tenant_id, id);
+create index instances_broker on instances (broker_id, id);
+create index instances_state on instances (state, id);
+
+create table bindings (
+    id text primary key,
+    instance_id text not null references instances (id),
+    platform_binding_id text not null,
+    current bigint not null,
+    state text not null,
+    attributes blob not null,
+    answer blob,
+    answer_until bigint,
+    operation_id text,
+    version bigint not null,
+    created_at bigint not null,
+    ready_at bigint,
+    gone_at bigint
+);
+create unique index bindings_current on bindings (instance_id, platform_binding_id) where current = 1;
+
+create table operations (
+    id text primary key,
+    kind text not null,
+    state text not null,
+    phase text not null,
+    instance_id text not null references instances (id),
+    binding_id text references bindings (id),
+    broker_id text not null references brokers (id),
+    accepts_incomplete bigint not null,
+    told text not null,
+    maybe_sent bigint not null,
+    request blob not null,
+    target blob,
+    backend_operation text,
+    attempts bigint not null,
+    final_not_before bigint,
+    give_up_at bigint not null,
+    next_at bigint not null,
+    lease_owner text,
+    lease_token text,
+    answer text,
+    description text,
+    correlation_id text not null,
+    traceparent text,
+    actor text not null,
+    created_at bigint not null,
+    finished_at bigint
+);
+create index operations_due on operations (next_at) where state = 'in_progress';
+create index operations_instance on operations (instance_id, created_at);
+create index operations_binding on operations (binding_id, created_at);
+
+create table events (
+    position integer primary key autoincrement,
+    id text not null unique,
+    sequence bigint,
+    type text not null,
+    subject text not null,
+    tenant_id text,
+    instance_id text,
+    recorded_at bigint not null,
+    document text not null
+);
+create unique index events_sequence on events (sequence);
+create index events_unnumbered on events (position) where sequence is null;
+create index events_tenant on events (tenant_id, sequence);
+
+create table sinks (
+    name text primary key,
+    delivered bigint not null,
+    attempts bigint not null,
+    next_at bigint not null,
+    error text
+);
+
+create table dead_letters (
+    sink text not null,
+    event_id text not null,
+    sequence bigint not null,
+    attempts bigint not null,
+    error text not null,
+    at bigint not null,
+    primary key (sink, event_id)
+);
+
+create table spans (
+    id text primary key,
+    instance_id text not null references instances (id),
+    broker_id text not null,
+    offering_id text not null,
+    plan_id text not null,
+    platform_id text not null,
+    tenant_id text not null,
+    tenant text not null,
+    started_at bigint not null,
+    ended_at bigint,
+    opened_by text not null,
+    closed_by text
+);
+create unique index spans_open on spans (instance_id) where ended_at is null;
+create unique index spans_opened_by on spans (opened_by);
+create index spans_tenant on spans (tenant_id, started_at);
+
+create table audit (
+    position integer primary key autoincrement,
+    id text not null unique,
+    at bigint not null,
+    actor text not null,
+    action text not null,
+    subject text not null,
+    detail text not null
+);

@@ -1,0 +1,108 @@
+//! What a use case can end in besides success. It names outcomes; which status each becomes is decided in `http`.
+
+use crate::{secret, store};
+
+/// One thing that is wrong with an input, at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// A JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// The outcome of a use case that did not do what was asked. Messages are for users: they hold no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Malformed or contradictory: the request can't be understood.
+    #[error("{0}")]
+    Malformed(String),
+    /// Understood, but invalid.
+    #[error("the request is not valid")]
+    Invalid(Vec<Issue>),
+    /// Understood and valid, but not possible as things stand.
+    #[error("{message}")]
+    Unprocessable {
+        /// A snake-case word for programs.
+        code: &'static str,
+        /// What stands in the way.
+        message: String,
+    },
+    /// A rule of the marketplace refuses the order: tenant, visibility, quota, policy.
+    #[error("{message}")]
+    Refused {
+        /// A snake-case word for programs.
+        code: &'static str,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// No such thing, or not the caller's.
+    #[error("{what} `{name}` does not exist")]
+    NotFound {
+        /// `broker`, `tenant`, `instance`, …
+        what: &'static str,
+        /// The name or id that was asked for.
+        name: String,
+    },
+    /// A name is taken, or the thing is in use, or other attributes stand there.
+    #[error("{message}")]
+    Conflict {
+        /// A snake-case word for programs.
+        code: &'static str,
+        /// What it clashes with.
+        message: String,
+    },
+    /// Who calls is not known.
+    #[error("credentials are missing or wrong")]
+    Unauthorized,
+    /// Known and visible, but not allowed.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The version given with `If-Match` is not the current one.
+    #[error("it was changed meanwhile: read it again")]
+    Stale,
+    /// An answer in OSB's own terms, often a backend's.
+    #[error("{0}")]
+    Answer(osb::Error),
+    /// The database failed or is busy.
+    #[error("the database did not do it")]
+    Store(#[source] store::Error),
+    /// Sealing or opening failed.
+    #[error("a stored secret could not be handled")]
+    Secret(#[source] secret::Error),
+}
+
+impl Error {
+    /// [`Error::NotFound`] for a thing and the name that was asked for.
+    pub fn not_found(what: &'static str, name: impl Into<String>) -> Self {
+        Self::NotFound { what, name: name.into() }
+    }
+
+    /// [`Error::Invalid`] with one issue.
+    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Issue { pointer: pointer.into(), message: message.into() }])
+    }
+
+    /// [`Error::Conflict`].
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Conflict { code, message: message.into() }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<secret::Error> for Error {
+    fn from(error: secret::Error) -> Self {
+        Self::Secret(error)
+    }
+}
+
+impl From<osb::Error> for Error {
+    fn from(error: osb::Error) -> Self {
+        Self::Answer(error)
+    }
+}

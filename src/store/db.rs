@@ -1,0 +1,349 @@
+//! The database: the one file that knows there are two kinds. Reads go to a pool; every write goes through [`Db::write`].
+//!
+//! On PostgreSQL a write is a transaction of its own, run again on a serialization failure. On SQLite it is handed to the
+//! one writer, which runs whatever is waiting, each in a savepoint, under one `BEGIN IMMEDIATE … COMMIT`, and answers after
+//! the commit: a flush is shared by all that came together, and nobody waits for a busy lock. Once queued on SQLite a
+//! write is carried out even if whoever asked has gone.
+//!
+//! A closure given to [`Db::write`] may run more than once, so it touches nothing but the [`Tx`].
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Error, migrations};
+
+/// Writes that may wait for SQLite's writer; more than that is [`Error::Busy`].
+const QUEUE_MAX: usize = 4096;
+/// Writes under one commit, and how long the first of them may wait for the others.
+const BATCH_MAX: usize = 128;
+const BATCH_TIME_MAX: Duration = Duration::from_millis(20);
+/// Runs of one transaction on PostgreSQL before a serialization failure is given up on.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Which database a [`Db`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The embedded default: one file, one process.
+    Sqlite,
+    /// For several processes.
+    Postgres,
+}
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kind: Kind,
+    pool: AnyPool,
+    writer: Option<mpsc::Sender<Box<dyn Job>>>,
+    commits: watch::Sender<u64>,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("kind", &self.inner.kind).finish_non_exhaustive()
+    }
+}
+
+/// A connection with a transaction open on it (in [`Db::write`]), or just a connection (in [`Db::read`]).
+pub struct Tx<'c> {
+    connection: &'c mut AnyConnection,
+    rerun: bool,
+}
+
+/// A query without its connection.
+pub type Sql = Query<'static, Any, AnyArguments>;
+
+impl Tx<'_> {
+    /// Runs a statement and says how many rows it touched.
+    ///
+    /// # Errors
+    /// [`Error`], with a broken uniqueness as [`Error::Taken`].
+    pub async fn execute(&mut self, sql: Sql) -> Result<u64, Error> {
+        let done = sql.execute(&mut *self.connection).await;
+        done.map(|done| done.rows_affected()).map_err(|error| self.note(error))
+    }
+
+    /// Runs a statement that gives at most one row.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn fetch_optional(&mut self, sql: Sql) -> Result<Option<AnyRow>, Error> {
+        let row = sql.fetch_optional(&mut *self.connection).await;
+        row.map_err(|error| self.note(error))
+    }
+
+    /// Runs a statement that gives rows; the statement itself bounds their number.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn fetch_all(&mut self, sql: Sql) -> Result<Vec<AnyRow>, Error> {
+        let rows = sql.fetch_all(&mut *self.connection).await;
+        rows.map_err(|error| self.note(error))
+    }
+
+    fn note(&mut self, error: sqlx::Error) -> Error {
+        let error = Error::from(error);
+        self.rerun |= matches!(error, Error::Serialization);
+        error
+    }
+}
+
+/// One write that waits for SQLite's writer.
+trait Job: Send {
+    /// Runs it; true where its changes are to be kept.
+    fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, bool>;
+    /// Tells whoever asked how it ended.
+    fn finish(self: Box<Self>, commit: Result<(), Error>);
+}
+
+struct Write<F, T, E> {
+    body: F,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Write<F, T, E>
+where
+    F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let outcome = (self.body)(tx).await;
+            let keep = outcome.is_ok();
+            self.outcome = Some(outcome);
+            keep
+        })
+    }
+
+    fn finish(self: Box<Self>, commit: Result<(), Error>) {
+        let outcome = match (commit, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome,
+            (Ok(()), None) => Err(Error::Busy.into()),
+            // What the body itself refused was rolled back anyway; its reason says more than the commit's failure.
+            (Err(_), Some(Err(refused))) => Err(refused),
+            (Err(error), _) => Err(error.into()),
+        };
+        // Whoever asked may have gone; the write stands all the same.
+        drop(self.reply.send(outcome));
+    }
+}
+
+impl Db {
+    /// Opens the database that the URL names: `sqlite:FILE` or `postgres://…`.
+    ///
+    /// # Errors
+    /// Where the URL names neither, or the database can't be reached.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, Error> {
+        sqlx::any::install_default_drivers();
+        let kind = match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Kind::Sqlite,
+            Some("postgres" | "postgresql") => Kind::Postgres,
+            _ => return Err(Error::Url),
+        };
+        let url = match kind {
+            Kind::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
+            Kind::Sqlite | Kind::Postgres => url.to_owned(),
+        };
+        let options = AnyConnectOptions::from_str(&url).map_err(|_| Error::Url)?.disable_statement_logging();
+        let writer = match kind {
+            Kind::Sqlite => Some(open_sqlite(&options).await?),
+            Kind::Postgres => None,
+        };
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if kind == Kind::Sqlite {
+                        set_pragmas(connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await?;
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let inner =
+            Arc::new(Inner { kind, pool, writer: writer.is_some().then_some(sender), commits: watch::Sender::new(0) });
+        if let Some(connection) = writer {
+            tokio::spawn(run_writer(connection, receiver));
+        }
+        Ok(Self { inner })
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// Brings the schema to this version.
+    ///
+    /// # Errors
+    /// Where an applied migration was changed or the database refuses.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        let mut connection = self.inner.pool.acquire().await?;
+        migrations::migrator(self.inner.kind).run_direct(None, &mut *connection, false).await.map_err(Error::Migrate)
+    }
+
+    /// Changes after each commit of a write in this process: for workers that carry on what was written.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
+    }
+
+    /// Runs a read.
+    ///
+    /// # Errors
+    /// Whatever the body gives, or [`Error`] where no connection can be had.
+    pub async fn read<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
+        E: From<Error>,
+    {
+        let mut connection = self.inner.pool.acquire().await.map_err(Error::from)?;
+        body(&mut Tx { connection: &mut connection, rerun: false }).await
+    }
+
+    /// Runs a transaction: all of the body's changes, or none where it returns an error. The body may run more than once.
+    ///
+    /// # Errors
+    /// Whatever the body gives; [`Error::Busy`] where too many writes wait; [`Error::CommitUnknown`] where the connection was
+    /// lost at the commit, after which only reading tells.
+    pub async fn write<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let outcome = match &self.inner.writer {
+            Some(writer) => {
+                let (reply, answer) = oneshot::channel();
+                let job = Box::new(Write { body, outcome: None, reply });
+                writer.try_send(job).map_err(|_| Error::Busy)?;
+                answer.await.map_err(|_| Error::CommitUnknown)?
+            }
+            None => self.write_here(body).await,
+        };
+        if outcome.is_ok() {
+            self.inner.commits.send_modify(|count| *count += 1);
+        }
+        outcome
+    }
+
+    async fn write_here<T, E, F>(&self, body: F) -> Result<T, E>
+    where
+        F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
+        E: From<Error>,
+    {
+        let mut attempt = 1;
+        loop {
+            let mut transaction = self.inner.pool.begin().await.map_err(Error::from)?;
+            let mut tx = Tx { connection: &mut transaction, rerun: false };
+            let outcome = body(&mut tx).await;
+            let again = tx.rerun && attempt < ATTEMPTS_MAX;
+            match outcome {
+                Ok(value) => match transaction.commit().await.map_err(Error::at_commit) {
+                    Ok(()) => return Ok(value),
+                    Err(Error::Serialization) if attempt < ATTEMPTS_MAX => {}
+                    Err(error) => return Err(error.into()),
+                },
+                Err(error) => {
+                    transaction.rollback().await.map_err(Error::from)?;
+                    if !again {
+                        return Err(error);
+                    }
+                }
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Closes all connections. Writes that wait are finished first.
+    pub async fn close(&self) {
+        self.inner.pool.close().await;
+    }
+}
+
+async fn open_sqlite(options: &AnyConnectOptions) -> Result<AnyConnection, Error> {
+    let mut connection = options.connect().await?;
+    sqlx::query("pragma journal_mode = wal").execute(&mut connection).await?;
+    set_pragmas(&mut connection).await?;
+    Ok(connection)
+}
+
+async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    for pragma in ["pragma synchronous = full", "pragma foreign_keys = on", "pragma busy_timeout = 5000"] {
+        sqlx::query(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn run_writer(mut connection: AnyConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    while let Some(first) = queue.recv().await {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let outcome = run_batch(&mut connection, &mut queue, first, &mut batch).await;
+        if outcome.is_err() {
+            // Leaves the connection without a transaction whatever state it was in.
+            drop(sqlx::query("rollback").execute(&mut connection).await);
+        }
+        let lost = outcome.err().map(|error| error.to_string());
+        for job in batch {
+            job.finish(lost.as_ref().map_or(Ok(()), |error| Err(Error::Lost(error.clone()))));
+        }
+    }
+    drop(connection.close().await);
+}
+
+/// Runs what waits under one commit. All jobs taken are in `batch`, whatever happened.
+async fn run_batch(
+    connection: &mut AnyConnection,
+    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    first: Box<dyn Job>,
+    batch: &mut Vec<Box<dyn Job>>,
+) -> Result<(), Error> {
+    batch.push(first);
+    sqlx::query("begin immediate").execute(&mut *connection).await?;
+    let started = Instant::now();
+    let mut next = 0;
+    loop {
+        let Some(job) = batch.get_mut(next) else { break };
+        sqlx::query("savepoint job").execute(&mut *connection).await?;
+        let keep = job.run(&mut Tx { connection, rerun: false }).await;
+        if !keep {
+            sqlx::query("rollback to job").execute(&mut *connection).await?;
+        }
+        sqlx::query("release job").execute(&mut *connection).await?;
+        next += 1;
+        if batch.len() < BATCH_MAX
+            && started.elapsed() < BATCH_TIME_MAX
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job);
+        }
+    }
+    sqlx::query("commit").execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// Reads a column; a wrong type is a fault of the schema, told as [`Error::Corrupt`].
+///
+/// # Errors
+/// [`Error::Corrupt`] with the column's name.
+pub fn column<'r, T>(row: &'r AnyRow, name: &'static str) -> Result<T, Error>
+where
+    T: sqlx::Decode<'r, Any> + sqlx::Type<Any>,
+{
+    row.try_get(name).map_err(|error| Error::Corrupt { column: name, source: Box::new(error) })
+}

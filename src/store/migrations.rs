@@ -1,0 +1,27 @@
+//! The schema's history, embedded: `migrations/sqlite` and `migrations/postgres` hold the same steps under the same names.
+//! An applied file never changes; the next step is a new file in both folders.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::Kind;
+
+/// Version, description, SQLite's text, PostgreSQL's text.
+const STEPS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "first",
+    include_str!("../../migrations/sqlite/0001_first.sql"),
+    include_str!("../../migrations/postgres/0001_first.sql"),
+)];
+
+/// The steps for that kind of database.
+pub fn migrator(kind: Kind) -> Migrator {
+    let steps = STEPS.iter().map(|&(version, description, sqlite, postgres)| {
+        let sql = match kind {
+            Kind::Sqlite => sqlite,
+            Kind::Postgres => postgres,
+        };
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(steps.collect())
+}

@@ -1,0 +1,87 @@
+//! Everything that is kept, and every SQL string: one file a table. It knows no HTTP and no policy.
+//!
+//! The same SQL runs on SQLite and PostgreSQL: ids are `text`, times `bigint` microseconds, flags `bigint` 0 or 1, structured
+//! values `text` JSON, secrets sealed bytes; `$1` placeholders, `on conflict`, `returning`, leases instead of `skip locked`.
+//! Functions take a [`Tx`]: transactions are opened and closed in `app`.
+
+pub mod audit;
+pub mod bindings;
+pub mod brokers;
+pub mod credentials;
+pub mod db;
+pub mod events;
+pub mod instances;
+pub mod migrations;
+pub mod operations;
+pub mod platforms;
+pub mod processes;
+pub mod sinks;
+pub mod spans;
+pub mod stamp_keys;
+pub mod tenants;
+
+pub use db::{Db, Kind, Tx};
+
+/// What the database can say besides yes.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL names no database that is spoken here.
+    #[error("the database URL must be sqlite:FILE or postgres://user:password@host/database")]
+    Url,
+    /// A uniqueness was broken. A statement has only one that it can break, and says which.
+    #[error("the row exists already")]
+    Taken,
+    /// A row is still referred to, or refers to one that is not there.
+    #[error("a row that belongs to it is missing or still there")]
+    Reference,
+    /// Two transactions met; the same one may be run again.
+    #[error("the transaction met another one")]
+    Serialization,
+    /// Too many writes wait.
+    #[error("the database is busy: too many writes are waiting")]
+    Busy,
+    /// The connection was lost at the commit: it may have happened.
+    #[error("the connection to the database was lost at the commit")]
+    CommitUnknown,
+    /// The shared commit failed: nothing was written.
+    #[error("the commit failed: {0}")]
+    Lost(String),
+    /// A stored value is not what the schema promises.
+    #[error("column `{column}` holds a value that cannot be read")]
+    Corrupt {
+        /// The column.
+        column: &'static str,
+        /// Why it can't be read.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The schema can't be brought to this version.
+    #[error("the database schema could not be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// Anything else.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if database.is_unique_violation() => Self::Taken,
+            sqlx::Error::Database(database) if database.is_foreign_key_violation() => Self::Reference,
+            sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("40001" | "40P01")) => {
+                Self::Serialization
+            }
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl Error {
+    /// Reads an error that came from a commit: a lost connection there leaves the outcome open.
+    fn at_commit(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::CommitUnknown,
+            other => Self::from(other),
+        }
+    }
+}
