@@ -3,6 +3,10 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod domain;
+pub mod egress;
+pub mod metrics;
 pub mod secret;
 pub mod store;
+pub mod worker;

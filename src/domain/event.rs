@@ -191,6 +191,17 @@ impl Event {
     }
 }
 
+/// An event with its number in the feed, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The number: the feed's cursor.
+    pub sequence: i64,
+    /// The event's id.
+    pub id: String,
+    /// The CloudEvent, as JSON text.
+    pub document: String,
+}
+
 /// What events of instances and bindings tell in `data`. There is no place for credentials and parameters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct InstanceData {

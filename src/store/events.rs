@@ -9,18 +9,7 @@ use sqlx::any::AnyRow;
 use super::db::column;
 use super::{Error, Tx};
 use crate::clock::Time;
-use crate::domain::event::Event;
-
-/// An event with its number in the feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbered {
-    /// The number: the feed's cursor.
-    pub sequence: i64,
-    /// The event's id.
-    pub id: String,
-    /// The CloudEvent, as JSON text.
-    pub document: String,
-}
+use crate::domain::event::{Event, Numbered};
 
 /// Which events a page holds; both must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
