@@ -3,9 +3,11 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod event;
 pub mod identity;
 pub mod instance;
 pub mod name;
 pub mod operation;
 pub mod platform;
+pub mod stamp;
 pub mod tenant;
