@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod stamp_docs;
 mod support;
 mod support_self;
 mod tidy;
