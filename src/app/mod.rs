@@ -2,11 +2,14 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 pub mod error;
+pub mod registry;
 
 use std::sync::Arc;
 
+use crate::backend::{Backends, Outgoing};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::catalog::Merged;
 use crate::secret::Sealer;
 use crate::store::Db;
 
@@ -24,12 +27,14 @@ struct Inner {
     db: Db,
     clock: Clock,
     sealer: Sealer,
+    registry: registry::Registry,
 }
 
 impl App {
     /// Builds the hub on an open, migrated database.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
-        Self { inner: Arc::new(Inner { config, db, clock, sealer }) }
+        let registry = registry::Registry::new(&config.egress);
+        Self { inner: Arc::new(Inner { config, db, clock, sealer, registry }) }
     }
 
     /// The settings.
@@ -40,6 +45,21 @@ impl App {
     /// The clock that everything here goes by.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// The merged catalog as this process knows it.
+    pub fn catalog(&self) -> Arc<Merged> {
+        self.inner.registry.catalog()
+    }
+
+    /// The brokers behind it.
+    pub fn backends(&self) -> &Backends {
+        self.inner.registry.backends()
+    }
+
+    /// How everything goes out: egress policy, roots, proxy.
+    pub fn outgoing(&self) -> &Outgoing {
+        self.inner.registry.outgoing()
     }
 
     pub(in crate::app) fn db(&self) -> &Db {
