@@ -61,6 +61,12 @@ pub enum Error {
     /// The version given with `If-Match` is not the current one.
     #[error("it was changed meanwhile: read it again")]
     Stale,
+    /// It was there and has been removed for good.
+    #[error("{0}")]
+    Gone(String),
+    /// The hub can't do it now, and has sent nothing.
+    #[error("{0}")]
+    Unavailable(String),
     /// An answer in OSB's own terms, often a backend's.
     #[error("{0}")]
     Answer(osb::Error),
