@@ -101,14 +101,16 @@ create table credentials (
 );
 create index credentials_owner on credentials (owner_kind, owner_id);
 
+-- `shape` is the list of the identity's key names: few on each platform, so that a request knows which keys to look for.
 create table identities (
     platform_id text not null references platforms (id),
     match_key text not null,
-    keys bigint not null,
+    shape text not null,
     tenant_id text not null references tenants (id),
     primary key (platform_id, match_key)
 );
 create index identities_tenant on identities (tenant_id);
+create index identities_shape on identities (platform_id, shape);
 
 create table unmapped_identities (
     platform_id text not null references platforms (id),

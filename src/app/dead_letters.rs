@@ -1,8 +1,10 @@
 //! Dead letters, for operators: which events a sink did not take, and to try them once more.
 
+use serde_json::json;
+
 use super::{App, Error};
-use crate::clock::Time;
-use crate::store::{audit, dead_letters};
+use crate::store::audit::{self, AuditRow};
+use crate::store::dead_letters;
 
 pub use crate::store::dead_letters::DeadLetter;
 
@@ -35,9 +37,9 @@ impl App {
         let sink = sink.map(str::to_owned);
         let found = self.db().read(move |tx| {
             let (sink, after) = (sink.clone(), after.clone());
-            Box::pin(async move {
-                dead_letters::page(tx, sink.as_deref(), (after.0, &after.1), i64::from(limit)).await
-            })
+            Box::pin(
+                async move { dead_letters::page(tx, sink.as_deref(), (after.0, &after.1), i64::from(limit)).await },
+            )
         });
         let items = found.await?;
         let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -58,6 +60,14 @@ impl App {
             let (actor, sink) = (actor.clone(), sink.clone());
             Box::pin(async move {
                 let queued = dead_letters::redeliver(tx, &sink).await?;
+                let row = AuditRow {
+                    at,
+                    actor,
+                    action: "event.redeliver".to_owned(),
+                    subject: format!("sinks/{sink}"),
+                    detail: json!({"dead_letters": queued}),
+                };
+                audit::append(tx, &row).await?;
                 Ok::<_, Error>(queued)
             })
         });

@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 use super::{App, Error};
-use crate::store::events::{self, Bounds, Filter};
 use crate::store;
+use crate::store::events::{self, Bounds, Filter};
 
 /// The most events in one answer.
 pub const LIMIT_MAX: u32 = 1000;

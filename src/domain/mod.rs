@@ -2,6 +2,10 @@
 
 pub mod caller;
 pub mod event;
+pub mod identity;
 pub mod instance;
+pub mod name;
 pub mod operation;
+pub mod platform;
 pub mod stamp;
+pub mod tenant;

@@ -12,6 +12,7 @@ pub mod db;
 pub mod dead_letters;
 pub mod events;
 pub mod gauges;
+pub mod identities;
 pub mod instances;
 pub mod leases;
 pub mod migrations;

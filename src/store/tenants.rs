@@ -1,1 +1,126 @@
-//! Table `tenants`.
+//! Table `tenants`. A deleted tenant's row stays for the bills of its past; its name is free again. Identities have a
+//! table of their own ([`super::identities`]) and are not in the document here.
+
+use sqlx::any::AnyRow;
+
+use super::Error;
+use super::db::{Tx, column};
+use crate::clock::Time;
+use crate::domain::tenant::{Tenant, TenantDocument};
+
+/// A tenant as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRow {
+    /// The tenant, without identities.
+    pub tenant: Tenant,
+    /// Since when.
+    pub created_at: Time,
+}
+
+fn tenant(row: &AnyRow) -> Result<Tenant, Error> {
+    let document: String = column(row, "document")?;
+    let document = serde_json::from_str(&document);
+    Ok(Tenant {
+        id: column(row, "id")?,
+        name: column(row, "name")?,
+        document: document.map_err(|source| Error::Corrupt { column: "document", source: source.into() })?,
+    })
+}
+
+fn row(row: &AnyRow) -> Result<TenantRow, Error> {
+    Ok(TenantRow { tenant: tenant(row)?, created_at: Time(column(row, "created_at")?) })
+}
+
+/// The document as it is stored.
+fn stored(document: &TenantDocument) -> String {
+    let without = TenantDocument { identities: Vec::new(), ..document.clone() };
+    serde_json::json!(without).to_string()
+}
+
+const INSERT: &str = "insert into tenants (id, name, document, version, created_at, deleted_at) \
+    values ($1, $2, $3, 1, $4, null) on conflict (name) where deleted_at is null do nothing";
+
+/// Adds a tenant; false where the name is taken.
+///
+/// # Errors
+/// [`Error`].
+pub async fn insert(tx: &mut Tx<'_>, new: &Tenant, now: Time) -> Result<bool, Error> {
+    let sql = sqlx::query(INSERT).bind(new.id.clone()).bind(new.name.clone()).bind(stored(&new.document)).bind(now.0);
+    Ok(tx.execute(sql).await? == 1)
+}
+
+const LOCK: &str = "update tenants set version = version + 1 where name = $1 and deleted_at is null \
+    returning id, name, document, created_at";
+
+/// Locks the tenant of a name for this transaction and reads it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn lock(tx: &mut Tx<'_>, name: &str) -> Result<Option<TenantRow>, Error> {
+    tx.fetch_optional(sqlx::query(LOCK).bind(name.to_owned())).await?.as_ref().map(row).transpose()
+}
+
+const SAVE: &str = "update tenants set document = $2 where id = $1";
+
+/// Writes the document of a tenant that this transaction has locked.
+///
+/// # Errors
+/// [`Error`].
+pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
+    tx.execute(sqlx::query(SAVE).bind(tenant.id.clone()).bind(stored(&tenant.document))).await?;
+    Ok(())
+}
+
+const BY_ID: &str = "select id, name, document from tenants where id = $1";
+
+/// The tenant of an id, also where it was deleted.
+///
+/// # Errors
+/// [`Error`].
+pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Tenant>, Error> {
+    tx.fetch_optional(sqlx::query(BY_ID).bind(id.to_owned())).await?.as_ref().map(tenant).transpose()
+}
+
+const BY_NAME: &str = "select id, name, document, created_at from tenants where name = $1 and deleted_at is null";
+
+/// The tenant of a name.
+///
+/// # Errors
+/// [`Error`].
+pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<TenantRow>, Error> {
+    tx.fetch_optional(sqlx::query(BY_NAME).bind(name.to_owned())).await?.as_ref().map(row).transpose()
+}
+
+const LIST: &str = "select id, name, document, created_at from tenants \
+    where deleted_at is null and name > $1 order by name limit $2";
+
+/// Tenants by name, after a name.
+///
+/// # Errors
+/// [`Error`].
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: u32) -> Result<Vec<TenantRow>, Error> {
+    let rows = tx.fetch_all(sqlx::query(LIST).bind(after.to_owned()).bind(i64::from(limit))).await?;
+    rows.iter().map(row).collect()
+}
+
+const LIVE_INSTANCES: &str = "select count(*) as live from instances where tenant_id = $1 and gone_at is null";
+
+/// How many instances of a tenant are not gone.
+///
+/// # Errors
+/// [`Error`].
+pub async fn live_instances(tx: &mut Tx<'_>, id: &str) -> Result<i64, Error> {
+    let row = tx.fetch_optional(sqlx::query(LIVE_INSTANCES).bind(id.to_owned())).await?;
+    row.as_ref().map_or(Ok(0), |row| column(row, "live"))
+}
+
+const DELETE: &str = "update tenants set deleted_at = $2 where id = $1";
+
+/// Marks a tenant as deleted.
+///
+/// # Errors
+/// [`Error`].
+pub async fn delete(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(DELETE).bind(id.to_owned()).bind(now.0)).await?;
+    Ok(())
+}
