@@ -149,7 +149,7 @@ impl App {
             gone_at: None,
             id,
         };
-        let owner = self.process_id().to_owned();
+        let owner = self.process().to_owned();
         self.db()
             .write(move |tx| {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
@@ -242,10 +242,8 @@ impl App {
 
     pub(in crate::app) async fn binding_row(&self, id: &str) -> Result<BindingRow, Error> {
         let key = id.to_owned();
-        let row = self
-            .db()
-            .read(move |tx| Box::pin(async move { Ok::<_, Error>(bindings::by_id(tx, &key).await?) }))
-            .await?;
+        let row =
+            self.db().read(move |tx| Box::pin(async move { Ok::<_, Error>(bindings::by_id(tx, &key).await?) })).await?;
         row.ok_or_else(|| Error::not_found("binding", id))
     }
 }

@@ -26,13 +26,13 @@ impl App {
         let mut context = given.unwrap_or_default();
         if !context.contains_key("platform") {
             let identity = call.originating_identity.as_ref().and_then(osb::OriginatingIdentity::platform);
-            let word = identity.unwrap_or(orderer.platform.kind.context_platform());
+            let word = identity.unwrap_or(orderer.platform.kind.as_str());
             context.insert("platform".into(), Value::String(word.to_owned()));
         }
         let settings = self.backends().get(&plan.broker_id).map(|backend| backend.stamp_settings().clone());
-        let facts = StampFacts::of(tenant, &orderer.platform);
-        let via = [self.config().server.hub.clone()];
-        let block = context_block(&settings.unwrap_or_default(), &facts, platform_instance_id, request_id, &via);
+        let mut facts = StampFacts::of(tenant, &orderer.platform);
+        facts.via = vec![self.config().server.hub.clone()];
+        let block = context_block(&settings.unwrap_or_default(), &facts, platform_instance_id, request_id);
         if let Some(block) = block {
             context.insert("bourse".into(), block);
         }

@@ -116,7 +116,7 @@ impl App {
             request: wire,
             now,
         })?;
-        let owner = self.process_id().to_owned();
+        let owner = self.process().to_owned();
         self.db()
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());

@@ -73,9 +73,8 @@ impl App {
         let missing = || Error::from(osb::Error::not_found("the service binding does not exist"));
         let instance = self.current_instance(orderer, &request.instance_id).await?.ok_or_else(missing)?;
         let row = self.current_binding(&instance, &request.binding_id).await?;
-        let row = row
-            .filter(|row| binding_presence(row) == Presence::Live && row.ready_at.is_some())
-            .ok_or_else(missing)?;
+        let row =
+            row.filter(|row| binding_presence(row) == Presence::Live && row.ready_at.is_some()).ok_or_else(missing)?;
         let plan = self.plan_of(&instance)?;
         if plan.offering.bindings_retrievable.as_option() == Some(&true) {
             return self.fetched(&instance, &plan, &row, call).await;
@@ -117,13 +116,13 @@ impl App {
             return Ok(self.fetched(instance, plan, row, call).await?.binding);
         }
         let operation = self.bind_operation(&row.id).await?;
-        let stored: sealed::StoredRequest =
-            self.open(&sealed::operation_request(&operation.id), &operation.request)?;
+        let stored: sealed::StoredRequest = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
         let answer = self.ask_backend(instance, plan, Some(&row.id), call, &stored.wire()?).await?;
         match decode::bind(&answer).map_err(as_gateway)? {
             osb::Bound::Created(body) | osb::Bound::Existed(body) => Ok(body),
             osb::Bound::Accepted(_) => {
-                Err(osb::Error::bad_gateway("the service broker no longer gives the credentials of this binding").into())
+                Err(osb::Error::bad_gateway("the service broker no longer gives the credentials of this binding")
+                    .into())
             }
         }
     }
@@ -170,9 +169,7 @@ fn as_gateway(failure: Failure) -> Error {
             osb::Error::gateway_timeout("the service broker did not answer in time")
         }
         Failure::Unknown { reason, .. } => osb::Error::bad_gateway(format!("the service broker failed: {reason}")),
-        Failure::Protocol { error } => {
-            osb::Error::bad_gateway(format!("the service broker answered {}", error.status))
-        }
+        Failure::Protocol { error } => osb::Error::bad_gateway(format!("the service broker answered {}", error.status)),
     };
     error.into()
 }

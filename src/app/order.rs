@@ -118,9 +118,7 @@ impl App {
         let (platform_id, id) = (orderer.platform.id.clone(), id.to_owned());
         let row = self
             .db()
-            .read(move |tx| {
-                Box::pin(async move { Ok::<_, Error>(instances::current(tx, &platform_id, &id).await?) })
-            })
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::current(tx, &platform_id, &id).await?) }))
             .await?;
         // Behind one broker's endpoint only that broker's instances exist.
         Ok(row.filter(|row| match (&orderer.broker, self.plan_of(row)) {

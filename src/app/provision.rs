@@ -5,6 +5,7 @@ use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 use super::drive::tell;
 use super::order::{self, Intent, Orderer};
 use super::points::Point;
+use super::resolve::IdentityClaims;
 use super::sealed;
 use super::settle::{Settled, Waiter};
 use super::{App, Error};
@@ -13,7 +14,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::domain::tenant::{IdentityClaims, Tenant};
+use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
@@ -105,8 +106,7 @@ impl App {
         match (row.state, &row.operation_id) {
             (InstanceState::Ready | InstanceState::Updating, _) => Ok(Provisioned::Existed(response(&row, None))),
             (_, Some(operation_id)) if row.ready_at.is_none() => {
-                let settled =
-                    self.settle(operation_id, request.accepts_incomplete, Waiter::Joiner, deadline).await?;
+                let settled = self.settle(operation_id, request.accepts_incomplete, Waiter::Joiner, deadline).await?;
                 self.provisioned(settled, Provisioned::Existed).await
             }
             _ => Err(osb::Error::concurrency("another operation is under way on the service instance").into()),
@@ -169,7 +169,7 @@ impl App {
             gone_at: None,
             id,
         };
-        let (owner, names) = (self.process_id().to_owned(), self.names(plan));
+        let (owner, names) = (self.process().to_owned(), self.names(plan));
         self.db()
             .write(move |tx| {
                 let (mut row, operation) = (row.clone(), operation.clone());

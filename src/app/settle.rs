@@ -81,9 +81,7 @@ impl App {
             return Ok(Settled::Over(self.operation_row(&row.id).await?));
         }
         let trouble = row.answer.as_deref().map(|text| error_from_text(Some(text)));
-        Err(trouble
-            .unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time"))
-            .into())
+        Err(trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")).into())
     }
 
     async fn tell(&self, id: &str, told: Told) -> Result<bool, Error> {

@@ -110,7 +110,7 @@ impl App {
             request: wire,
             now: self.clock().now(),
         })?;
-        let (owner, binding_id) = (self.process_id().to_owned(), row.id.clone());
+        let (owner, binding_id) = (self.process().to_owned(), row.id.clone());
         self.db()
             .write(move |tx| {
                 let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());

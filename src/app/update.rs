@@ -74,8 +74,7 @@ impl App {
             _ => plan.clone(),
         };
         order::check_maintenance(&request.maintenance_info, &target_plan)?;
-        let mut attributes: InstanceAttributes =
-            self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
+        let mut attributes: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
         if let Some(parameters) = request.parameters.as_option() {
             order::check_parameters(target_plan.check_update(&serde_json::Value::Object(parameters.clone())))?;
             attributes.fold(parameters);
@@ -132,7 +131,7 @@ impl App {
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
-        let owner = self.process_id().to_owned();
+        let owner = self.process().to_owned();
         self.db()
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());

@@ -329,3 +329,15 @@ pub async fn release(tx: &mut Tx<'_>, id: &str, token: &str, maybe_sent: bool) -
     tx.execute(query).await?;
     Ok(())
 }
+
+const ANYTHING_DUE: &str = "select 1 as due from operations where state = 'in_progress' and phase <> 'waiting_approval' \
+    and next_at <= $1 and (lease_owner is null or lease_owner not in \
+        (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) limit 1";
+
+/// Whether an operation is due that no living process works on.
+///
+/// # Errors
+/// [`Error`].
+pub async fn anything_due(tx: &mut Tx<'_>, now: Time) -> Result<bool, Error> {
+    Ok(tx.fetch_optional(sqlx::query(ANYTHING_DUE).bind(now.0)).await?.is_some())
+}

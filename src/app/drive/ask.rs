@@ -112,9 +112,7 @@ fn last_operation(job: &Job) -> osb::WireRequest {
     let operation = job.operation.backend_operation.clone();
     let instance_id = job.instance.id.clone();
     match &job.binding {
-        None => {
-            osb::WireRequest::from(&osb::InstanceOperationRequest { instance_id, service_id, plan_id, operation })
-        }
+        None => osb::WireRequest::from(&osb::InstanceOperationRequest { instance_id, service_id, plan_id, operation }),
         Some(binding) => osb::WireRequest::from(&osb::BindingOperationRequest {
             instance_id,
             binding_id: binding.id.clone(),

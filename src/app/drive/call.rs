@@ -107,9 +107,9 @@ impl App {
         origin: &Origin,
     ) -> Result<osb::Call, Error> {
         let stamp = if backend.stamp_settings().header {
-            let mut signed = request.clone();
-            signed.path_and_query = format!("{}{}", backend.path_prefix(), request.path_and_query);
-            Some(self.stamp(backend.name(), &signed, facts).await?)
+            let mut facts = facts.narrowed(backend.stamp_settings());
+            facts.path_prefix = backend.path_prefix().to_owned();
+            Some(self.stamp(backend.name(), request, &facts).await?)
         } else {
             None
         };

@@ -13,10 +13,8 @@ pub(super) fn mutation(job: &Job, response: Result<WireResponse, Failure>) -> Ou
         Err(failure) => return from_failure(failure).into(),
     };
     let wait = response.retry_after_seconds;
-    let in_progress = |operation: Maybe<String>| Answer::InProgress {
-        operation: operation.into_option(),
-        retry_after_seconds: wait,
-    };
+    let in_progress =
+        |operation: Maybe<String>| Answer::InProgress { operation: operation.into_option(), retry_after_seconds: wait };
     let read = match job.operation.kind {
         OperationKind::Provision => decode::provision(&response).map(|provisioned| match provisioned {
             Provisioned::Created(body) | Provisioned::Existed(body) => instance(Answer::Done, body),
@@ -125,7 +123,9 @@ pub(super) fn from_failure(failure: Failure) -> Answer {
         }
         Failure::Unknown { reason, .. } => match reason {
             UnknownReason::Timeout => unknown("the service broker did not answer in time".into(), true),
-            UnknownReason::Dropped => unknown("the service broker ended the connection without an answer".into(), false),
+            UnknownReason::Dropped => {
+                unknown("the service broker ended the connection without an answer".into(), false)
+            }
             UnknownReason::Status(status) => unknown(format!("the service broker answered {status}"), false),
             UnknownReason::Garbage => unknown("the service broker gave an answer that cannot be read".into(), false),
             UnknownReason::TooLarge => unknown("the service broker gave an answer that is too large".into(), false),

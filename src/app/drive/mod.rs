@@ -11,6 +11,9 @@ mod record;
 mod transition;
 mod unbind_first;
 
+pub(in crate::app) use call::Origin;
+pub(in crate::app) use record::{Names, Target, tell};
+
 use futures_util::future::BoxFuture;
 
 use super::points::Point;
@@ -83,7 +86,7 @@ impl App {
                 sent_at,
                 now: self.clock().now(),
             };
-            let recorded = self.record(job, situation, outcome).await;
+            let recorded = self.record_outcome(job, situation, outcome).await;
             self.announce(&id);
             recorded?;
             self.points().pass(Point::OutcomeWritten, kind)

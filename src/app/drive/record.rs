@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::super::sealed::{self, StoredRequest};
 use super::transition::{self, Effects, News, Rows, SpanChange};
-use super::{App, Body, Error, Job, Outcome, decide};
+use super::{App, Body, Error, Job, Outcome};
 use crate::clock::{Time, fresh_id};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::{Event, EventKind, InstanceData, event_id};
 use crate::domain::instance::InstanceAttributes;
-use crate::domain::operation::{OperationKind, OperationState, Phase, Situation, Step, Told};
+use crate::domain::operation::{self, OperationKind, OperationState, Phase, Situation, Step, Told};
+use crate::domain::stamp;
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
 use crate::store::{Tx, bindings, events, instances, operations, spans, tenants};
@@ -54,8 +55,8 @@ impl Names {
 
 impl App {
     /// Records what came of a try.
-    pub(super) async fn record(&self, job: Job, situation: Situation, outcome: Outcome) -> Result<(), Error> {
-        let step = decide(&situation, outcome.answer.clone());
+    pub(super) async fn record_outcome(&self, job: Job, situation: Situation, outcome: Outcome) -> Result<(), Error> {
+        let step = operation::next(&situation, outcome.answer.clone());
         let news = self.news(&job, &step, outcome.body, situation.now)?;
         let clean_up = match &step {
             Step::Fail { undo: true, .. } => Some(self.clean_up(&job, situation.now)?),
@@ -86,10 +87,11 @@ impl App {
                     // What was told meanwhile, at the deadline, decides too.
                     let late = late_news(&operation, &situation, &step);
                     let step = late.unwrap_or(step);
-                    let mut rows =
-                        Rows { instance, instance_current: true, binding, binding_current: true, operation };
+                    let mut rows = Rows { instance, instance_current: true, binding, binding_current: true, operation };
                     let effects = transition::apply(&mut rows, &situation, &step, news);
-                    if effects.undo && let Some(clean_up) = clean_up {
+                    if effects.undo
+                        && let Some(clean_up) = clean_up
+                    {
                         hand_on(&mut rows, &clean_up);
                         operations::insert(tx, &clean_up, "").await?;
                     }
@@ -111,7 +113,8 @@ impl App {
             }
             Body::Binding(_) | Body::Nothing => {}
         }
-        if let (OperationKind::Update, Step::Succeed, Some(target)) = (job.operation.kind, step, &job.operation.target) {
+        if let (OperationKind::Update, Step::Succeed, Some(target)) = (job.operation.kind, step, &job.operation.target)
+        {
             let target: Target = self.open(&sealed::operation_target(&job.operation.id), target)?;
             let attributes = self.seal(&sealed::instance_attributes(&job.instance.id), &target.attributes)?;
             news.target = Some((target.plan_id, attributes));
@@ -243,7 +246,7 @@ pub(in crate::app) async fn tell(
         operation_id: operation.id.clone(),
         platform_instance_id: instance.platform_instance_id.clone(),
         binding_id,
-        tenant: tenant.map_or(Value::Null, |tenant| tenant.facts()),
+        tenant: tenant.map_or(Value::Null, |tenant| serde_json::json!(stamp::told(&tenant))),
         offering: names.offering.clone(),
         plan: names.plan.clone(),
         previous_plan: names.previous_plan.clone(),

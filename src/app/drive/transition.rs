@@ -244,7 +244,11 @@ fn fail(rows: &mut Rows, undo: bool, now: Time) -> Effects {
         (OperationKind::Provision, _) => {
             instance.state = if hidden { InstanceState::Gone } else { InstanceState::Failed };
             *instance_current = !hidden;
-            if undo { instance.operation_id = None } else { gone(instance, now) }
+            if undo {
+                instance.operation_id = None
+            } else {
+                gone(instance, now)
+            }
             EventKind::InstanceFailed
         }
         (OperationKind::Update, _) => {
@@ -260,7 +264,11 @@ fn fail(rows: &mut Rows, undo: bool, now: Time) -> Effects {
         (OperationKind::Bind, Some(binding)) => {
             binding.state = if hidden { BindingState::Gone } else { BindingState::Failed };
             *binding_current = !hidden;
-            if undo { binding.operation_id = None } else { unbound(binding, now) }
+            if undo {
+                binding.operation_id = None
+            } else {
+                unbound(binding, now)
+            }
             EventKind::BindingFailed
         }
         (OperationKind::Unbind, Some(binding)) => {
@@ -269,7 +277,9 @@ fn fail(rows: &mut Rows, undo: bool, now: Time) -> Effects {
             EventKind::BindingFailed
         }
         // A clean-up never fails, and bind and unbind always have their binding.
-        (OperationKind::OrphanMitigation | OperationKind::Bind | OperationKind::Unbind, _) => return Effects::default(),
+        (OperationKind::OrphanMitigation | OperationKind::Bind | OperationKind::Unbind, _) => {
+            return Effects::default();
+        }
     };
     Effects { event: Some(event), ..Effects::default() }
 }

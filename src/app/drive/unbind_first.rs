@@ -85,7 +85,7 @@ impl App {
             id,
             ..job.operation.clone()
         };
-        let (owner, binding_id) = (self.process_id().to_owned(), binding.id.clone());
+        let (owner, binding_id) = (self.process().to_owned(), binding.id.clone());
         self.db()
             .write(move |tx| {
                 let (row, owner, binding_id) = (row.clone(), owner.clone(), binding_id.clone());
