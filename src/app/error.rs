@@ -130,6 +130,7 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
             let listed: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();
             osb::Error::bad_request(listed.join("; "))
         }
+        Error::Gone(message) => osb::Error::not_found(message),
         Error::NotFound { .. } => osb::Error::not_found(error.to_string()),
         Error::Conflict { message, .. } => osb::Error::conflict(message),
         Error::Unauthorized => osb::Error::unauthorized("credentials are missing or wrong"),

@@ -1,6 +1,8 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod audit;
+mod auth;
 mod bind;
 mod context;
 pub mod dead_letters;
@@ -9,18 +11,23 @@ mod drive;
 pub mod error;
 pub mod feed;
 mod fetch;
+pub mod health;
 mod last_operation;
 pub mod measure;
 pub mod order;
+pub mod page;
+pub mod platforms;
 pub mod points;
 mod provision;
 pub mod registry;
 pub mod relay;
+pub mod resolve;
 mod rows;
 mod sealed;
 pub mod sequence;
 mod settle;
 pub mod stamps;
+pub mod tenants;
 mod unbind;
 mod update;
 pub mod view;
@@ -40,7 +47,9 @@ use crate::store::Db;
 
 pub use error::{Error, Issue};
 pub use order::Orderer;
+pub use page::{Listed, Page};
 pub use points::{Point, Points};
+pub use resolve::IdentityClaims;
 
 /// The hub: every long-lived dependency, built once. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -60,6 +69,7 @@ struct Inner {
     registry: registry::Registry,
     stamp_keys: stamps::Cache,
     work: work::Work,
+    logins: auth::Logins,
 }
 
 impl App {
@@ -77,6 +87,7 @@ impl App {
             registry: registry::Registry::new(&config.egress),
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
+            logins: auth::Logins::new(),
             config,
             db,
             clock,
@@ -139,5 +150,9 @@ impl App {
 
     pub(in crate::app) fn work(&self) -> &work::Work {
         &self.inner.work
+    }
+
+    fn logins(&self) -> &auth::Logins {
+        &self.inner.logins
     }
 }

@@ -1,6 +1,7 @@
 //! What all orders share, whether a platform or a person sends them: who orders, what is looked up, and how the intent is
 //! made durable before the backend hears of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::drive::Names;
@@ -92,11 +93,11 @@ impl App {
         orderer: &Orderer,
         offering_id: &str,
         plan_id: &str,
-    ) -> Result<PlanEntry, Error> {
+    ) -> Result<Arc<PlanEntry>, Error> {
         let catalog = self.catalog();
         let plan = catalog.plan(offering_id, plan_id).filter(|plan| visible(orderer, plan));
         match plan {
-            Some(plan) if plan.orderable => Ok(plan.clone()),
+            Some(plan) if plan.orderable => Ok(Arc::clone(plan)),
             Some(plan) => Err(osb::Error::bad_request(format!(
                 "service plan {} of {} cannot be ordered any more; choose one from the catalog",
                 plan.plan_name, plan.offering_name

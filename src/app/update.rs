@@ -1,5 +1,7 @@
 //! Update: a change of plan, parameters or context. None of it is true before the backend has said so.
 
+use std::sync::Arc;
+
 use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
 use super::drive::Target;
@@ -17,7 +19,7 @@ use crate::store::operations::{self, OperationRow};
 /// An update that was checked against the catalog.
 struct Change {
     /// The plan that the instance has.
-    plan: PlanEntry,
+    plan: Arc<PlanEntry>,
     /// Plan and attributes from then on.
     target: Target,
 }
@@ -71,7 +73,7 @@ impl App {
                 }
                 target
             }
-            _ => plan.clone(),
+            _ => Arc::clone(&plan),
         };
         order::check_maintenance(&request.maintenance_info, &target_plan)?;
         let mut attributes: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;

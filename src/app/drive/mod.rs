@@ -14,6 +14,8 @@ mod unbind_first;
 pub(in crate::app) use call::Origin;
 pub(in crate::app) use record::{Names, Target, tell};
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::points::Point;
@@ -32,7 +34,7 @@ pub(in crate::app) struct Job {
     pub(in crate::app) token: String,
     pub(in crate::app) instance: InstanceRow,
     pub(in crate::app) binding: Option<BindingRow>,
-    pub(in crate::app) plan: PlanEntry,
+    pub(in crate::app) plan: Arc<PlanEntry>,
     pub(in crate::app) request: StoredRequest,
 }
 
@@ -116,7 +118,7 @@ impl App {
     }
 
     /// The plan of an instance, also where it has left the catalog.
-    pub(in crate::app) fn plan_of(&self, instance: &InstanceRow) -> Result<PlanEntry, Error> {
+    pub(in crate::app) fn plan_of(&self, instance: &InstanceRow) -> Result<Arc<PlanEntry>, Error> {
         let catalog = self.catalog();
         catalog.plan_by_id(&instance.plan_id).cloned().ok_or_else(|| Error::not_found("plan", &instance.plan_id))
     }
