@@ -1,4 +1,4 @@
-//! Puts any [`ServiceBroker`] on actix-web.
+//! Puts any [`ServiceBroker`](crate::ServiceBroker) on actix-web.
 //!
 //! The order for every request is fixed: limits of path and headers, 401, 412, route, body, broker. Whoever has no
 //! credential learns nothing else. The request identity is echoed on every answer.
