@@ -1,8 +1,11 @@
 //! Bourse: a broker of brokers. ARCHITECTURE.md is the map.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod secret;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,5 @@
+//! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
+
+pub mod identities;
+pub mod platforms;
+pub mod tenants;
