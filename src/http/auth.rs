@@ -3,10 +3,10 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
-use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
@@ -16,23 +16,32 @@ use super::error::Failure;
 use crate::app::{self, App};
 use crate::domain::caller::Caller;
 
-/// Finds out who calls and keeps it with the request; nobody known gets no further.
+/// Finds out who calls and keeps it with the request; nobody known gets further than 401, and a page of another site that
+/// uses a browser's credentials no further than 403.
 ///
 /// # Errors
-/// 401, or 403 for a page of another site that uses a browser's credentials.
+/// What the wrapped service gives.
 pub async fn identify(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let app = request.app_data::<web::Data<App>>().cloned();
-    let app = app.ok_or_else(|| Failure::from(app::Error::Unauthorized))?;
-    let caller = caller(&app, request.headers()).await?;
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match admit(&request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(failure) => Ok(ServiceResponse::from_err(failure, request.into_parts().0)),
+    }
+}
+
+async fn admit(request: &ServiceRequest) -> Result<Caller, Failure> {
+    let app = request.app_data::<web::Data<App>>().ok_or(app::Error::Unauthorized)?;
+    let caller = caller(app, request.headers()).await?;
     let foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if foreign && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", "a page of another site may not do this").into());
+        return Err(app::Error::Forbidden("a page of another site may not do this".to_owned()).into());
     }
-    request.extensions_mut().insert(caller);
-    next.call(request).await
+    Ok(caller)
 }
 
 /// Who sent these headers.

@@ -56,7 +56,7 @@ pub struct Failure {
     detail: String,
     errors: Vec<ProblemIssue>,
     retry_after_seconds: Option<u64>,
-    cause: Option<app::Error>,
+    cause: Option<Box<app::Error>>,
 }
 
 impl Failure {
@@ -83,7 +83,7 @@ impl Failure {
 
     /// The error chain, where the fault is the hub's own.
     pub fn fault(&self) -> Option<&app::Error> {
-        self.cause.as_ref().filter(|_| self.status.is_server_error())
+        self.cause.as_deref().filter(|_| self.status.is_server_error())
     }
 
     /// The answer. `request_id` is shown where the fault is the hub's.
@@ -151,11 +151,11 @@ impl From<app::Error> for Failure {
             E::Answer(answer) => Self::of_answer(answer),
             E::Store(store::Error::Busy | store::Error::Serialization) => Self {
                 retry_after_seconds: Some(BUSY_SECONDS),
-                cause: Some(error),
+                cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
             },
             E::Store(_) | E::Secret(_) => Self {
-                cause: Some(error),
+                cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub could not do it; its log says why")
             },
         }
@@ -168,7 +168,7 @@ impl Failure {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let detail = answer.description().unwrap_or("the service broker did not do it").to_owned();
         let retry_after_seconds = answer.retry_after_seconds;
-        let cause = status.is_server_error().then_some(app::Error::Answer(answer));
+        let cause = status.is_server_error().then(|| Box::new(app::Error::Answer(answer)));
         Self { retry_after_seconds, cause, ..Self::new(status, "broker_answer", detail) }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
         let response = failure.response(Some("r-1"));
         assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401);
         assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
     }
 
     #[test]

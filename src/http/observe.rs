@@ -74,16 +74,10 @@ pub async fn observe(
     let trace = Trace::of(request.headers());
     request.extensions_mut().insert(trace.clone());
     let method = request.method().clone();
-    let pattern = request.match_pattern();
     let draining = request.app_data::<web::Data<Draining>>().is_some_and(|draining| draining.is_draining());
     let span = tracing::info_span!("request", request.id = %trace.request_id, trace.id = %trace.trace_id());
     async move {
-        let raw = request.request().clone();
-        let mut response = match next.call(request).await {
-            Ok(response) => response.map_into_boxed_body(),
-            // Refused before a handler was reached: by the wrap of the management API.
-            Err(error) => ServiceResponse::from_err(error, raw),
-        };
+        let mut response = next.call(request).await?.map_into_boxed_body();
         if let Some(failure) = response.response().error().and_then(|error| error.as_error::<Failure>())
             && let Some(fault) = failure.fault()
         {
@@ -91,7 +85,7 @@ pub async fn observe(
             let told = failure.response(Some(&trace.request_id));
             response = response.into_response(told);
         }
-        let pattern = response.request().match_pattern().or(pattern);
+        let pattern = response.request().match_pattern();
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let route = pattern.as_deref().unwrap_or("none");
