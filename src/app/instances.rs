@@ -8,9 +8,12 @@ use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::OperationState;
 use crate::store::audit::{self, AuditRow};
 use crate::store::bindings::{self, BindingRow};
+
 use crate::store::instances::{self, Filter, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 use crate::store::spans;
+
+pub use crate::store::bindings::BindingRow as BindingView;
 
 /// What a list of instances is narrowed to, by names.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +47,14 @@ pub struct InstanceView {
     pub offering: String,
     /// The plan's name.
     pub plan: String,
+}
+
+impl InstanceView {
+    /// Where it is managed, if the backend said so.
+    pub fn dashboard_url(&self) -> Option<String> {
+        let answer: osb::ProvisionResponse = serde_json::from_str(&self.row.answer).ok()?;
+        answer.dashboard_url.into_option()
+    }
 }
 
 /// One instance with all that belongs to it.

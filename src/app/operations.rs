@@ -8,7 +8,9 @@ use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::store::operations::{self, Filter, OperationRow};
+use crate::store::operations::{self, OperationRow};
+
+pub use crate::store::operations::{Filter as OperationFilter, OperationRow as OperationView};
 use crate::store::{audit, bindings, instances};
 
 impl App {
@@ -16,7 +18,7 @@ impl App {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn operations(&self, filter: Filter, page: &Page) -> Result<Listed<OperationRow>, Error> {
+    pub async fn operations(&self, filter: OperationFilter, page: &Page) -> Result<Listed<OperationRow>, Error> {
         let (after, rows) = (page.after.clone(), i64::from(page.rows()));
         let rows = self
             .db()

@@ -1,0 +1,7 @@
+//! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
+
+pub mod identities;
+pub mod instances;
+pub mod orders;
+pub mod platforms;
+pub mod tenants;
