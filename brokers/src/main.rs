@@ -1,1 +1,3 @@
+//! The program `bourse-brokers`: see `cli`.
+
 fn main() {}
