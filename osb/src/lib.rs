@@ -11,6 +11,7 @@
 pub mod binding;
 pub mod broker;
 pub mod catalog;
+pub mod client;
 pub mod clock;
 pub mod error;
 pub mod instance;
@@ -24,6 +25,7 @@ pub use binding::{
 };
 pub use broker::{Call, OriginatingIdentity, ServiceBroker};
 pub use catalog::{Catalog, CatalogDocument, Finding, ServiceOffering, ServicePlan};
+pub use client::Client;
 pub use error::Error;
 pub use instance::{
     DeprovisionRequest, Deprovisioned, FetchInstanceRequest, FetchInstanceResponse, ProvisionRequest,

@@ -10,13 +10,11 @@ use bytes::Bytes;
 use ring::digest;
 use serde::Serialize;
 
+use crate::operation::OPERATION_CHARS;
 use crate::{
     Accepted, Bound, CatalogDocument, Deprovisioned, Error, LastOperation, Maybe, ProvisionResponse, Provisioned,
     Unbound, UpdateResponse, Updated,
 };
-
-/// The most that an `operation` may hold, in characters.
-pub(crate) const OPERATION_CHARS: usize = 10_000;
 
 /// A status, a body and the few headers that OSB uses.
 pub(super) struct Answer {
