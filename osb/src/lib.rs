@@ -18,6 +18,7 @@ pub mod instance;
 pub mod maybe;
 pub mod operation;
 pub mod server;
+pub mod stamp;
 pub mod wire;
 
 pub use binding::{
