@@ -107,3 +107,27 @@ pub(crate) async fn network(broker: &dyn ServiceBroker, id: &str, plan: &str, wi
         other => panic!("{id} was not made now: {other:?}"),
     }
 }
+
+/// Waits for a level, for at most ten seconds.
+pub(crate) async fn wait_until(reached: impl Fn() -> bool) {
+    let waiting = async {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(10));
+        while !reached() {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.expect("reached in time");
+}
+
+/// A bare GET with HTTP Basic: status and body.
+pub(crate) async fn get(address: std::net::SocketAddr, path: &str, basic: Option<&str>) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let authorization = basic.map(|basic| format!("Authorization: Basic {basic}\r\n")).unwrap_or_default();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\nConnection: close\r\n{authorization}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
