@@ -8,8 +8,9 @@ use std::ops::RangeInclusive;
 use osb::Object;
 use serde_json::Value;
 
+use super::free_space::Strategy;
 use super::plan::Plan;
-use super::prefix::{Prefix, Strategy, Version};
+use super::prefix::{Prefix, Version};
 
 /// How many subnets a network may have.
 pub(super) const SUBNETS_MAX: usize = 64;

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 
 use super::{Error, prefix_of, version_of};
+use crate::vnet_ipam::free_space::FreeSpace;
 use crate::vnet_ipam::pool::Pool;
-use crate::vnet_ipam::prefix::{FreeSpace, Prefix};
+use crate::vnet_ipam::prefix::Prefix;
 
 /// How many routing domains are kept; users name them, so there must be a bound.
 const DOMAINS_MAX: usize = 64;

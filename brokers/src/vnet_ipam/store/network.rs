@@ -6,9 +6,10 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::{Error, FreeCache, Network, Store, Subnet, Writer, bytes, json, object_of, prefix_of, version_of};
 use crate::stamped::Tenant;
+use crate::vnet_ipam::free_space::{FreeSpace, Strategy};
 use crate::vnet_ipam::parameters::{NetworkOrder, SUBNETS_MAX, SubnetOrder, Wanted};
 use crate::vnet_ipam::pool::{DEFAULT_V4, DEFAULT_V6, Pool};
-use crate::vnet_ipam::prefix::{FreeSpace, Prefix, Strategy, Version};
+use crate::vnet_ipam::prefix::{Prefix, Version};
 
 /// What is kept of an order besides the network itself.
 pub(crate) struct NewInstance<'a> {
