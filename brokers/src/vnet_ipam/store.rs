@@ -29,6 +29,8 @@ const SCHEMA: &str = include_str!("store/schema.sql");
 const SCHEMA_VERSION: i64 = 1;
 /// How long a write waits for those before it.
 const WRITER_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits for another process that writes to the file.
+const FILE_WAIT: Duration = Duration::from_secs(2);
 /// Readers beside the one writer.
 const READERS: u32 = 2;
 
@@ -103,7 +105,15 @@ pub(crate) enum Error {
     #[error("the file holds what can't be read: {0}")]
     Corrupt(&'static str),
     #[error("the database failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        // SQLITE_BUSY: another process held the file for too long.
+        let locked = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5");
+        if locked || matches!(error, sqlx::Error::PoolTimedOut) { Self::Busy } else { Self::Database(error) }
+    }
 }
 
 impl Error {
@@ -158,7 +168,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(FILE_WAIT);
         let mut connection = options.clone().connect().await?;
         let version: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut connection).await?;
         if version > SCHEMA_VERSION {

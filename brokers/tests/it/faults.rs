@@ -15,7 +15,7 @@ use osb::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{get, object, parameters, wait_until};
+use crate::support::{get, object, parameters, raw_get, wait_until};
 
 struct Remote {
     faults: Faults,
@@ -112,6 +112,16 @@ async fn faults_of_the_connection_take_effect_and_leave_the_client_in_doubt() {
         let again = remote.provision(&order(plan, json!({"times": 1}))).await;
         assert!(matches!(again, Ok(Provisioned::Existed(_))), "{plan} hits once: {again:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dropped_connection_ends_without_a_single_byte() {
+    let remote = Remote::new();
+    let script = json!({"fail_on": ["fetch"], "times": 1});
+    remote.faults.provision(&Call::default(), order("drops-connection", script)).await.unwrap();
+    let path = "/v2/service_instances/i";
+    assert_eq!(raw_get(remote.running.address(), path, Some("dTpw")).await, "");
+    assert!(raw_get(remote.running.address(), path, Some("dTpw")).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]

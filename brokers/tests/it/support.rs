@@ -119,15 +119,21 @@ pub(crate) async fn wait_until(reached: impl Fn() -> bool) {
     tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.expect("reached in time");
 }
 
-/// A bare GET with HTTP Basic: status and body.
-pub(crate) async fn get(address: std::net::SocketAddr, path: &str, basic: Option<&str>) -> (u16, String) {
+/// All that a bare GET with HTTP Basic is answered.
+pub(crate) async fn raw_get(address: std::net::SocketAddr, path: &str, basic: Option<&str>) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let authorization = basic.map(|basic| format!("Authorization: Basic {basic}\r\n")).unwrap_or_default();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: b\r\nConnection: close\r\n{authorization}\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let headers = format!("Host: b\r\nConnection: close\r\nX-Broker-API-Version: 2.17\r\n{authorization}");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\n{headers}\r\n").as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// Status and body of a bare GET.
+pub(crate) async fn get(address: std::net::SocketAddr, path: &str, basic: Option<&str>) -> (u16, String) {
+    let answer = raw_get(address, path, basic).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }

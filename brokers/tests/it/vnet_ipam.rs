@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bourse_brokers::vnet_ipam::prefix::Prefix;
 use futures_util::future::join_all;
@@ -65,6 +66,44 @@ async fn two_processes_on_one_file_never_overlap_either() {
     });
     let made: HashSet<String> = join_all(orders).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(made.len(), 60);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_half_way_leaves_no_overlap_and_loses_no_block() {
+    let ipam = Ipam::new();
+    let broker = Arc::new(ipam.open(&[("tight", "172.16.0.0/22")]).await);
+    let wanted = || json!({"pool": "tight"});
+    for at in 0..60 {
+        let (broker, id) = (Arc::clone(&broker), format!("n{at}"));
+        // Each caller stays for a little longer than the one before.
+        let going = async move { network(broker.as_ref(), &id, "small", wanted()).await };
+        drop(tokio::time::timeout(Duration::from_micros(at * 25), going).await);
+    }
+    let mut kept = HashSet::new();
+    for at in 0..60 {
+        if let Ok(fetched) = broker.fetch_instance(&call(), fetch(&format!("n{at}"))).await {
+            let shown = osb::ProvisionResponse { metadata: fetched.metadata, ..Default::default() };
+            assert!(kept.insert(cidr(&shown)));
+        }
+    }
+    let begun = kept.len();
+    while let Ok(made) = network(broker.as_ref(), &format!("m{}", kept.len()), "small", wanted()).await {
+        assert!(kept.insert(made));
+    }
+    assert_eq!(kept.len(), 64, "{begun} were kept before");
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_holds_is_503_and_changes_nothing() {
+    let ipam = Ipam::new();
+    let broker = ipam.open(&[]).await;
+    let url = format!("sqlite:{}", ipam.directory.path().join("vnet-ipam.db").display());
+    let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let held = other.begin_with("begin immediate").await.unwrap();
+    let refused = network(&broker, "a", "small", Value::Null).await.unwrap_err();
+    assert_eq!((refused.status, refused.retry_after_seconds), (503, Some(1)));
+    held.rollback().await.unwrap();
+    assert_eq!(network(&broker, "a", "small", Value::Null).await.unwrap(), "10.0.0.0/28");
 }
 
 #[tokio::test]
