@@ -72,7 +72,13 @@ pub(crate) fn status(line: &str) -> String {
     format!("HTTP/1.1 {line}\r\nContent-Length: 2\r\n\r\n{{}}")
 }
 
+/// A client that waits for long enough, however busy the machine is.
 pub(crate) fn client(address: SocketAddr) -> Client {
+    Client::builder(&format!("http://{address}")).build().unwrap()
+}
+
+/// A client for answers that never come.
+pub(crate) fn impatient(address: SocketAddr) -> Client {
     Client::builder(&format!("http://{address}")).timeout(SHORT).build().unwrap()
 }
 

@@ -10,6 +10,7 @@
 mod backend;
 mod client;
 mod identity;
+mod mangled;
 mod requests;
 mod server;
 mod stamp;

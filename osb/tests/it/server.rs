@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use osb::server::{BasicAuth, Door, Head, Limits, Open, Running, Server};
 use osb::*;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::support::{INSTANCE, JSON, PROVISION, Scripted, Seen, assert_refused, raw, request, serve};
 
@@ -255,5 +257,34 @@ async fn a_stopped_server_ends_and_can_be_awaited() {
     broker.reply(Ok(CatalogDocument::from(&Catalog::default())));
     client.catalog(&Call::default()).await.unwrap();
     tokio::time::timeout(std::time::Duration::from_secs(5), server.stop()).await.expect("stops in time");
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// Panics or never answers, where it is told so.
+struct Capricious(Arc<Scripted>);
+
+#[async_trait]
+impl Door for Capricious {
+    async fn open(&self, head: &Head<'_>) -> Result<Arc<dyn ServiceBroker>, Error> {
+        assert_ne!(head.header("x-do"), Some("panic"), "as told");
+        if head.header("x-do") == Some("hang") {
+            std::future::pending::<()>().await;
+        }
+        Ok(Arc::<Scripted>::clone(&self.0))
+    }
+}
+
+#[tokio::test]
+async fn clients_that_go_away_and_doors_that_panic_do_not_stop_the_server() {
+    let broker = Scripted::new();
+    let server = Server::new(Capricious(Arc::clone(&broker))).bind("127.0.0.1:0").unwrap();
+    let head = "GET /v2/catalog HTTP/1.1\r\nHost: x\r\nX-Broker-API-Version: 2.17\r\nX-Do: hang\r\n\r\n";
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        drop(stream);
+        assert_eq!(request(server.address(), "GET /v2/catalog", "X-Do: panic\r\n", "").await.status, 500);
+    }
+    broker.reply(Ok(CatalogDocument::from(&Catalog::default())));
+    assert_eq!(request(server.address(), "GET /v2/catalog", "", "").await.status, 200);
 }

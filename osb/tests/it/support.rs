@@ -72,6 +72,11 @@ impl Scripted {
         self.replies.lock().unwrap().push_back(Box::new(reply));
     }
 
+    /// Takes back what the next call would have been answered.
+    pub(crate) fn unreply(&self) {
+        self.replies.lock().unwrap().pop_back().expect("a reply was scripted");
+    }
+
     /// The only call since the last look.
     #[track_caller]
     pub(crate) fn only_call(&self) -> (Call, Seen) {
