@@ -15,8 +15,8 @@ fn every_catalog_file_has_ids_of_its_own_and_schemas_for_all_parameters() {
         }
         files += 1;
         let catalog: osb::Catalog = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        for offering in catalog.offerings() {
-            let offering = offering.unwrap();
+        assert_eq!(osb::catalog::validate(&catalog), [], "{}", path.display());
+        for offering in catalog.offerings().map(Result::unwrap) {
             assert!(ids.insert(offering.id.clone()), "{} is used twice", offering.id);
             assert!(offering.description.len() <= 255, "CAT-05");
             for plan in &offering.plans {
