@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod events;
 mod support;
 mod support_self;
 mod tidy;
