@@ -6,6 +6,8 @@
 #![cfg(test)]
 
 mod events;
+mod sinks;
+mod stamps;
 mod support;
 mod support_self;
 mod tidy;
