@@ -1,6 +1,7 @@
 //! Bourse: a broker of brokers. ARCHITECTURE.md is the map.
 
 pub mod app;
+pub mod backend;
 pub mod clock;
 pub mod config;
 pub mod delivery;

@@ -38,14 +38,16 @@ if [ "${#wanted[@]}" -gt 0 ]; then
         as_root=(sudo)
     fi
     say "installing ${wanted[*]}"
-    # Debian's package makes and starts a cluster of its own, which nobody here needs: told beforehand not to.
-    if [[ " ${wanted[*]} " == *' postgresql '* ]] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        "${as_root[@]}" mkdir -p /etc/postgresql-common
-        echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+    # The package would make and start a cluster of its own, which nobody here needs: told so for this installation only.
+    clusters=/etc/postgresql-common/createcluster.conf
+    if [[ " ${wanted[*]} " == *' postgresql '* ]] && [ ! -e "$clusters" ]; then
+        "${as_root[@]}" mkdir -p "${clusters%/*}"
+        echo 'create_main_cluster = false' | "${as_root[@]}" tee "$clusters" >/dev/null
     fi
     "${as_root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 update
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${wanted[@]}" >/dev/null
+    [ ! -e "$clusters.ucf-dist" ] || "${as_root[@]}" mv -f "$clusters.ucf-dist" "$clusters"
     has_postgres && has_python && has_node || fail "installed ${wanted[*]}, but PostgreSQL, Python 3.11 or Node 18 is still missing"
 fi
 

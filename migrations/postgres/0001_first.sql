@@ -62,6 +62,7 @@ create table brokers (
     etag text,
     findings text not null,
     fetched_at bigint,
+    checked_at bigint not null,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -78,7 +79,7 @@ create table offerings (
     findings text not null,
     position bigint not null
 );
-create unique index offerings_name on offerings (name) where state <> 'removed';
+create unique index offerings_name on offerings (name) where state = 'available';
 create index offerings_broker on offerings (broker_id);
 
 create table plans (

@@ -1,6 +1,8 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
+pub mod broker;
 pub mod caller;
+pub mod catalog;
 pub mod event;
 pub mod identity;
 pub mod instance;

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::platform::Platform;
+use crate::domain::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -98,6 +100,19 @@ pub struct StampFacts {
 }
 
 impl StampFacts {
+    /// The facts of a tenant's call from a platform.
+    pub fn of(tenant: &Tenant, platform: &Platform) -> Self {
+        Self {
+            tenant: Some(told(tenant)),
+            platform: Some(StampPlatform {
+                id: platform.id.clone(),
+                name: platform.name.clone(),
+                kind: platform.kind.as_str().to_owned(),
+            }),
+            ..Self::default()
+        }
+    }
+
     /// The same with only what the broker's registration lets through; what it doesn't is empty.
     #[must_use]
     pub fn narrowed(&self, settings: &StampSettings) -> Self {
@@ -132,6 +147,22 @@ impl StampFacts {
             facts.via.clear();
         }
         facts
+    }
+}
+
+/// What others are told of a tenant: its facts, never its members or identities.
+pub fn told(tenant: &Tenant) -> StampTenant {
+    let document = &tenant.document;
+    StampTenant {
+        id: tenant.id.clone(),
+        name: tenant.name.clone(),
+        display_name: document.display_name.clone(),
+        cost_center: document.cost_center.clone(),
+        business_unit: document.business_unit.clone(),
+        environment: document.environment.clone(),
+        owner: document.owner.clone(),
+        groups: document.groups.clone(),
+        labels: document.labels.clone(),
     }
 }
 

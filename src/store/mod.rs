@@ -16,6 +16,7 @@ pub mod identities;
 pub mod instances;
 pub mod leases;
 pub mod migrations;
+pub mod offerings;
 pub mod operations;
 pub mod platforms;
 pub mod processes;
@@ -23,6 +24,7 @@ pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
 pub mod tenants;
+pub mod versions;
 
 pub use db::{Db, Kind, Tx};
 

@@ -8,6 +8,7 @@
 mod events;
 mod sinks;
 mod stamps;
+mod stamp_docs;
 mod support;
 mod support_self;
 mod tidy;

@@ -73,7 +73,10 @@ impl Process {
         let mut guard = Guard::start(ending, &directory);
         let child = match command.spawn() {
             Ok(child) => child,
-            Err(reason) => panic!("could not start {}: {reason}", command.get_program().display()),
+            Err(reason) => panic!(
+                "could not start {}: {reason} (`bash tests/run.sh` installs what the tests need)",
+                command.get_program().display()
+            ),
         };
         guard.watch(child.id());
         Self { child, guard, directory, reaped: false }
