@@ -9,9 +9,6 @@ use crate::domain::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::platform::Platform;
-use super::tenant::Tenant;
-
 /// The version of `context.bourse`.
 const CONTEXT_VERSION: u32 = 1;
 
@@ -54,29 +51,6 @@ pub type StampTenant = osb::stamp::Tenant;
 
 /// The platform as a broker is told.
 pub type StampPlatform = osb::stamp::Platform;
-
-impl From<&Tenant> for StampTenant {
-    fn from(tenant: &Tenant) -> Self {
-        let document = tenant.document.clone();
-        Self {
-            id: tenant.id.clone(),
-            name: tenant.name.clone(),
-            display_name: document.display_name,
-            cost_center: document.cost_center,
-            business_unit: document.business_unit,
-            environment: document.environment,
-            owner: document.owner,
-            groups: document.groups,
-            labels: document.labels,
-        }
-    }
-}
-
-impl From<&Platform> for StampPlatform {
-    fn from(platform: &Platform) -> Self {
-        Self { id: platform.id.clone(), name: platform.name.clone(), kind: platform.kind.to_string() }
-    }
-}
 
 /// What one call is about. Ids are the backend's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
