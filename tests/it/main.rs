@@ -7,8 +7,8 @@
 
 mod events;
 mod sinks;
-mod stamps;
 mod stamp_docs;
+mod stamps;
 mod support;
 mod support_self;
 mod tidy;
