@@ -62,6 +62,7 @@ create table brokers (
     etag text,
     findings text not null,
     fetched_at bigint,
+    checked_at bigint not null,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -78,7 +79,7 @@ create table offerings (
     findings text not null,
     position bigint not null
 );
-create unique index offerings_name on offerings (name) where state <> 'removed';
+create unique index offerings_name on offerings (name) where state = 'available';
 create index offerings_broker on offerings (broker_id);
 
 create table plans (
@@ -210,6 +211,7 @@ create table events (
 create unique index events_sequence on events (sequence);
 create index events_unnumbered on events (position) where sequence is null;
 create index events_tenant on events (tenant_id, sequence);
+create index events_type on events (type, sequence);
 
 create table sinks (
     name text primary key,
@@ -226,8 +228,11 @@ create table dead_letters (
     attempts bigint not null,
     error text not null,
     at bigint not null,
+    redeliver bigint not null,
     primary key (sink, event_id)
 );
+create index dead_letters_sequence on dead_letters (sequence, sink);
+create index dead_letters_redeliver on dead_letters (sink, sequence) where redeliver = 1;
 
 create table spans (
     id text primary key,

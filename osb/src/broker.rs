@@ -20,22 +20,26 @@ impl OriginatingIdentity {
         self.0.split_once(' ').map(|(platform, _)| platform).filter(|platform| !platform.is_empty())
     }
 
-    /// The decoded JSON object, read leniently: padding and the URL-safe alphabet are both accepted.
-    pub fn value(&self) -> Option<crate::Object> {
+    /// The decoded bytes, read leniently: padding and the URL-safe alphabet are both accepted. `None` where the header
+    /// is not of the form `<platform> <base64>`.
+    pub fn decoded(&self) -> Option<Vec<u8>> {
         use base64::Engine as _;
+        use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &base64::alphabet::STANDARD,
+            GeneralPurposeConfig::new()
+                .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+                .with_decode_allow_trailing_bits(true),
+        );
+        self.platform()?;
         let (_, value) = self.0.split_once(' ')?;
-        let standard: String = value
-            .trim()
-            .trim_end_matches('=')
-            .chars()
-            .map(|c| match c {
-                '-' => '+',
-                '_' => '/',
-                other => other,
-            })
-            .collect();
-        let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(standard).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        let standard: String = value.trim().replace('-', "+").replace('_', "/");
+        if standard.is_empty() { None } else { LENIENT.decode(standard).ok() }
+    }
+
+    /// The decoded JSON object, where it is one.
+    pub fn value(&self) -> Option<crate::Object> {
+        serde_json::from_slice(&self.decoded()?).ok()
     }
 }
 

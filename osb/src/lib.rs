@@ -11,10 +11,14 @@
 pub mod binding;
 pub mod broker;
 pub mod catalog;
+pub mod client;
+pub mod clock;
 pub mod error;
 pub mod instance;
 pub mod maybe;
 pub mod operation;
+pub mod server;
+pub mod stamp;
 pub mod wire;
 
 pub use binding::{
@@ -22,6 +26,7 @@ pub use binding::{
 };
 pub use broker::{Call, OriginatingIdentity, ServiceBroker};
 pub use catalog::{Catalog, CatalogDocument, Finding, ServiceOffering, ServicePlan};
+pub use client::Client;
 pub use error::Error;
 pub use instance::{
     DeprovisionRequest, Deprovisioned, FetchInstanceRequest, FetchInstanceResponse, ProvisionRequest,

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Maybe, Object};
 
+/// The most that an `operation` may hold, in characters.
+pub const OPERATION_CHARS: usize = 10_000;
+
 /// `GET /v2/service_instances/{id}/last_operation` ("Polling Last Operation for Service Instances").
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InstanceOperationRequest {

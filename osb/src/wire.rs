@@ -43,3 +43,39 @@ pub fn encode(segment: &str) -> String {
     }
     encoded
 }
+
+/// Undoes [`encode`], exactly once. `None` for a `%` without two hexadecimal digits, and for what isn't UTF-8 afterwards.
+pub fn decode(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_01_decoding_undoes_encoding_once() {
+        for text in ["plain", "a%2Fb c", "%252F", "/?#[]@!$&'()*+,;=", "größe/ünï", "\u{0}\n", "..", "😀"] {
+            assert_eq!(decode(&encode(text)).as_deref(), Some(text));
+        }
+        assert_eq!(encode("a%2Fb c"), "a%252Fb%20c");
+    }
+
+    #[test]
+    fn broken_escapes_and_other_encodings_are_refused() {
+        for text in ["%", "%4", "%zz", "%+1", "%ff", "a%c3"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+}

@@ -1,9 +1,13 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
+pub mod broker;
 pub mod caller;
+pub mod catalog;
+pub mod event;
 pub mod identity;
 pub mod instance;
 pub mod name;
 pub mod operation;
 pub mod platform;
+pub mod stamp;
 pub mod tenant;

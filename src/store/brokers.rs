@@ -1,1 +1,245 @@
-//! Table `brokers`.
+//! `brokers`: the registered service brokers, their last catalog, and how it was come by.
+
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+
+use super::db::column;
+use super::{Error, Tx};
+use crate::clock::Time;
+use crate::domain::broker::{Settings, Status};
+use crate::domain::catalog::Finding;
+
+/// A broker without its catalog.
+#[derive(Clone, Debug)]
+pub struct BrokerRow {
+    /// For ever the same.
+    pub id: String,
+    /// Unique among those that are registered.
+    pub name: String,
+    /// What stands before `/v2`.
+    pub url: String,
+    /// How it is treated.
+    pub settings: Settings,
+    /// Sealed [`crate::domain::broker::Access`].
+    pub secrets: Vec<u8>,
+    /// How it was when last asked.
+    pub status: Status,
+    /// Of the stored catalog.
+    pub etag: Option<String>,
+    /// What is wrong with its catalog as a whole.
+    pub findings: Vec<Finding>,
+    /// When the stored catalog came.
+    pub fetched_at: Option<Time>,
+    /// When it was last asked for its catalog, or somebody set out to.
+    pub checked_at: Time,
+    /// Of this row.
+    pub version: i64,
+    /// When it was registered.
+    pub created_at: Time,
+    /// When it was removed.
+    pub deleted_at: Option<Time>,
+}
+
+fn row(row: &AnyRow) -> Result<BrokerRow, Error> {
+    Ok(BrokerRow {
+        id: column(row, "id")?,
+        name: column(row, "name")?,
+        url: column(row, "url")?,
+        settings: json(row, "settings")?,
+        secrets: column(row, "secrets")?,
+        status: status(row)?,
+        etag: column(row, "etag")?,
+        findings: json(row, "findings")?,
+        fetched_at: column::<Option<i64>>(row, "fetched_at")?.map(Time),
+        checked_at: Time(column(row, "checked_at")?),
+        version: column(row, "version")?,
+        created_at: Time(column(row, "created_at")?),
+        deleted_at: column::<Option<i64>>(row, "deleted_at")?.map(Time),
+    })
+}
+
+fn status(row: &AnyRow) -> Result<Status, Error> {
+    let text: String = column(row, "status")?;
+    Status::parse(&text).ok_or_else(|| Error::Corrupt { column: "status", source: text.into() })
+}
+
+pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, name: &'static str) -> Result<T, Error> {
+    let text: String = column(row, name)?;
+    serde_json::from_str(&text).map_err(|error| Error::Corrupt { column: name, source: Box::new(error) })
+}
+
+pub(super) fn text<T: serde::Serialize>(name: &'static str, value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| Error::Corrupt { column: name, source: Box::new(error) })
+}
+
+const INSERT: &str = "insert into brokers (id, name, url, settings, secrets, status, catalog, etag, findings, fetched_at, checked_at, version, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+/// Registers one. [`Error::Taken`] where the name is.
+///
+/// # Errors
+/// [`Error`]
+pub async fn insert(tx: &mut Tx<'_>, broker: &BrokerRow, catalog: &str) -> Result<(), Error> {
+    let sql = sqlx::query(INSERT)
+        .bind(broker.id.clone())
+        .bind(broker.name.clone())
+        .bind(broker.url.clone())
+        .bind(text("settings", &broker.settings)?)
+        .bind(broker.secrets.clone())
+        .bind(broker.status.as_str())
+        .bind(catalog.to_owned())
+        .bind(broker.etag.clone())
+        .bind(text("findings", &broker.findings)?)
+        .bind(broker.fetched_at.map(|at| at.0))
+        .bind(broker.checked_at.0)
+        .bind(broker.version)
+        .bind(broker.created_at.0);
+    tx.execute(sql).await.map(drop)
+}
+
+const BY_NAME: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+    from brokers where name = $1 and deleted_at is null";
+
+/// The registered broker of that name.
+///
+/// # Errors
+/// [`Error`]
+pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<BrokerRow>, Error> {
+    let found = tx.fetch_optional(sqlx::query(BY_NAME).bind(name.to_owned())).await?;
+    found.as_ref().map(row).transpose()
+}
+
+const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+    from brokers where deleted_at is null and name > $1 order by name limit $2";
+
+/// Registered brokers by name, from behind that one.
+///
+/// # Errors
+/// [`Error`]
+pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<BrokerRow>, Error> {
+    let rows = tx.fetch_all(sqlx::query(PAGE).bind(after.to_owned()).bind(limit)).await?;
+    rows.iter().map(row).collect()
+}
+
+const SERVING: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+    from brokers where deleted_at is null
+        or exists (select 1 from instances where instances.broker_id = brokers.id and instances.state <> 'gone')
+    order by created_at, id";
+
+/// All registered brokers, and those removed ones that have instances left, in the catalog's order: the oldest first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn serving(tx: &mut Tx<'_>) -> Result<Vec<BrokerRow>, Error> {
+    let rows = tx.fetch_all(sqlx::query(SERVING)).await?;
+    rows.iter().map(row).collect()
+}
+
+const CATALOG: &str = "select catalog from brokers where id = $1";
+
+/// The stored catalog, as the broker gave it.
+///
+/// # Errors
+/// [`Error`]
+pub async fn catalog(tx: &mut Tx<'_>, id: &str) -> Result<Option<String>, Error> {
+    let row = tx.fetch_optional(sqlx::query(CATALOG).bind(id.to_owned())).await?;
+    row.map_or(Ok(None), |row| column(&row, "catalog"))
+}
+
+const DUE: &str =
+    "select name from brokers where deleted_at is null and checked_at <= $1 order by checked_at, id limit $2";
+
+/// Names of brokers that were last asked by then, the longest ago first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn due(tx: &mut Tx<'_>, by: Time, limit: i64) -> Result<Vec<String>, Error> {
+    let rows = tx.fetch_all(sqlx::query(DUE).bind(by.0).bind(limit)).await?;
+    rows.iter().map(|row| column(row, "name")).collect()
+}
+
+const CLAIM: &str = "update brokers set checked_at = $3 where name = $1 and deleted_at is null and checked_at <= $2";
+
+/// Sets out to ask a broker that is due; false where another process was first.
+///
+/// # Errors
+/// [`Error`]
+pub async fn claim(tx: &mut Tx<'_>, name: &str, by: Time, now: Time) -> Result<bool, Error> {
+    let sql = sqlx::query(CLAIM).bind(name.to_owned()).bind(by.0).bind(now.0);
+    tx.execute(sql).await.map(|touched| touched == 1)
+}
+
+const LOCK: &str = "update brokers set version = version + 1 where id = $1 and version = $2 and deleted_at is null";
+
+/// Takes the row for this transaction; false where it is not that version any more.
+///
+/// # Errors
+/// [`Error`]
+pub async fn lock(tx: &mut Tx<'_>, id: &str, version: i64) -> Result<bool, Error> {
+    let sql = sqlx::query(LOCK).bind(id.to_owned()).bind(version);
+    tx.execute(sql).await.map(|touched| touched == 1)
+}
+
+const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4 where id = $1";
+
+/// How it is reached and treated. After [`lock`].
+///
+/// # Errors
+/// [`Error`]
+pub async fn configure(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error> {
+    let sql = sqlx::query(CONFIGURE)
+        .bind(broker.id.clone())
+        .bind(broker.url.clone())
+        .bind(text("settings", &broker.settings)?)
+        .bind(broker.secrets.clone());
+    tx.execute(sql).await.map(drop)
+}
+
+const CHECKED: &str =
+    "update brokers set status = $2, etag = $3, findings = $4, fetched_at = $5, checked_at = $6 where id = $1";
+
+/// How it was when asked for its catalog. After [`lock`].
+///
+/// # Errors
+/// [`Error`]
+pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error> {
+    let sql = sqlx::query(CHECKED)
+        .bind(broker.id.clone())
+        .bind(broker.status.as_str())
+        .bind(broker.etag.clone())
+        .bind(text("findings", &broker.findings)?)
+        .bind(broker.fetched_at.map(|at| at.0))
+        .bind(broker.checked_at.0);
+    tx.execute(sql).await.map(drop)
+}
+
+const KEEP_CATALOG: &str = "update brokers set catalog = $2 where id = $1";
+
+/// The catalog as it came. After [`lock`].
+///
+/// # Errors
+/// [`Error`]
+pub async fn keep_catalog(tx: &mut Tx<'_>, id: &str, catalog: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(KEEP_CATALOG).bind(id.to_owned()).bind(catalog.to_owned())).await.map(drop)
+}
+
+const REMOVE: &str = "update brokers set deleted_at = $2 where id = $1";
+
+/// Removes it; its row stays for what refers to it. After [`lock`].
+///
+/// # Errors
+/// [`Error`]
+pub async fn remove(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(REMOVE).bind(id.to_owned()).bind(now.0)).await.map(drop)
+}
+
+const INSTANCES: &str = "select count(*) as instances from instances where broker_id = $1 and state <> 'gone'";
+
+/// How many instances it has.
+///
+/// # Errors
+/// [`Error`]
+pub async fn instances(tx: &mut Tx<'_>, id: &str) -> Result<i64, Error> {
+    let row = tx.fetch_optional(sqlx::query(INSTANCES).bind(id.to_owned())).await?;
+    row.map_or(Ok(0), |row| column(&row, "instances"))
+}

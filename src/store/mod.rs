@@ -9,10 +9,14 @@ pub mod bindings;
 pub mod brokers;
 pub mod credentials;
 pub mod db;
+pub mod dead_letters;
 pub mod events;
+pub mod gauges;
 pub mod identities;
 pub mod instances;
+pub mod leases;
 pub mod migrations;
+pub mod offerings;
 pub mod operations;
 pub mod platforms;
 pub mod processes;
@@ -20,6 +24,7 @@ pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
 pub mod tenants;
+pub mod versions;
 
 pub use db::{Db, Kind, Tx};
 

@@ -1,1 +1,11 @@
-fn main() {}
+//! The hub's tests: one binary, one file a behaviour. What they share is in `support`; `docs/TESTING.md` says how the
+//! suite is built. Nothing here skips: a test that lacks a component fails and names the command that installs it.
+
+// All of this is test code, the helpers included: so said, they may `expect`, which tells a test's reader what is taken
+// for granted.
+#![cfg(test)]
+
+mod stamp_docs;
+mod support;
+mod support_self;
+mod tidy;

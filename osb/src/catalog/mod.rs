@@ -2,9 +2,14 @@
 //!
 //! An offering is read on its own ([`Catalog::offerings`]), so that one bad offering never hides the others.
 
+mod plan;
+mod validate;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use validate::{validate, validate_offering};
 
 use crate::{Maybe, Object};
 

@@ -1,0 +1,62 @@
+//! Where a client may connect to, enforced where it can't be gone round: on each address that a name resolves to, and on
+//! addresses written into a URL.
+//!
+//! Through a proxy the proxy resolves names; then only the literal addresses can be judged here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// Decides which addresses may be connected to.
+pub trait EgressPolicy: Send + Sync + 'static {
+    /// Whether that address may be connected to. IPv4 addresses mapped into IPv6 are asked about in both forms.
+    fn permits(&self, ip: IpAddr) -> bool;
+}
+
+pub(super) fn permits(policy: &dyn EgressPolicy, ip: IpAddr) -> bool {
+    policy.permits(ip) && policy.permits(ip.to_canonical())
+}
+
+/// True unless the URL's host is an address that the policy refuses. Names are judged when they are resolved.
+pub(super) fn permits_literal(policy: &dyn EgressPolicy, url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host.parse().map_or(true, |ip| permits(policy, ip))
+}
+
+/// Resolves names with the system and leaves out what the policy refuses.
+pub(super) struct PolicyResolver {
+    pub(super) policy: Arc<dyn EgressPolicy>,
+    /// The proxy's own name, which the operator chose.
+    pub(super) exempt: Option<String>,
+}
+
+#[derive(Debug)]
+struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the egress policy refuses this host")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Resolve for PolicyResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = Arc::clone(&self.policy);
+        let exempt = self.exempt.as_deref() == Some(name.as_str());
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let permitted: Vec<SocketAddr> =
+                found.filter(|address| exempt || permits(policy.as_ref(), address.ip())).collect();
+            if permitted.is_empty() {
+                return Err(Refused.into());
+            }
+            let addresses: Addrs = Box::new(permitted.into_iter());
+            Ok(addresses)
+        })
+    }
+}

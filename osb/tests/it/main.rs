@@ -1,0 +1,17 @@
+//! The tests of `osb` at its edges: the server over raw sockets, the client against servers that misbehave, both against each
+//! other, and stamps.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail the test, too; only functions marked as tests are exempt"
+)]
+
+mod backend;
+mod client;
+mod identity;
+mod mangled;
+mod requests;
+mod server;
+mod stamp;
+mod support;

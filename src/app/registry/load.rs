@@ -1,0 +1,128 @@
+//! Brings what this process keeps in memory up to what is stored: only brokers that changed are read and made anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+
+use crate::app::{App, Error};
+use crate::backend::{Backend, Blueprint};
+use crate::domain::broker::Access;
+use crate::domain::catalog::{Merged, Part};
+use crate::domain::platform::PlatformKind;
+use crate::store::brokers::BrokerRow;
+use crate::store::{brokers, offerings, versions};
+
+impl App {
+    /// Reads catalog and brokers again where they changed since; true where they did.
+    ///
+    /// # Errors
+    /// Where the database fails. What is in memory stays as it was.
+    pub async fn reload_catalog(&self) -> Result<bool, Error> {
+        let registry = &self.inner.registry;
+        let _one_at_a_time = registry.loading.lock().await;
+        let (known, old) = {
+            let current = registry.current();
+            (current.0, Arc::clone(&current.1))
+        };
+        // The counter first: a change in between is then read twice rather than never.
+        let version = self.db().read(|tx| Box::pin(versions::read(tx, versions::CATALOG))).await?;
+        if version == known {
+            return Ok(false);
+        }
+        let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
+        let parts = self.parts(&rows, &old).await?;
+        self.backends().replace(self.made_backends(&rows));
+        let merged = tokio::task::spawn_blocking(move || {
+            let merged = Merged::new(parts);
+            // Made here once, so that no platform's request has to.
+            for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
+                merged.document(None, kind);
+            }
+            merged
+        });
+        let merged = merged.await.map_err(|_| Error::Store(crate::store::Error::Busy))?;
+        registry.replace(version, Arc::new(merged));
+        Ok(true)
+    }
+
+    async fn parts(&self, rows: &[BrokerRow], old: &Merged) -> Result<Vec<Arc<Part>>, Error> {
+        let old: HashMap<&str, &Arc<Part>> = old.parts().iter().map(|part| (part.broker_id.as_str(), part)).collect();
+        let mut parts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let deleted = row.deleted_at.is_some();
+            if let Some(part) = old.get(row.id.as_str())
+                && part.version == row.version
+                && part.deleted == deleted
+            {
+                parts.push(Arc::clone(part));
+                continue;
+            }
+            let id = row.id.clone();
+            let offerings = self.db().read(|tx| Box::pin(async move { offerings::of_broker(tx, &id).await })).await?;
+            parts.push(Arc::new(Part::new(row.id.clone(), row.name.clone(), row.version, deleted, offerings)));
+        }
+        Ok(parts)
+    }
+
+    /// A broker that can't be made ready is left out: calls to it are not sent, all others go on.
+    fn made_backends(&self, rows: &[BrokerRow]) -> HashMap<String, Arc<Backend>> {
+        let old = self.backends().all();
+        let mut made = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let fingerprint = fingerprint(row);
+            let backend = match old.get(&row.id).filter(|backend| backend.fingerprint() == fingerprint) {
+                Some(backend) => Ok(Arc::clone(backend)),
+                None => self.made_backend(row, fingerprint).map(Arc::new),
+            };
+            match backend {
+                Ok(backend) => drop(made.insert(row.id.clone(), backend)),
+                Err(error) => {
+                    tracing::error!(broker.id = %row.id, broker.name = %row.name, %error, "broker can't be called");
+                }
+            }
+        }
+        made
+    }
+
+    fn made_backend(&self, row: &BrokerRow, fingerprint: String) -> Result<Backend, Unusable> {
+        let opened = self.sealer().open(&secrets_place(&row.id), &row.secrets).map_err(Unusable::Sealed)?;
+        let access: Access = serde_json::from_slice(&opened).map_err(|_| Unusable::Garbled)?;
+        let blueprint = Blueprint {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            url: row.url.clone(),
+            settings: row.settings.clone(),
+            access,
+            fingerprint,
+        };
+        Backend::new(blueprint, &self.config().backends, self.outgoing(), self.clock().clone())
+            .map_err(Unusable::Client)
+    }
+}
+
+/// Why a stored broker can't be called.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("{0}")]
+    Sealed(crate::secret::Error),
+    #[error("its stored credentials can't be read")]
+    Garbled,
+    #[error("{0}")]
+    Client(osb::client::BuildError),
+}
+
+/// Where a broker's sealed credentials belong.
+pub(super) fn secrets_place(broker_id: &str) -> String {
+    format!("brokers/{broker_id}/secrets")
+}
+
+/// Of all that makes a backend what it is. The sealed bytes change with each sealing, which is often enough.
+fn fingerprint(row: &BrokerRow) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in [row.url.as_bytes(), &serde_json::to_vec(&row.settings).unwrap_or_default(), &row.secrets] {
+        context.update(&part.len().to_le_bytes());
+        context.update(part);
+    }
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(context.finish().as_ref())
+}

@@ -1,0 +1,191 @@
+//! A registered broker: how it is reached and treated, and the rules of what may be said about it.
+
+use std::fmt;
+
+use super::stamp::StampSettings;
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Ids;
+
+/// Whether the broker's catalog is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It answered when last asked.
+    Available,
+    /// It did not: what is stored is served.
+    Unavailable,
+    /// It answered with nothing that could be served.
+    Quarantined,
+}
+
+impl Status {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Unavailable => "unavailable",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Reads what [`Status::as_str`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Available, Self::Unavailable, Self::Quarantined].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// How a registered broker is treated. Stored in clear: holds no secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Stands before its offerings' names.
+    pub name_prefix: String,
+    /// Which ids platforms see.
+    pub ids: Ids,
+    /// Of one call; the configuration's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Orders at once; the configuration's where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// `X-Broker-API-Version` towards it, whatever the platform speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// What it is told about the tenant.
+    pub stamp: StampSettings,
+    /// How bindings are rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// It has instances that this hub does not know yet: nothing unknown is declared gone.
+    pub takeover: bool,
+}
+
+/// Who makes the successor of a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotation {
+    /// The broker knows `predecessor_binding_id`.
+    Native,
+    /// The hub binds anew with the predecessor's parameters.
+    Emulated,
+}
+
+/// How the hub shows a broker who it is, and how it knows the broker. Sealed at rest, masked in `Debug`, never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Who the hub is.
+    pub credentials: Credentials,
+    /// Certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
+}
+
+/// Who the hub is towards a broker.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Credentials {
+    /// HTTP Basic.
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password.
+        password: String,
+    },
+    /// A fixed token.
+    Bearer {
+        /// The token.
+        token: String,
+    },
+    /// A token by the client-credentials grant.
+    OAuth2 {
+        /// Where tokens are fetched.
+        token_url: String,
+        /// The client's id.
+        client_id: String,
+        /// The client's secret.
+        client_secret: String,
+        /// What the token is to be good for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+    },
+    /// Nobody.
+    None {},
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic(***)",
+            Self::Bearer { .. } => "Bearer(***)",
+            Self::OAuth2 { .. } => "OAuth2(***)",
+            Self::None {} => "None",
+        })
+    }
+}
+
+/// Certificates, PEM.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Roots to trust besides the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The hub's own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cert: Option<String>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_key: Option<String>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("ca", &self.ca.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a broker, tenant, platform or sink may be called that.
+pub fn name_allowed(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether that may stand before offerings' names: what a command line takes without quotes.
+pub fn prefix_allowed(prefix: &str) -> bool {
+    prefix.len() <= 63 && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_as_the_contract_writes_them_and_never_printed() {
+        for json in [
+            r#"{"basic":{"username":"u","password":"hunter2"}}"#,
+            r#"{"bearer":{"token":"hunter2"}}"#,
+            r#"{"oauth2":{"token_url":"https://t","client_id":"c","client_secret":"hunter2"}}"#,
+            r#"{"none":{}}"#,
+        ] {
+            let credentials: Credentials = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&credentials).unwrap(), json);
+            assert!(!format!("{:?}", Access { credentials, tls: None }).contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn names_are_1_to_63_of_lower_case_digits_and_dashes() {
+        assert!(name_allowed("a-1") && name_allowed(&"a".repeat(63)));
+        for name in ["", "A", "a_b", "a.b", "a b", "ü", &"a".repeat(64)] {
+            assert!(!name_allowed(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The merged catalog, pure: what one broker offers, read from its own catalog ([`import`]), held against what others offer
+//! ([`clash`]), and put together for platforms ([`merged`]).
+//!
+//! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced; every other field, known
+//! or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
+//! left out only of what that kind of platform gets ([`cloudfoundry`]).
+
+pub mod clash;
+pub mod cloudfoundry;
+pub mod ids;
+pub mod import;
+pub mod merged;
+pub mod plan;
+pub mod schema;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use merged::{Merged, Part};
+pub use osb::catalog::{Finding, Severity};
+pub use plan::PlanEntry;
+
+/// Whether something of the catalog can be ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// In the catalog.
+    Available,
+    /// Something is wrong with it: not in the catalog, but its instances are served.
+    Quarantined,
+    /// The broker no longer has it: not in the catalog, but its instances are served.
+    Removed,
+}
+
+impl State {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Quarantined => "quarantined",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// Reads what [`State::as_str`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Available, Self::Quarantined, Self::Removed].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// Which ids platforms see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ids {
+    /// The hub's own, derived from the broker's name and its ids ([`ids`]).
+    #[default]
+    Mapped,
+    /// The broker's.
+    Passthrough,
+}
+
+/// An offering as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offering {
+    /// What platforms know it by.
+    pub id: String,
+    /// What the broker knows it by; empty where it said none.
+    pub backend_id: String,
+    /// With the broker's prefix.
+    pub name: String,
+    /// Whether it can be ordered.
+    pub state: State,
+    /// As the broker gave it, its plans taken out (`"plans":[]` stands in their place).
+    pub document: Value,
+    /// What is wrong with it.
+    pub findings: Vec<Finding>,
+    /// Its place in the broker's catalog.
+    pub position: i64,
+    /// Its plans, those that were removed included.
+    pub plans: Vec<Plan>,
+}
+
+/// A plan as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What platforms know it by.
+    pub id: String,
+    /// What the broker knows it by.
+    pub backend_id: String,
+    /// Its name within the offering.
+    pub name: String,
+    /// Available or removed.
+    pub state: State,
+    /// As the broker gave it.
+    pub document: Value,
+    /// Its place in the offering.
+    pub position: i64,
+}

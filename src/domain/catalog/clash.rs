@@ -1,0 +1,61 @@
+//! Ids and names that two brokers claim. Nobody loses what they have: the newcomer is refused, or its offering put aside.
+
+use std::collections::HashMap;
+
+use super::{Offering, State};
+
+/// What another broker holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The other broker.
+    pub broker: String,
+    /// What is held: an offering's id, an offering's name, a plan's id.
+    pub what: What,
+    /// The id or the name.
+    pub value: String,
+}
+
+/// What can be claimed twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// An offering's id.
+    OfferingId,
+    /// An offering's name.
+    OfferingName,
+    /// A plan's id.
+    PlanId,
+}
+
+/// What an offering that can be ordered claims.
+pub fn claims(offering: &Offering) -> impl Iterator<Item = (What, &str)> {
+    let wanted = offering.state == State::Available;
+    let own = [(What::OfferingId, offering.id.as_str()), (What::OfferingName, offering.name.as_str())];
+    let plans = offering.plans.iter().map(|plan| (What::PlanId, plan.id.as_str()));
+    own.into_iter().chain(plans).filter(move |_| wanted)
+}
+
+/// For each offering that claims what another broker holds: its place, and a sentence that names both brokers.
+pub fn clashes(broker: &str, offerings: &[Offering], held: &[Held]) -> Vec<(usize, String)> {
+    let held: HashMap<_, _> =
+        held.iter().map(|held| ((held.what, held.value.as_str()), held.broker.as_str())).collect();
+    let found = offerings.iter().enumerate().filter_map(|(place, offering)| {
+        let (what, value, other) =
+            claims(offering).find_map(|claim| held.get(&claim).map(|other| (claim.0, claim.1, *other)))?;
+        Some((place, sentence(what, value, broker, other)))
+    });
+    found.collect()
+}
+
+fn sentence(what: What, value: &str, broker: &str, other: &str) -> String {
+    match what {
+        What::OfferingName => format!(
+            "the offering name `{value}` of broker `{broker}` is already that of an offering of broker `{other}`: register it with another `name_prefix`"
+        ),
+        What::OfferingId => format!(
+            "the offering id `{value}` of broker `{broker}` is already that of an offering of broker `{other}`: register it with `\"ids\":\"mapped\"`"
+        ),
+        What::PlanId => format!(
+            "the plan id `{value}` of broker `{broker}` is already that of a plan of broker `{other}`: register it with `\"ids\":\"mapped\"`"
+        ),
+    }
+}

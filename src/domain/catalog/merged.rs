@@ -1,0 +1,245 @@
+//! All brokers' offerings put together: what orders look plans up in, and the documents that platforms fetch.
+//!
+//! A [`Part`] is one broker's share; it is made again only when that broker changes. Documents are rendered once, when first
+//! asked for, and then handed out as bytes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use osb::{CatalogDocument, ServiceOffering};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::plan::{PlanEntry, Schemas};
+use super::{Offering, State, cloudfoundry};
+use crate::domain::platform::PlatformKind;
+
+/// One broker's share of the catalog.
+#[derive(Debug)]
+pub struct Part {
+    /// The broker.
+    pub broker_id: String,
+    /// The broker.
+    pub broker_name: String,
+    /// Of the broker's row: tells whether this is still what is stored.
+    pub version: i64,
+    /// Deleted, but with instances left: serves them and is in no catalog.
+    pub deleted: bool,
+    /// In the broker's order.
+    pub offerings: Vec<Offering>,
+    plans: Vec<Arc<PlanEntry>>,
+}
+
+impl Part {
+    /// Makes ready what is stored of one broker.
+    pub fn new(broker_id: String, broker_name: String, version: i64, deleted: bool, offerings: Vec<Offering>) -> Self {
+        let mut plans = Vec::new();
+        for offering in &offerings {
+            plans.extend(entries(&broker_id, &broker_name, deleted, offering));
+        }
+        Self { broker_id, broker_name, version, deleted, offerings, plans }
+    }
+
+    /// What platforms may see.
+    fn visible(&self) -> impl Iterator<Item = &Offering> {
+        self.offerings.iter().filter(|offering| !self.deleted && offering.state == State::Available)
+    }
+}
+
+/// An offering that can't even be read has no entries: it never had an instance.
+fn entries(broker_id: &str, broker_name: &str, deleted: bool, offering: &Offering) -> Vec<Arc<PlanEntry>> {
+    let Ok(mut read) = ServiceOffering::deserialize(&offering.document) else { return Vec::new() };
+    let plans: Vec<_> = offering
+        .plans
+        .iter()
+        .filter_map(|plan| Some((plan, osb::ServicePlan::deserialize(&plan.document).ok()?)))
+        .collect();
+    read.plans =
+        plans.iter().filter(|(plan, _)| plan.state == State::Available).map(|(_, read)| read.clone()).collect();
+    let read = Arc::new(read);
+    let entry = |(plan, document): (&super::Plan, osb::ServicePlan)| {
+        Arc::new(PlanEntry {
+            plan_id: plan.id.clone(),
+            plan_name: plan.name.clone(),
+            plan_backend_id: plan.backend_id.clone(),
+            offering_id: offering.id.clone(),
+            offering_name: offering.name.clone(),
+            offering_backend_id: offering.backend_id.clone(),
+            broker_id: broker_id.to_owned(),
+            broker_name: broker_name.to_owned(),
+            orderable: !deleted && offering.state == State::Available && plan.state == State::Available,
+            offering: Arc::clone(&read),
+            maximum_polling: document.maximum_polling_duration.as_option().copied().map(Duration::from_secs),
+            plan: document,
+            schemas: Schemas::default(),
+        })
+    };
+    plans.into_iter().map(entry).collect()
+}
+
+/// Which shape of document: only Cloud Foundry's differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shape {
+    CloudFoundry,
+    Plain,
+}
+
+impl From<PlatformKind> for Shape {
+    fn from(kind: PlatformKind) -> Self {
+        match kind {
+            PlatformKind::CloudFoundry => Self::CloudFoundry,
+            PlatformKind::Kubernetes | PlatformKind::Bourse | PlatformKind::Other => Self::Plain,
+        }
+    }
+}
+
+/// Documents rendered so far: for Cloud Foundry, for all others.
+#[derive(Debug, Default)]
+struct Documents {
+    cloud_foundry: OnceLock<CatalogDocument>,
+    plain: OnceLock<CatalogDocument>,
+}
+
+impl Documents {
+    fn of(&self, shape: Shape) -> &OnceLock<CatalogDocument> {
+        match shape {
+            Shape::CloudFoundry => &self.cloud_foundry,
+            Shape::Plain => &self.plain,
+        }
+    }
+}
+
+/// The catalog of all brokers. Never changes: another one takes its place.
+#[derive(Debug, Default)]
+pub struct Merged {
+    parts: Vec<Arc<Part>>,
+    plans: HashMap<String, Arc<PlanEntry>>,
+    names: HashMap<String, HashMap<String, Arc<PlanEntry>>>,
+    whole: Documents,
+    /// By broker: its place in `parts`, its documents.
+    brokers: HashMap<String, (usize, Documents)>,
+    /// Offerings whose `dashboard_client` is the first with its id in the hub.
+    dashboards: HashSet<String>,
+}
+
+impl Merged {
+    /// Puts parts together, in that order.
+    pub fn new(parts: Vec<Arc<Part>>) -> Self {
+        let mut merged = Self::default();
+        let mut clients = HashSet::new();
+        for (index, part) in parts.iter().enumerate() {
+            for plan in &part.plans {
+                merged.plans.insert(plan.plan_id.clone(), Arc::clone(plan));
+                if plan.orderable {
+                    let offering = merged.names.entry(plan.offering_name.clone()).or_default();
+                    offering.insert(plan.plan_name.clone(), Arc::clone(plan));
+                }
+            }
+            for offering in part.visible() {
+                let client = offering.document.pointer("/dashboard_client/id").and_then(Value::as_str);
+                if client.is_some_and(|client| clients.insert(client.to_owned())) {
+                    merged.dashboards.insert(offering.id.clone());
+                }
+            }
+            if !part.deleted {
+                merged.brokers.insert(part.broker_name.clone(), (index, Documents::default()));
+            }
+        }
+        merged.parts = parts;
+        merged
+    }
+
+    /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
+    pub fn plan(&self, offering_id: &str, plan_id: &str) -> Option<&Arc<PlanEntry>> {
+        self.plan_by_id(plan_id).filter(|plan| plan.offering_id == offering_id)
+    }
+
+    /// The plan with that id.
+    pub fn plan_by_id(&self, plan_id: &str) -> Option<&Arc<PlanEntry>> {
+        self.plans.get(plan_id)
+    }
+
+    /// The plan with those names, among what can be ordered.
+    pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
+        self.names.get(offering)?.get(plan)
+    }
+
+    /// Each broker's share, in the catalog's order.
+    pub fn parts(&self) -> &[Arc<Part>] {
+        &self.parts
+    }
+
+    /// Whether a broker of that name is registered.
+    pub fn has_broker(&self, name: &str) -> bool {
+        self.brokers.contains_key(name)
+    }
+
+    /// What a platform of that kind gets: of all brokers, or of one (empty where there is none of that name).
+    pub fn document(&self, broker: Option<&str>, kind: PlatformKind) -> CatalogDocument {
+        let shape = Shape::from(kind);
+        let document = match broker {
+            None => Some(self.whole.of(shape).get_or_init(|| self.render(&self.parts, shape))),
+            Some(name) => self.brokers.get(name).map(|(index, documents)| {
+                let part = self.parts.get(*index..=*index).unwrap_or_default();
+                documents.of(shape).get_or_init(|| self.render(part, shape))
+            }),
+        };
+        document.cloned().unwrap_or_else(|| finish(b"{\"services\":[]}".to_vec()))
+    }
+
+    fn render(&self, parts: &[Arc<Part>], shape: Shape) -> CatalogDocument {
+        let mut json = b"{\"services\":[".to_vec();
+        let mut first = true;
+        for offering in parts.iter().flat_map(|part| part.visible()) {
+            let Some(rendered) = self.render_offering(offering, shape) else { continue };
+            if !first {
+                json.push(b',');
+            }
+            first = false;
+            json.extend_from_slice(rendered.to_string().as_bytes());
+        }
+        json.extend_from_slice(b"]}");
+        finish(json)
+    }
+
+    /// `None` for an offering that is left without a plan (SVC-13).
+    fn render_offering(&self, offering: &Offering, shape: Shape) -> Option<Value> {
+        let mut rendered = offering.document.clone();
+        let fields = rendered.as_object_mut()?;
+        let plans: Vec<Value> = offering
+            .plans
+            .iter()
+            .filter(|plan| plan.state == State::Available)
+            .filter_map(|plan| {
+                let mut rendered = plan.document.clone();
+                rendered.as_object_mut()?.insert("id".to_owned(), plan.id.clone().into());
+                Some(rendered)
+            })
+            .collect();
+        if plans.is_empty() {
+            return None;
+        }
+        fields.insert("id".to_owned(), offering.id.clone().into());
+        fields.insert("name".to_owned(), offering.name.clone().into());
+        fields.insert("plans".to_owned(), plans.into());
+        match shape {
+            // It holds a secret that only Cloud Foundry has a use for.
+            Shape::Plain => drop(fields.shift_remove("dashboard_client")),
+            Shape::CloudFoundry => {
+                cloudfoundry::fit(fields);
+                if !self.dashboards.contains(&offering.id) {
+                    fields.shift_remove("dashboard_client");
+                }
+            }
+        }
+        Some(rendered)
+    }
+}
+
+fn finish(json: Vec<u8>) -> CatalogDocument {
+    use base64::Engine as _;
+    let digest = ring::digest::digest(&ring::digest::SHA256, &json);
+    let tag = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref());
+    CatalogDocument { json: json.into(), etag: Some(format!("\"{tag}\"")) }
+}

@@ -1,0 +1,28 @@
+//! `versions`: counts changes of what processes keep in memory, so that each knows when to read again.
+
+use super::db::column;
+use super::{Error, Tx};
+
+/// Brokers and their catalogs.
+pub const CATALOG: &str = "catalog";
+
+const READ: &str = "select version from versions where name = $1";
+
+/// How often that has changed.
+///
+/// # Errors
+/// [`Error`]
+pub async fn read(tx: &mut Tx<'_>, name: &'static str) -> Result<i64, Error> {
+    let row = tx.fetch_optional(sqlx::query(READ).bind(name)).await?;
+    row.map_or(Ok(0), |row| column(&row, "version"))
+}
+
+const BUMP: &str = "insert into versions (name, version) values ($1, 1) on conflict (name) do update set version = versions.version + 1";
+
+/// Says that it has changed.
+///
+/// # Errors
+/// [`Error`]
+pub async fn bump(tx: &mut Tx<'_>, name: &'static str) -> Result<(), Error> {
+    tx.execute(sqlx::query(BUMP).bind(name)).await.map(drop)
+}

@@ -1,0 +1,11 @@
+//! What the tests share: ports, waiting, child processes, private services and the Python environment.
+//!
+//! It knows no behaviour of the hub. Its invariant: whatever a test starts listens on loopback only and ends with the
+//! test process, however that ends (`guard`).
+
+pub(crate) mod guard;
+pub(crate) mod ports;
+pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod services;
+pub(crate) mod wait;

@@ -1,0 +1,27 @@
+//! The Python environment of the tests: packages pinned with hashes in `requirements.txt`, put by `tests/run.sh` into
+//! `target/it-env`. `BOURSE_IT_ENV` names another place.
+
+use std::path::PathBuf;
+
+/// The environment's program `name` (`python`, `nats-server`, …), or the reason why it isn't there.
+pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
+    let path = root().join("bin").join(name);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!("{} is missing: `bash tests/run.sh` installs it", path.display()))
+    }
+}
+
+/// The environment's interpreter.
+pub(crate) fn python() -> PathBuf {
+    program("python").unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+fn root() -> PathBuf {
+    match std::env::var_os("BOURSE_IT_ENV") {
+        Some(place) => PathBuf::from(place),
+        // Cargo's scratch folder for this binary is `tmp` in the target directory, wherever that lies.
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("it-env"),
+    }
+}

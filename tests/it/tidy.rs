@@ -1,0 +1,157 @@
+//! The house rules, as tests instead of review remarks. Each checker has a bad sample of its own beside it, so that a
+//! rule that can't fail any more is noticed. What a checker looks at are the files as they lie in the work tree.
+
+mod layers;
+mod source;
+mod tree;
+mod words;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// No file of ours is larger; what is, is data.
+const TEXT_BYTES_MAX: u64 = 1024 * 1024;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below `folder` with one of the given extensions, by path from the repository's top. What git ignores by
+/// name (`target`, databases) is left out.
+fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![repository().join(folder)];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten() {
+            let path = entry.expect("could not list a directory").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if matches!(name, "target" | ".git" | "node_modules" | "__pycache__") {
+                continue;
+            }
+            let is = |extension: &&str| path.extension().is_some_and(|found| found == *extension);
+            if path.is_dir() {
+                open.push(path);
+            } else if extensions.iter().any(is) || extensions.is_empty() && !name.contains(".db") {
+                found.push(path.strip_prefix(repository()).expect("a path below the top").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()))
+}
+
+/// All Rust files that are ours.
+fn rust_files() -> Vec<PathBuf> {
+    let found: Vec<_> = ["src", "osb", "brokers", "tests", "examples", "benches"]
+        .iter()
+        .flat_map(|folder| files(folder, &["rs"]))
+        .collect();
+    assert!(found.iter().any(|path| path == Path::new("tests/it/tidy.rs")), "no source found: {found:?}");
+    found
+}
+
+/// Fails with every violation of every file, not only the first.
+#[track_caller]
+fn assert_clean(rule: &str, files: &[PathBuf], check: impl Fn(&Path, &str) -> Vec<String>) {
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|path| check(path, &read(path)).into_iter().map(move |what| format!("{}: {what}", path.display())))
+        .collect();
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn arrows_between_layers_point_down() {
+    assert_clean("layers", &files("src", &["rs"]), |path, text| {
+        layers::violations(path.strip_prefix("src").expect("below src"), text)
+    });
+}
+
+#[test]
+fn brokers_and_contract_do_not_depend_on_the_hub() {
+    assert!(tree::depends_on(&read(Path::new("brokers/Cargo.toml")), "osb"), "the checker reads no manifest");
+    for manifest in ["brokers/Cargo.toml", "osb/Cargo.toml"] {
+        assert!(!tree::depends_on(&read(Path::new(manifest)), "bourse"), "{manifest} depends on the hub");
+    }
+}
+
+#[test]
+fn each_word_is_in_its_place() {
+    assert_clean("words", &rust_files(), words::violations);
+}
+
+#[test]
+fn files_fit_the_head() {
+    let lengths: Vec<_> = rust_files().into_iter().map(|path| (path.clone(), read(&path).lines().count())).collect();
+    let found = tree::too_long(&lengths);
+    assert!(found.is_empty(), "files to split:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn each_module_says_what_it_is_for() {
+    assert_clean("modules begin with `//!`", &rust_files(), |_, text| {
+        if tree::has_module_doc(text) { Vec::new() } else { vec!["no `//!` in the first line".to_owned()] }
+    });
+}
+
+#[test]
+fn migrations_are_paired() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let name = |path: PathBuf| path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        files(folder, &["sql"]).into_iter().map(name).collect()
+    };
+    let found = tree::unpaired(&names("migrations/sqlite"), &names("migrations/postgres"));
+    assert!(found.is_empty(), "migrations of one database only: {found:?}");
+}
+
+#[test]
+fn the_top_level_holds_what_is_agreed() {
+    let entries = std::fs::read_dir(repository()).expect("could not list the repository");
+    let names: Vec<String> = entries
+        .map(|entry| entry.expect("could not list the repository").file_name().to_string_lossy().into_owned())
+        .filter(|name| !matches!(name.as_str(), ".git" | "target") && !name.contains(".db"))
+        .collect();
+    let found = tree::strays(&names);
+    assert!(found.is_empty(), "not at the top level: {found:?}");
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    assert_clean("broken links", &files("", &["md"]), |page, text| {
+        tree::broken_links(page, text, |target| repository().join(target).exists())
+    });
+}
+
+#[test]
+fn the_architecture_can_be_read_in_one_go() {
+    let path = Path::new("ARCHITECTURE.md");
+    let present = repository().join(path).exists();
+    assert!(!present || !tree::architecture_is_too_long(&read(path)), "ARCHITECTURE.md is too long");
+}
+
+#[test]
+fn the_lock_file_holds_one_tls_provider_and_no_heavy_c() {
+    let lock = read(Path::new("Cargo.lock"));
+    assert!(lock.contains("name = \"ring\""), "the lock file isn't read as expected");
+    let found = tree::unwanted_packages(&lock);
+    assert!(found.is_empty(), "unwanted packages: {found:?} (`cargo tree --invert NAME` says who wants them)");
+}
+
+#[test]
+fn no_file_names_a_machine() {
+    let small = |path: &PathBuf| repository().join(path).metadata().is_ok_and(|file| file.len() <= TEXT_BYTES_MAX);
+    let found: Vec<String> = files("", &[])
+        .into_iter()
+        .filter(small)
+        .flat_map(|path| {
+            let bytes = std::fs::read(repository().join(&path)).unwrap_or_default();
+            let paths = String::from_utf8(bytes).map(|text| tree::machine_paths(&text)).unwrap_or_default();
+            paths.into_iter().map(move |what| format!("{}, {what}", path.display()))
+        })
+        .collect();
+    assert!(found.is_empty(), "paths of a machine:\n  {}", found.join("\n  "));
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Runs every test of the workspace, after installing what they need and is missing: Debian packages and a Python
+# environment in target/it-env. With all of it in place nothing is installed or asked for. The tests start and stop
+# their services themselves. Arguments go to `cargo test` (e.g. `bash tests/run.sh --test it tidy`).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Everything below has an end, whatever hangs: an hour holds a cold build on two cores several times.
+if [ -z "${BOURSE_RUN_BOUNDED:-}" ]; then
+    exec env BOURSE_RUN_BOUNDED=1 timeout --kill-after=30 "${BOURSE_RUN_SECONDS_MAX:-3600}" bash tests/run.sh "$@"
+fi
+
+say() { printf 'tests/run.sh: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+command -v cargo >/dev/null || fail 'there is no cargo: install Rust (rust-version is in Cargo.toml) first'
+
+# --- Debian packages, each with the level that shows it is there -------------------------------------------------------
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_python() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+has_node() { node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; }
+
+wanted=()
+command -v cc >/dev/null || wanted+=(build-essential)
+command -v setpriv >/dev/null || wanted+=(util-linux)
+command -v curl >/dev/null || wanted+=(curl)
+command -v git >/dev/null || wanted+=(git)
+[ -e /etc/ssl/certs/ca-certificates.crt ] || wanted+=(ca-certificates)
+has_postgres || wanted+=(postgresql)
+has_python || wanted+=(python3 python3-venv)
+has_node || wanted+=(nodejs)
+
+if [ "${#wanted[@]}" -gt 0 ]; then
+    command -v apt-get >/dev/null || fail "missing: ${wanted[*]}. This is no Debian: install them by hand, then run again"
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "missing: ${wanted[*]}. As root: apt-get install ${wanted[*]}"
+        as_root=(sudo)
+    fi
+    say "installing ${wanted[*]}"
+    # The package would make and start a cluster of its own, which nobody here needs: told so for this installation only.
+    clusters=/etc/postgresql-common/createcluster.conf
+    if [[ " ${wanted[*]} " == *' postgresql '* ]] && [ ! -e "$clusters" ]; then
+        "${as_root[@]}" mkdir -p "${clusters%/*}"
+        echo 'create_main_cluster = false' | "${as_root[@]}" tee "$clusters" >/dev/null
+    fi
+    "${as_root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${wanted[@]}" >/dev/null
+    [ ! -e "$clusters.ucf-dist" ] || "${as_root[@]}" mv -f "$clusters.ucf-dist" "$clusters"
+    has_postgres && has_python && has_node || fail "installed ${wanted[*]}, but PostgreSQL, Python 3.11 or Node 18 is still missing"
+fi
+
+# --- Python packages, pinned with hashes -------------------------------------------------------------------------------
+environment="${CARGO_TARGET_DIR:-target}/it-env"
+requirements=tests/it/support/requirements.txt
+if ! cmp -s "$requirements" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
+    say "making the Python environment $environment"
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+        --requirement "$requirements"
+    cp "$requirements" "$environment/installed.txt"
+fi
+BOURSE_IT_ENV="$(cd "$environment" && pwd)"
+export BOURSE_IT_ENV
+
+exec cargo test --workspace --locked "$@"
