@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Surface};
 use crate::store::Db;
+use crate::worker;
 
 /// Arguments of `bourse serve`.
 #[derive(Debug, clap::Args)]
@@ -64,19 +65,34 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     std::io::stdout().flush().map_err(Error::Write)?;
     tracing::info!(role = ?role, "listening on {scheme}://{bound}");
 
-    let surface = match role {
-        Role::All | Role::Api => Surface::Everything,
-        Role::Worker => Surface::Open,
+    let (works, surface) = match role {
+        Role::All => (true, Surface::Everything),
+        Role::Api => (false, Surface::Everything),
+        Role::Worker => (true, Surface::Open),
     };
+    // Workers outlive the listener: what is in flight may wait for them.
+    let stop = CancellationToken::new();
+    let workers = match works {
+        true => Some(worker::start(&app, &stop).await.map_err(Error::Prepare)?),
+        false => None,
+    };
+    let drain = app.config().server.drain;
     let served = http::serve(app, surface, listener, tls, shutdown).await;
+    stop.cancel();
+    if let Some(workers) = workers
+        && tokio::time::timeout(drain, workers.wait()).await.is_err()
+    {
+        tracing::warn!("some workers did not end in time: what they were doing is taken up again");
+    }
     db.close().await;
     tracing::info!("stopped");
     served.map_err(Error::Run)
 }
 
-/// What every start makes sure of: the built-in platform and an administrator.
+/// What every start makes sure of: the built-in platform, the catalog in memory, and an administrator.
 async fn prepare(app: &App) -> Result<(), Error> {
     app.ensure_builtin_platform().await.map_err(Error::Prepare)?;
+    app.reload_catalog().await.map_err(Error::Prepare)?;
     if let Some(password) = app.first_administrator().await.map_err(Error::Prepare)? {
         let username = &app.config().admin.username;
         let mut terminal = std::io::stderr();

@@ -212,6 +212,11 @@ pub const ROUTES: &[Route] = &[
     .gives::<events::RedeliveryOut>(),
 ];
 
+/// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.
+pub(in crate::http) fn known_path(pattern: &str) -> &'static str {
+    ROUTES.iter().find(|route| route.path == pattern).map_or("other", |route| route.path)
+}
+
 fn is_api(route: &&Route) -> bool {
     route.path.starts_with(API)
 }
