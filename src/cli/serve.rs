@@ -74,9 +74,10 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     std::io::stdout().flush().map_err(Error::Write)?;
     tracing::info!(role = ?role, "listening on {scheme}://{bound}");
 
-    let surface = match role {
-        Role::All | Role::Api => Surface::Everything,
-        Role::Worker => Surface::Open,
+    let (works, surface) = match role {
+        Role::All => (true, Surface::Everything),
+        Role::Api => (false, Surface::Everything),
+        Role::Worker => (true, Surface::Open),
     };
     app.join().await.map_err(Error::Prepare)?;
     let stop_work = CancellationToken::new();
@@ -92,9 +93,10 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     served.map_err(Error::Run)
 }
 
-/// What every start makes sure of: the built-in platform and an administrator.
+/// What every start makes sure of: the built-in platform, the catalog in memory, and an administrator.
 async fn prepare(app: &App) -> Result<(), Error> {
     app.ensure_builtin_platform().await.map_err(Error::Prepare)?;
+    app.reload_catalog().await.map_err(Error::Prepare)?;
     if let Some(password) = app.first_administrator().await.map_err(Error::Prepare)? {
         let username = &app.config().admin.username;
         let mut terminal = std::io::stderr();

@@ -16,6 +16,8 @@ use crate::store;
 const CHALLENGE: &str = "Basic realm=\"bourse\", charset=\"UTF-8\"";
 /// Seconds until a busy hub may be asked again.
 const BUSY_SECONDS: u64 = 1;
+/// Seconds until something that is not there now may be.
+const UNAVAILABLE_SECONDS: u64 = 10;
 
 /// A problem document.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -148,13 +150,19 @@ impl From<app::Error> for Failure {
             E::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
             E::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             E::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
+            E::Gone(_) => Self::new(StatusCode::GONE, "gone", detail),
+            E::Unavailable(_) => Self {
+                retry_after_seconds: Some(UNAVAILABLE_SECONDS),
+                cause: Some(Box::new(error)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            },
             E::Answer(answer) => Self::of_answer(answer),
             E::Store(store::Error::Busy | store::Error::Serialization) => Self {
                 retry_after_seconds: Some(BUSY_SECONDS),
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
             },
-            E::Store(_) | E::Secret(_) => Self {
+            E::Store(_) | E::Secret(_) | E::Stopped | E::LeaseLost => Self {
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub could not do it; its log says why")
             },
@@ -217,6 +225,10 @@ mod tests {
         check(E::Unauthorized, 401, "unauthorized");
         check(E::Forbidden("m".to_owned()), 403, "forbidden");
         check(E::Stale, 412, "stale");
+        check(E::Gone("m".to_owned()), 410, "gone");
+        check(E::Unavailable("m".to_owned()), 503, "unavailable");
+        check(E::LeaseLost, 500, "internal");
+        check(E::Stopped, 500, "internal");
         check(E::Store(store::Error::Busy), 503, "busy");
         check(E::Store(store::Error::Serialization), 503, "busy");
         check(E::Store(store::Error::CommitUnknown), 500, "internal");

@@ -9,6 +9,8 @@ pub mod auth;
 pub mod error;
 pub mod health;
 pub mod input;
+pub mod jwks;
+pub mod metrics;
 pub mod observe;
 pub mod openapi;
 pub mod osb;

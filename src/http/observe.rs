@@ -11,8 +11,9 @@ use actix_web::{HttpMessage as _, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::Draining;
 use super::error::Failure;
+use super::{Draining, routes};
+use crate::app::App;
 use crate::clock::fresh_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -74,6 +75,7 @@ pub async fn observe(
     let trace = Trace::of(request.headers());
     request.extensions_mut().insert(trace.clone());
     let method = request.method().clone();
+    let app = request.app_data::<web::Data<App>>().cloned();
     let draining = request.app_data::<web::Data<Draining>>().is_some_and(|draining| draining.is_draining());
     let span = tracing::info_span!("request", request.id = %trace.request_id, trace.id = %trace.trace_id());
     async move {
@@ -85,10 +87,13 @@ pub async fn observe(
             let told = failure.response(Some(&trace.request_id));
             response = response.into_response(told);
         }
-        let pattern = response.request().match_pattern();
-        let status = response.status().as_u16();
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let route = pattern.as_deref().unwrap_or("none");
+        let route = response.request().match_pattern();
+        let route = route.as_deref().map_or("none", routes::known_path);
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        if let Some(app) = app {
+            app.metrics().http_request(method.as_str(), route, status, took);
+        }
         tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, "answered");
         if let Ok(id) = HeaderValue::from_str(&trace.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);

@@ -5,7 +5,10 @@
 // for granted.
 #![cfg(test)]
 
+mod events;
+mod sinks;
 mod stamp_docs;
+mod stamps;
 mod support;
 mod support_self;
 mod tidy;
