@@ -4,7 +4,7 @@
 //! the number of series is bounded by the configuration.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -347,9 +347,13 @@ mod tests {
     #[test]
     fn a_gauge_of_something_that_is_over_is_gone_at_the_next_scrape() {
         let metrics = Metrics::new();
-        let found = ScrapedOperations { kind: "provision".into(), phase: "polling".into(), count: 3, ..Default::default() };
+        let found =
+            ScrapedOperations { kind: "provision".into(), phase: "polling".into(), count: 3, ..Default::default() };
         let before = metrics.render(&Scrape { operations: vec![found], ..Scrape::default() });
-        assert!(before.contains(r#"bourse_operations_in_progress{operation="provision",phase="polling"} 3"#), "{before}");
+        assert!(
+            before.contains(r#"bourse_operations_in_progress{operation="provision",phase="polling"} 3"#),
+            "{before}"
+        );
         assert!(!metrics.render(&Scrape::default()).contains("polling"));
     }
 

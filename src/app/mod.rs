@@ -1,7 +1,9 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod audit;
 pub mod error;
+pub mod page;
 pub mod registry;
 
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use crate::secret::Sealer;
 use crate::store::Db;
 
 pub use error::{Error, Issue};
+pub use page::{Listed, Page};
 
 /// The hub: every long-lived dependency, built once. Cloning shares it.
 #[derive(Clone, Debug)]

@@ -73,7 +73,8 @@ impl Nats {
             PublishErrorKind::MaxPayloadExceeded => Failure::Refused(error.kind().to_string()),
             kind => Failure::failed(kind.to_string()),
         };
-        let acknowledgement = context.publish_with_headers(self.subject.clone(), headers, body).await.map_err(judged)?;
+        let acknowledgement =
+            context.publish_with_headers(self.subject.clone(), headers, body).await.map_err(judged)?;
         let acknowledged = acknowledgement.await.map_err(judged)?;
         // Somebody else's stream may hold the subject: then the events are not where the settings say.
         if acknowledged.stream != self.stream {
@@ -83,11 +84,11 @@ impl Nats {
     }
 
     async fn connect(&self) -> Result<jetstream::Context, Failure> {
-        let options =
-            ConnectOptions::new().name("bourse").connection_timeout(TIMEOUT).request_timeout(Some(TIMEOUT));
-        let client = options.connect(self.url.as_str()).await.map_err(|error| {
-            Failure::failed(format!("no connection: {}", error.kind()))
-        })?;
+        let options = ConnectOptions::new().name("bourse").connection_timeout(TIMEOUT).request_timeout(Some(TIMEOUT));
+        let client = options
+            .connect(self.url.as_str())
+            .await
+            .map_err(|error| Failure::failed(format!("no connection: {}", error.kind())))?;
         let mut context = jetstream::new(client);
         context.set_timeout(TIMEOUT);
         let wanted = stream::Config {

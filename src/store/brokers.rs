@@ -180,7 +180,7 @@ pub async fn lock(tx: &mut Tx<'_>, id: &str, version: i64) -> Result<bool, Error
     tx.execute(sql).await.map(|touched| touched == 1)
 }
 
-const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4 where id = $1";
+const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4, etag = $5 where id = $1";
 
 /// How it is reached and treated. After [`lock`].
 ///
@@ -191,26 +191,29 @@ pub async fn configure(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error>
         .bind(broker.id.clone())
         .bind(broker.url.clone())
         .bind(text("settings", &broker.settings)?)
-        .bind(broker.secrets.clone());
+        .bind(broker.secrets.clone())
+        .bind(broker.etag.clone());
     tx.execute(sql).await.map(drop)
 }
 
-const CHECKED: &str =
-    "update brokers set status = $2, etag = $3, findings = $4, fetched_at = $5, checked_at = $6 where id = $1";
+const CHECKED: &str = "update brokers set status = $2, etag = $3, findings = $4, fetched_at = $5, checked_at = $6
+    where id = $1 and version = $7 and status = $8 and deleted_at is null";
 
-/// How it was when asked for its catalog. After [`lock`].
+/// How it was when asked for its catalog; false where it is not that version, or was not in that status, any more.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error> {
+pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow, was: Status) -> Result<bool, Error> {
     let sql = sqlx::query(CHECKED)
         .bind(broker.id.clone())
         .bind(broker.status.as_str())
         .bind(broker.etag.clone())
         .bind(text("findings", &broker.findings)?)
         .bind(broker.fetched_at.map(|at| at.0))
-        .bind(broker.checked_at.0);
-    tx.execute(sql).await.map(drop)
+        .bind(broker.checked_at.0)
+        .bind(broker.version)
+        .bind(was.as_str());
+    tx.execute(sql).await.map(|touched| touched == 1)
 }
 
 const KEEP_CATALOG: &str = "update brokers set catalog = $2 where id = $1";

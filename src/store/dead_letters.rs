@@ -58,11 +58,8 @@ pub async fn page(
     after: (i64, &str),
     limit: i64,
 ) -> Result<Vec<DeadLetter>, Error> {
-    let sql = sqlx::query(PAGE)
-        .bind(sink.unwrap_or_default().to_owned())
-        .bind(after.0)
-        .bind(after.1.to_owned())
-        .bind(limit);
+    let sql =
+        sqlx::query(PAGE).bind(sink.unwrap_or_default().to_owned()).bind(after.0).bind(after.1.to_owned()).bind(limit);
     tx.fetch_all(sql).await?.iter().map(read).collect()
 }
 
