@@ -61,9 +61,21 @@ pub enum Error {
     /// The version given with `If-Match` is not the current one.
     #[error("it was changed meanwhile: read it again")]
     Stale,
+    /// It was there and has been removed for good.
+    #[error("{0}")]
+    Gone(String),
+    /// The hub can't do it now, and has sent nothing.
+    #[error("{0}")]
+    Unavailable(String),
     /// An answer in OSB's own terms, often a backend's.
     #[error("{0}")]
     Answer(osb::Error),
+    /// A test stopped the flow at a failure point.
+    #[error("stopped at a failure point")]
+    Stopped,
+    /// The lease on an operation was lost: another process works on it, or it was called off.
+    #[error("the operation is no longer this process's")]
+    LeaseLost,
     /// The database failed or is busy.
     #[error("the database did not do it")]
     Store(#[source] store::Error),
@@ -104,5 +116,28 @@ impl From<secret::Error> for Error {
 impl From<osb::Error> for Error {
     fn from(error: osb::Error) -> Self {
         Self::Answer(error)
+    }
+}
+
+/// The outcome as OSB has it: refusals of the marketplace are 400 with a description, what broke here is a 5xx without one's
+/// insides.
+pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
+    match error {
+        Error::Answer(answer) => answer,
+        Error::Malformed(message) | Error::Forbidden(message) => osb::Error::bad_request(message),
+        Error::Refused { message, .. } | Error::Unprocessable { message, .. } => osb::Error::bad_request(message),
+        Error::Invalid(issues) => {
+            let listed: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();
+            osb::Error::bad_request(listed.join("; "))
+        }
+        Error::Gone(message) => osb::Error::not_found(message),
+        Error::NotFound { .. } => osb::Error::not_found(error.to_string()),
+        Error::Conflict { message, .. } => osb::Error::conflict(message),
+        Error::Unauthorized => osb::Error::unauthorized("credentials are missing or wrong"),
+        Error::Stale => osb::Error::conflict("it was changed meanwhile"),
+        Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
+        Error::Unavailable(message) => osb::Error::unavailable(message, 10),
+        Error::Store(store::Error::Busy) => osb::Error::unavailable("the marketplace is busy; try again", 2),
+        Error::Store(_) | Error::Secret(_) => osb::Error::internal("the marketplace could not do it"),
     }
 }

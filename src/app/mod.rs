@@ -2,21 +2,54 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 mod audit;
+mod auth;
+mod bind;
+mod context;
+pub mod dead_letters;
+mod deprovision;
+mod drive;
 pub mod error;
+pub mod feed;
+mod fetch;
+pub mod health;
+mod last_operation;
+pub mod measure;
+pub mod order;
 pub mod page;
+pub mod platforms;
+pub mod points;
+mod provision;
 pub mod registry;
+pub mod relay;
+pub mod resolve;
+mod rows;
+mod sealed;
+pub mod sequence;
+mod settle;
+pub mod stamps;
+pub mod tenants;
+mod unbind;
+mod update;
+pub mod view;
+pub mod work;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::backend::{Backends, Outgoing};
-use crate::clock::Clock;
+use crate::clock::{Clock, fresh_id};
 use crate::config::Config;
 use crate::domain::catalog::Merged;
+use crate::metrics::Metrics;
 use crate::secret::Sealer;
 use crate::store::Db;
 
 pub use error::{Error, Issue};
+pub use order::Orderer;
 pub use page::{Listed, Page};
+pub use points::{Point, Points};
+pub use resolve::IdentityClaims;
 
 /// The hub: every long-lived dependency, built once. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -30,14 +63,37 @@ struct Inner {
     db: Db,
     clock: Clock,
     sealer: Sealer,
+    process: String,
+    metrics: Metrics,
+    points: Points,
     registry: registry::Registry,
+    stamp_keys: stamps::Cache,
+    work: work::Work,
+    logins: auth::Logins,
 }
 
 impl App {
     /// Builds the hub on an open, migrated database.
     pub fn new(config: Config, db: Db, clock: Clock, sealer: Sealer) -> Self {
-        let registry = registry::Registry::new(&config.egress);
-        Self { inner: Arc::new(Inner { config, db, clock, sealer, registry }) }
+        Self::with_points(config, db, clock, sealer, Points::default())
+    }
+
+    /// Builds a hub that a test may stop at failure points.
+    pub fn with_points(config: Config, db: Db, clock: Clock, sealer: Sealer, points: Points) -> Self {
+        let inner = Inner {
+            process: fresh_id(),
+            metrics: Metrics::new(),
+            points,
+            registry: registry::Registry::new(&config.egress),
+            stamp_keys: stamps::Cache::default(),
+            work: work::Work::default(),
+            logins: auth::Logins::new(),
+            config,
+            db,
+            clock,
+            sealer,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The settings.
@@ -65,11 +121,38 @@ impl App {
         self.inner.registry.outgoing()
     }
 
+    /// The metrics of this process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// The id under which this process takes leases and beats.
+    pub fn process(&self) -> &str {
+        &self.inner.process
+    }
+
+    /// Changes after each commit of a write in this process: workers wake up by it.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.db.commits()
+    }
+
     pub(in crate::app) fn db(&self) -> &Db {
         &self.inner.db
     }
 
     pub(in crate::app) fn sealer(&self) -> &Sealer {
         &self.inner.sealer
+    }
+
+    pub(in crate::app) fn points(&self) -> &Points {
+        &self.inner.points
+    }
+
+    pub(in crate::app) fn work(&self) -> &work::Work {
+        &self.inner.work
+    }
+
+    fn logins(&self) -> &auth::Logins {
+        &self.inner.logins
     }
 }

@@ -25,7 +25,8 @@ pub use http::Outgoing;
 
 use crate::clock::Clock;
 use crate::config;
-use crate::domain::broker::{self, Access, Settings, StampSettings};
+use crate::domain::broker::{self, Access, Settings};
+use crate::domain::stamp::StampSettings;
 
 /// Calls at once of those who ask or clean up, whatever orders there are.
 const ASKING_PLACES: usize = 16;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::stamp::StampSettings;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Ids;
@@ -58,25 +59,6 @@ pub struct Settings {
     pub rotation: Option<Rotation>,
     /// It has instances that this hub does not know yet: nothing unknown is declared gone.
     pub takeover: bool,
-}
-
-/// What of the stamp a broker gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StampSettings {
-    /// The signed header.
-    pub header: bool,
-    /// `context.bourse`.
-    pub context: bool,
-    /// The tenant's fields that it may see; all where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fields: Option<Vec<String>>,
-}
-
-impl Default for StampSettings {
-    fn default() -> Self {
-        Self { header: true, context: true, fields: None }
-    }
 }
 
 /// Who makes the successor of a binding.

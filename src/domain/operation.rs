@@ -183,6 +183,8 @@ pub enum Answer {
     },
     /// Asked about it, the backend knows of nothing.
     NotThere,
+    /// Something else has to be over first; the backend has not been called.
+    NotYet,
 }
 
 /// What [`next`] needs to know of the operation.
@@ -261,6 +263,13 @@ pub fn next(situation: &Situation, answer: Answer) -> Step {
         Answer::Misfit(error) => misfit(situation, error),
         Answer::Unknown { reason, timeout } => unknown(situation, &reason, timeout),
         Answer::NotSent { reason } => not_sent(situation, &reason),
+        Answer::NotYet if situation.now >= situation.give_up_at => give_up(situation),
+        Answer::NotYet => Step::Continue {
+            phase: situation.phase,
+            at: situation.now.plus(PAUSE_FIRST),
+            operation: None,
+            trouble: None,
+        },
         Answer::NotThere => unknown(situation, "the service broker does not know of it", false),
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::platform::Platform;
+use crate::domain::tenant::Tenant;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -45,48 +47,10 @@ impl StampSettings {
 }
 
 /// The tenant as a broker is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StampTenant {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Its name for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    /// Who pays.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_center: Option<String>,
-    /// To whom it belongs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub business_unit: Option<String>,
-    /// `production`, `test`, ….
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    /// Who answers for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
-    /// Groups of its people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Vec<String>>,
-    /// Anything else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<BTreeMap<String, String>>,
-}
+pub type StampTenant = osb::stamp::Tenant;
 
 /// The platform as a broker is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StampPlatform {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// `cloudfoundry`, `kubernetes`, `bourse` or `other`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-}
+pub type StampPlatform = osb::stamp::Platform;
 
 /// What one call is about. Ids are the backend's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,76 +67,117 @@ pub struct StampFacts {
     pub svc: Option<String>,
     /// The plan.
     pub plan: Option<String>,
+    /// The hubs that the call came through, this one last.
+    pub via: Vec<String>,
+    /// What the broker's URL puts before `/v2`; empty where nothing.
+    pub path_prefix: String,
 }
 
 impl StampFacts {
-    /// The same with only what the broker's registration lets through.
+    /// The facts of a tenant's call from a platform.
+    pub fn of(tenant: &Tenant, platform: &Platform) -> Self {
+        Self {
+            tenant: Some(told(tenant)),
+            platform: Some(StampPlatform {
+                id: platform.id.clone(),
+                name: platform.name.clone(),
+                kind: platform.kind.as_str().to_owned(),
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// The same with only what the broker's registration lets through; what it doesn't is empty.
     #[must_use]
     pub fn narrowed(&self, settings: &StampSettings) -> Self {
         let mut facts = self.clone();
-        if let Some(tenant) = &mut facts.tenant {
-            // Without `..`, so that a new field has to be thought about here.
-            let StampTenant {
-                id: _,
-                name,
-                display_name,
-                cost_center,
-                business_unit,
-                environment,
-                owner,
-                groups,
-                labels,
-            } = tenant;
-            let texts = [
-                ("name", name),
-                ("display_name", display_name),
-                ("cost_center", cost_center),
-                ("business_unit", business_unit),
-                ("environment", environment),
-                ("owner", owner),
-            ];
-            for (field, value) in texts {
-                value.take_if(|_| !settings.keeps_in("tenant", field));
-            }
-            groups.take_if(|_| !settings.keeps_in("tenant", "groups"));
-            labels.take_if(|_| !settings.keeps_in("tenant", "labels"));
+        if settings.fields.is_none() {
+            return facts;
         }
-        if let Some(platform) = &mut facts.platform {
-            let StampPlatform { id: _, name, kind } = platform;
-            name.take_if(|_| !settings.keeps_in("platform", "name"));
-            kind.take_if(|_| !settings.keeps_in("platform", "kind"));
+        facts.tenant = facts.tenant.map(|tenant| {
+            // Without `..`, so that a new field has to be thought about here.
+            let StampTenant { id, name, display_name, cost_center, business_unit, environment, owner, groups, labels } =
+                tenant;
+            let keeps = |field| settings.keeps_in("tenant", field);
+            let text = |field, value| if keeps(field) { value } else { String::new() };
+            StampTenant {
+                id,
+                name: text("name", name),
+                display_name: text("display_name", display_name),
+                cost_center: text("cost_center", cost_center),
+                business_unit: text("business_unit", business_unit),
+                environment: text("environment", environment),
+                owner: text("owner", owner),
+                groups: if keeps("groups") { groups } else { Vec::new() },
+                labels: if keeps("labels") { labels } else { BTreeMap::new() },
+            }
+        });
+        facts.platform = facts.platform.map(|platform| {
+            let StampPlatform { id, name, kind } = platform;
+            let text = |field, value| if settings.keeps_in("platform", field) { value } else { String::new() };
+            StampPlatform { id, name: text("name", name), kind: text("kind", kind) }
+        });
+        if !settings.keeps("via") {
+            facts.via.clear();
         }
         facts
     }
 }
 
-/// `context.bourse`, or nothing where the broker doesn't want it. `via` names the hubs that it came through.
+/// What others are told of a tenant: its facts, never its members or identities.
+pub fn told(tenant: &Tenant) -> StampTenant {
+    let document = &tenant.document;
+    StampTenant {
+        id: tenant.id.clone(),
+        name: tenant.name.clone(),
+        display_name: document.display_name.clone(),
+        cost_center: document.cost_center.clone(),
+        business_unit: document.business_unit.clone(),
+        environment: document.environment.clone(),
+        owner: document.owner.clone(),
+        groups: document.groups.clone(),
+        labels: document.labels.clone(),
+    }
+}
+
+/// `context.bourse`, or nothing where the broker doesn't want it.
 pub fn context_block(
     settings: &StampSettings,
     facts: &StampFacts,
     platform_instance_id: &str,
     request_id: &str,
-    via: &[String],
 ) -> Option<Value> {
     if !settings.context {
         return None;
     }
-    let facts = facts.narrowed(settings);
     let mut block = Map::new();
     block.insert("version".to_owned(), Value::from(CONTEXT_VERSION));
-    if let Some(tenant) = facts.tenant {
-        block.insert("tenant".to_owned(), serde_json::to_value(tenant).unwrap_or_default());
+    if let Some(tenant) = &facts.tenant {
+        block.insert("tenant".to_owned(), part(settings, "tenant", tenant));
     }
-    if let Some(platform) = facts.platform {
-        block.insert("platform".to_owned(), serde_json::to_value(platform).unwrap_or_default());
+    if let Some(platform) = &facts.platform {
+        block.insert("platform".to_owned(), part(settings, "platform", platform));
     }
     let rest = [
         ("instance_id", Value::from(platform_instance_id)),
         ("request_id", Value::from(request_id)),
-        ("via", Value::from(via)),
+        ("via", Value::from(facts.via.as_slice())),
     ];
     block.extend(rest.into_iter().filter(|(name, _)| settings.keeps(name)).map(|(name, v)| (name.to_owned(), v)));
     Some(Value::Object(block))
+}
+
+/// The tenant or the platform, with only what the registration lets through; the rest is absent.
+fn part(settings: &StampSettings, name: &str, value: &impl Serialize) -> Value {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields
+            .into_iter()
+            .filter(|(field, _)| field == "id" || settings.keeps_in(name, field))
+            .collect::<Map<_, _>>()
+            .into(),
+        Ok(other) => other,
+        Err(_) => Value::Null,
+    }
 }
 
 #[cfg(test)]
@@ -185,21 +190,21 @@ mod tests {
         StampFacts {
             tenant: Some(StampTenant {
                 id: "t-1".into(),
-                name: Some("retail".into()),
-                display_name: Some("Retail".into()),
-                cost_center: Some("4711".into()),
-                owner: Some("ann@example.com".into()),
-                groups: Some(vec!["shop".into()]),
-                labels: Some(BTreeMap::new()),
+                name: "retail".into(),
+                display_name: "Retail".into(),
+                cost_center: "4711".into(),
+                owner: "ann@example.com".into(),
+                groups: vec!["shop".into()],
                 ..StampTenant::default()
             }),
-            platform: Some(StampPlatform { id: "p-1".into(), name: Some("cf".into()), kind: Some("other".into()) }),
+            platform: Some(StampPlatform { id: "p-1".into(), name: "cf".into(), kind: "other".into() }),
+            via: vec!["hub-1".into()],
             ..StampFacts::default()
         }
     }
 
     fn block(settings: &StampSettings) -> Option<Value> {
-        context_block(settings, &facts(), "pi-1", "r-1", &["hub-1".into()])
+        context_block(settings, &facts(), "pi-1", "r-1")
     }
 
     #[test]
@@ -207,11 +212,12 @@ mod tests {
         let expected = json!({
             "version": 1,
             "tenant": {"id": "t-1", "name": "retail", "display_name": "Retail", "cost_center": "4711",
-                "owner": "ann@example.com", "groups": ["shop"], "labels": {}},
+                "business_unit": "", "environment": "", "owner": "ann@example.com", "groups": ["shop"], "labels": {}},
             "platform": {"id": "p-1", "name": "cf", "kind": "other"},
             "instance_id": "pi-1", "request_id": "r-1", "via": ["hub-1"],
         });
         assert_eq!(block(&StampSettings::default()), Some(expected));
+        assert_eq!(facts().narrowed(&StampSettings::default()), facts());
     }
 
     #[test]
@@ -226,7 +232,10 @@ mod tests {
         });
         assert_eq!(block(&settings), Some(expected));
         let narrowed = facts().narrowed(&settings);
-        assert_eq!(narrowed.tenant.unwrap().owner, None);
+        let tenant = StampTenant { id: "t-1".into(), cost_center: "4711".into(), ..StampTenant::default() };
+        assert_eq!(narrowed.tenant, Some(tenant));
+        assert_eq!(narrowed.platform.unwrap().name, "");
+        assert_eq!(narrowed.via, Vec::<String>::new());
     }
 
     #[test]

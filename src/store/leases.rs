@@ -31,6 +31,17 @@ pub async fn keep(tx: &mut Tx<'_>, name: &str, owner: &str) -> Result<bool, Erro
     Ok(touched > 0)
 }
 
+const LOCK: &str = "insert into leases (name, owner) values ($1, $2) on conflict (name) do update \
+     set owner = excluded.owner";
+
+/// Holds the lease's row until the commit, whoever had it: for what is done in one transaction, by one process at a time.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn lock(tx: &mut Tx<'_>, name: &str, owner: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(LOCK).bind(name.to_owned()).bind(owner.to_owned())).await.map(drop)
+}
+
 /// Who has a lease, as far as a reader can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {

@@ -4,7 +4,8 @@
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-use super::Kind;
+use super::db::{Tx, column};
+use super::{Error, Kind};
 
 /// Version, description, SQLite's text, PostgreSQL's text.
 const STEPS: [(i64, &str, &str, &str); 1] = [(
@@ -24,4 +25,16 @@ pub fn migrator(kind: Kind) -> Migrator {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(steps.collect())
+}
+
+const APPLIED: &str = "select count(*) as applied from _sqlx_migrations where success";
+
+/// How many steps of this version the database lacks.
+///
+/// # Errors
+/// [`Error`], also where no step was ever applied.
+pub async fn pending(tx: &mut Tx<'_>) -> Result<usize, Error> {
+    let row = tx.fetch_optional(sqlx::query(APPLIED)).await?;
+    let applied: i64 = row.as_ref().map_or(Ok(0), |row| column(row, "applied"))?;
+    Ok(STEPS.len().saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }

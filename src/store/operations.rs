@@ -294,3 +294,50 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
         .bind(limit);
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
+
+const BIND_OF: &str = "select * from operations where binding_id = $1 and kind = 'bind' order by created_at limit 1";
+
+/// The operation that made a binding.
+///
+/// # Errors
+/// [`Error`].
+pub async fn bind_of(tx: &mut Tx<'_>, binding_id: &str) -> Result<Option<OperationRow>, Error> {
+    tx.fetch_optional(sqlx::query(BIND_OF).bind(binding_id.to_owned())).await?.as_ref().map(read).transpose()
+}
+
+const STRAY: &str =
+    "select id, lease_token from operations where lease_owner = $1 and state = 'in_progress' limit 10000";
+
+/// What a process holds leases on: id and token.
+///
+/// # Errors
+/// [`Error`].
+pub async fn leased_to(tx: &mut Tx<'_>, owner: &str) -> Result<Vec<(String, String)>, Error> {
+    let rows = tx.fetch_all(sqlx::query(STRAY).bind(owner.to_owned())).await?;
+    rows.iter().map(|row| Ok((column(row, "id")?, column(row, "lease_token")?))).collect()
+}
+
+const RELEASE: &str = "update operations set lease_owner = null, lease_token = null, \
+    maybe_sent = case when $3 = 1 then 1 else maybe_sent end where id = $1 and lease_token = $2";
+
+/// Gives a lease back without a result. `maybe_sent` where something may have been sent under it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn release(tx: &mut Tx<'_>, id: &str, token: &str, maybe_sent: bool) -> Result<(), Error> {
+    let query = sqlx::query(RELEASE).bind(id.to_owned()).bind(token.to_owned()).bind(i64::from(maybe_sent));
+    tx.execute(query).await?;
+    Ok(())
+}
+
+const ANYTHING_DUE: &str = "select 1 as due from operations where state = 'in_progress' and phase <> 'waiting_approval' \
+    and next_at <= $1 and (lease_owner is null or lease_owner not in \
+        (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) limit 1";
+
+/// Whether an operation is due that no living process works on.
+///
+/// # Errors
+/// [`Error`].
+pub async fn anything_due(tx: &mut Tx<'_>, now: Time) -> Result<bool, Error> {
+    Ok(tx.fetch_optional(sqlx::query(ANYTHING_DUE).bind(now.0)).await?.is_some())
+}

@@ -7,6 +7,8 @@
     reason = "helpers of tests fail the test, too; only functions marked as tests are exempt"
 )]
 
+mod client;
 mod identity;
 mod server;
+mod stamp;
 mod support;

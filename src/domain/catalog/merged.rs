@@ -151,18 +151,18 @@ impl Merged {
     }
 
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
-    pub fn plan(&self, offering_id: &str, plan_id: &str) -> Option<&PlanEntry> {
+    pub fn plan(&self, offering_id: &str, plan_id: &str) -> Option<&Arc<PlanEntry>> {
         self.plan_by_id(plan_id).filter(|plan| plan.offering_id == offering_id)
     }
 
     /// The plan with that id.
-    pub fn plan_by_id(&self, plan_id: &str) -> Option<&PlanEntry> {
-        self.plans.get(plan_id).map(Arc::as_ref)
+    pub fn plan_by_id(&self, plan_id: &str) -> Option<&Arc<PlanEntry>> {
+        self.plans.get(plan_id)
     }
 
     /// The plan with those names, among what can be ordered.
-    pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&PlanEntry> {
-        self.names.get(offering)?.get(plan).map(Arc::as_ref)
+    pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
+        self.names.get(offering)?.get(plan)
     }
 
     /// Each broker's share, in the catalog's order.

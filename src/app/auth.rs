@@ -1,0 +1,216 @@
+//! Who calls: user names and passwords become a [`Caller`]; the first administrator.
+//!
+//! The credential is read from the database at each request, so that what one process takes away is gone in all at once.
+//! Generated passwords are compared by SHA-256. A password that a person chose is derived slowly (PBKDF2, at most two at a
+//! time); that a password fits a stored hash is remembered for a minute, never that a user name exists.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{hmac, pbkdf2};
+use tokio::sync::Semaphore;
+
+use super::{App, Error};
+use crate::domain::caller::Caller;
+use crate::secret::{self, Secret};
+use crate::store::{self, credentials::OwnerKind};
+
+/// Rounds of a new derivation; a stored hash says its own.
+const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599_999);
+/// Rounds that a stored hash may ask for.
+const ROUNDS_MAX: u32 = 10_000_000;
+const SCHEME: &str = "pbkdf2-sha256";
+const SALT_LEN: usize = 16;
+const DERIVATIONS_AT_ONCE: usize = 2;
+/// How long a derivation may wait for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+const REMEMBER: Duration = Duration::from_secs(60);
+const REMEMBERED_MAX: usize = 256;
+/// Bytes of a user name, and of a password.
+const CREDENTIAL_MAX: usize = 1024;
+
+/// What is remembered of slow passwords: keyed digests, nothing that could be read.
+pub(in crate::app) struct Logins {
+    key: Option<hmac::Key>,
+    fits: Mutex<HashMap<Vec<u8>, Instant>>,
+    turns: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Logins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logins").finish_non_exhaustive()
+    }
+}
+
+impl Logins {
+    pub(in crate::app) fn new() -> Self {
+        // Without randomness nothing is remembered: slower, and still right.
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
+        Self { key, fits: Mutex::default(), turns: Arc::new(Semaphore::new(DERIVATIONS_AT_ONCE)) }
+    }
+
+    /// Whether the password fits the stored hash.
+    async fn fits(&self, password: &str, stored: &str) -> Result<bool, Error> {
+        let digest = self.key.as_ref().map(|key| {
+            let mut context = hmac::Context::with_key(key);
+            context.update(stored.as_bytes());
+            context.update(&[0]);
+            context.update(password.as_bytes());
+            context.sign().as_ref().to_vec()
+        });
+        if digest.as_ref().is_some_and(|digest| self.remembered(digest)) {
+            return Ok(true);
+        }
+        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| store::Error::Busy)?.map_err(|_| store::Error::Busy)?;
+        let (password, stored) = (password.to_owned(), stored.to_owned());
+        let derived = tokio::task::spawn_blocking(move || {
+            let fits = derived_matches(&password, &stored);
+            drop(turn);
+            fits
+        });
+        let fits = derived.await.unwrap_or(false);
+        if let Some(digest) = digest.filter(|_| fits) {
+            self.remember(digest);
+        }
+        Ok(fits)
+    }
+
+    fn remembered(&self, digest: &[u8]) -> bool {
+        let fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        fits.get(digest).is_some_and(|since| since.elapsed() < REMEMBER)
+    }
+
+    fn remember(&self, digest: Vec<u8>) {
+        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        fits.retain(|_, since| since.elapsed() < REMEMBER);
+        if fits.len() < REMEMBERED_MAX {
+            fits.insert(digest, Instant::now());
+        }
+    }
+}
+
+/// Derives a password that a person chose, for storing: `pbkdf2-sha256$rounds$salt$hash`.
+fn derive(password: &str) -> Result<String, secret::Error> {
+    let mut salt = [0; SALT_LEN];
+    SystemRandom::new().fill(&mut salt).map_err(|_| secret::Error::Random)?;
+    let mut hash = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &salt, password.as_bytes(), &mut hash);
+    Ok(format!("{SCHEME}${ROUNDS}${}${}", URL_SAFE_NO_PAD.encode(salt), URL_SAFE_NO_PAD.encode(hash)))
+}
+
+fn derived_matches(password: &str, stored: &str) -> bool {
+    let mut parts = stored.split('$');
+    let (Some(SCHEME), Some(rounds), Some(salt), Some(hash), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let rounds = rounds.parse().ok().filter(|rounds: &NonZeroU32| rounds.get() <= ROUNDS_MAX);
+    let (Some(rounds), Ok(salt), Ok(hash)) = (rounds, URL_SAFE_NO_PAD.decode(salt), URL_SAFE_NO_PAD.decode(hash))
+    else {
+        return false;
+    };
+    pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password.as_bytes(), &hash).is_ok()
+}
+
+impl App {
+    /// Who has this user name and password.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] where nobody has, whatever the reason.
+    pub async fn authenticate(&self, username: &str, password: &str) -> Result<Caller, Error> {
+        if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
+            return Err(Error::Unauthorized);
+        }
+        let name = username.to_owned();
+        let found = self.db().read(|tx| Box::pin(async move { store::credentials::find(tx, &name).await })).await?;
+        let found = found.ok_or(Error::Unauthorized)?;
+        let fits = if found.secret_hash.starts_with(SCHEME) {
+            self.logins().fits(password, &found.secret_hash).await?
+        } else {
+            secret::password_matches(password, &found.secret_hash)
+        };
+        match found.owner_kind {
+            _ if !fits => Err(Error::Unauthorized),
+            OwnerKind::Admin => Ok(Caller::Admin(found.owner_id)),
+            OwnerKind::Platform => Ok(Caller::Platform(found.owner_id)),
+            OwnerKind::Broker => Ok(Caller::Broker(found.owner_id)),
+        }
+    }
+
+    /// Makes the administrator of the settings where there is none yet, and gives the password where it had to be made:
+    /// whoever started the process prints it, once.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn first_administrator(&self) -> Result<Option<Secret<String>>, Error> {
+        let exists = self.db().read(|tx| Box::pin(async move { store::credentials::any_admin(tx).await })).await?;
+        if exists {
+            return Ok(None);
+        }
+        let (hash, made) = match &self.config().admin.password {
+            Some(chosen) => {
+                let chosen = chosen.clone();
+                let derived = tokio::task::spawn_blocking(move || derive(chosen.expose())).await;
+                (derived.map_err(|_| secret::Error::Random)??, None)
+            }
+            None => {
+                let made = secret::generate_password()?;
+                (secret::hash_password(made.expose()), Some(made))
+            }
+        };
+        let (username, now) = (self.config().admin.username.clone(), self.clock().now());
+        let caller = Caller::Admin(username.clone());
+        let audit = self.audit_row(&caller, "administrator.create", caller.actor(), serde_json::json!({}));
+        let first = self.db().write::<_, Error, _>(move |tx| {
+            let (username, hash, audit) = (username.clone(), hash.clone(), audit.clone());
+            Box::pin(async move {
+                let first = store::credentials::insert_first_admin(tx, &username, &hash, now).await?;
+                if first {
+                    store::audit::append(tx, &audit).await?;
+                }
+                Ok(first)
+            })
+        });
+        Ok(if first.await? { made } else { None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chosen_password_fits_its_own_derivation_only() {
+        let stored = derive("correct horse").unwrap();
+        assert!(stored.starts_with("pbkdf2-sha256$600000$"), "{stored}");
+        assert!(derived_matches("correct horse", &stored));
+        assert!(!derived_matches("correct horsf", &stored));
+        assert_ne!(stored, derive("correct horse").unwrap(), "each has a salt of its own");
+    }
+
+    #[test]
+    fn a_hash_that_cannot_be_read_fits_nothing() {
+        for stored in ["", "pbkdf2-sha256", "pbkdf2-sha256$0$AA$AA", "pbkdf2-sha256$4000000000$AA$AA", "a$1$AA$AA$x"] {
+            assert!(!derived_matches("", stored), "{stored}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_belongs_to_one_stored_hash() {
+        let logins = Logins::new();
+        let stored = derive("p").unwrap();
+        assert!(logins.fits("p", &stored).await.unwrap());
+        assert_eq!(logins.fits.lock().unwrap().len(), 1);
+        assert!(logins.fits("p", &stored).await.unwrap(), "from memory");
+        assert!(!logins.fits("p", &derive("q").unwrap()).await.unwrap(), "another hash");
+        assert!(!logins.fits("q", &stored).await.unwrap());
+        assert_eq!(logins.fits.lock().unwrap().len(), 1, "what does not fit is not remembered");
+    }
+}

@@ -1,0 +1,276 @@
+//! Bind: as a provision, but for a binding of an instance that is ready; its credentials are kept sealed for a while, so that
+//! a repeat gets the same answer.
+
+use osb::{Accepted, BindRequest, BindResponse, Bound, Call, Maybe, Object};
+use tokio::time::Instant;
+
+use super::order::{self, Intent, Orderer};
+use super::points::Point;
+use super::sealed;
+use super::settle::{Settled, Waiter};
+use super::{App, Error};
+use crate::clock::fresh_id;
+use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::{BindingAttributes, BindingState, InstanceState, Presence, presence};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::bindings::{self, BindingRow};
+use crate::store::instances::{self, InstanceRow};
+use crate::store::operations::{self, OperationRow};
+
+/// How often a request is looked at again because another with the same id was quicker.
+const RACES_MAX: u32 = 3;
+
+impl App {
+    /// Binds to a service instance ("Binding").
+    ///
+    /// # Errors
+    /// 404 where there is no instance; refusals, or the backend's own answer as a platform may see it.
+    pub async fn bind(&self, orderer: &Orderer, call: &Call, request: BindRequest) -> Result<Bound, Error> {
+        let deadline = self.answer_deadline();
+        let instance = self.bindable_instance(orderer, &request.instance_id).await?;
+        let plan = self.plan_of(&instance)?;
+        self.check_bind(&instance, &plan, &request)?;
+        for _ in 0..RACES_MAX {
+            if let Some(row) = self.current_binding(&instance, &request.binding_id).await? {
+                match binding_presence(&row) {
+                    Presence::Live => return self.repeat_bind(&instance, &plan, row, call, &request, deadline).await,
+                    Presence::CleaningUp => {
+                        return Err(osb::Error::concurrency(
+                            "an earlier binding with this id failed and is still being cleaned up; try again later",
+                        )
+                        .into());
+                    }
+                    Presence::Failed | Presence::Gone => {}
+                }
+            }
+            let Some(operation) = self.intend_bind(orderer, call, &request, &instance, &plan).await? else { continue };
+            let id = operation.id.clone();
+            self.points().pass(Point::IntentWritten, OperationKind::Bind)?;
+            self.hand_over(operation).await;
+            let settled = self.settle(&id, polls(&plan, &request), Waiter::Orderer, deadline).await?;
+            return self.bound(settled, &instance, &plan, call, Bound::Created).await;
+        }
+        Err(osb::Error::concurrency("another binding with this id is under way").into())
+    }
+
+    /// The instance, if it can be bound to now.
+    async fn bindable_instance(&self, orderer: &Orderer, id: &str) -> Result<InstanceRow, Error> {
+        let row = self.current_instance(orderer, id).await?;
+        let row = row
+            .filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
+            .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
+        if row.state != InstanceState::Ready {
+            return Err(osb::Error::concurrency("another operation is under way on the service instance").into());
+        }
+        Ok(row)
+    }
+
+    fn check_bind(&self, instance: &InstanceRow, plan: &PlanEntry, request: &BindRequest) -> Result<(), Error> {
+        if let (Some(service_id), Some(plan_id)) = (request.service_id.as_option(), request.plan_id.as_option()) {
+            self.ids_match(instance, service_id, plan_id)?;
+        }
+        if !plan.bindable() {
+            let description = format!("instances of service plan {} cannot be bound to", plan.plan_name);
+            return Err(osb::Error::bad_request(description).into());
+        }
+        if request.predecessor_binding_id.as_option().is_some()
+            && plan.plan.binding_rotatable.as_option() != Some(&true)
+        {
+            let description = format!("bindings of service plan {} cannot be rotated", plan.plan_name);
+            return Err(osb::Error::bad_request(description).into());
+        }
+        let parameters = serde_json::Value::Object(request.parameters.clone().into_option().unwrap_or_default());
+        order::check_parameters(plan.check_bind(&parameters))
+    }
+
+    /// The same binding again: the same request is answered as it stands, another is a conflict.
+    async fn repeat_bind(
+        &self,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        row: BindingRow,
+        call: &Call,
+        request: &BindRequest,
+        deadline: Instant,
+    ) -> Result<Bound, Error> {
+        let known: BindingAttributes = self.open(&sealed::binding_attributes(&row.id), &row.attributes)?;
+        if known != attributes(request) {
+            return Err(osb::Error::conflict(format!(
+                "service binding {} exists with other attributes; use another id",
+                request.binding_id
+            ))
+            .into());
+        }
+        match (row.state, &row.operation_id) {
+            (BindingState::Ready, _) => Ok(Bound::Existed(self.binding_answer(instance, plan, &row, call).await?)),
+            (BindingState::Binding | BindingState::Unresolved, Some(id)) if row.ready_at.is_none() => {
+                let settled = self.settle(id, polls(plan, request), Waiter::Joiner, deadline).await?;
+                self.bound(settled, instance, plan, call, Bound::Existed).await
+            }
+            _ => Err(osb::Error::concurrency("another operation is under way on the service binding").into()),
+        }
+    }
+
+    /// Transaction 1. `None` where another request with the same id was quicker.
+    async fn intend_bind(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &BindRequest,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+    ) -> Result<Option<OperationRow>, Error> {
+        let (id, now) = (fresh_id(), self.clock().now());
+        let correlation_id = order::request_identity(call);
+        let sent = self.bind_for_backend(orderer, call, request, instance, plan, &id, &correlation_id).await?;
+        let operation = self.operation_for(Intent {
+            kind: OperationKind::Bind,
+            orderer,
+            call,
+            correlation_id,
+            plan,
+            instance_id: instance.id.clone(),
+            binding_id: Some(id.clone()),
+            accepts_incomplete: sent.accepts_incomplete,
+            request: osb::WireRequest::from(&sent),
+            now,
+        })?;
+        let row = BindingRow {
+            instance_id: instance.id.clone(),
+            platform_binding_id: request.binding_id.clone(),
+            state: BindingState::Binding,
+            attributes: self.seal(&sealed::binding_attributes(&id), &attributes(request))?,
+            answer: None,
+            answer_until: None,
+            operation_id: Some(operation.id.clone()),
+            version: 1,
+            created_at: now,
+            ready_at: None,
+            gone_at: None,
+            id,
+        };
+        let owner = self.process().to_owned();
+        self.db()
+            .write(move |tx| {
+                let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
+                Box::pin(async move {
+                    let instance = instances::lock(tx, &row.instance_id).await?;
+                    if instance.is_none_or(|instance| instance.state != InstanceState::Ready) {
+                        return Err(osb::Error::concurrency("another operation is under way on the instance").into());
+                    }
+                    if !bindings::insert(tx, &row).await? {
+                        return Ok(None);
+                    }
+                    operations::insert(tx, &operation, &owner).await?;
+                    Ok::<_, Error>(Some(operation))
+                })
+            })
+            .await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]
+    async fn bind_for_backend(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &BindRequest,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        id: &str,
+        correlation_id: &str,
+    ) -> Result<BindRequest, Error> {
+        let tenant = self.tenant(&instance.tenant_id).await?;
+        let mut sent = request.clone();
+        sent.accepts_incomplete = polls(plan, request);
+        sent.instance_id.clone_from(&instance.id);
+        sent.binding_id = id.to_owned();
+        sent.service_id = Maybe::Present(plan.offering_backend_id.clone());
+        sent.plan_id = Maybe::Present(plan.plan_backend_id.clone());
+        if let Maybe::Present(predecessor) = &mut sent.predecessor_binding_id {
+            let row = self.current_binding(instance, predecessor).await?;
+            let row = row.filter(|row| row.state == BindingState::Ready).ok_or_else(|| {
+                osb::Error::bad_request("predecessor_binding_id names no service binding of this service instance")
+            })?;
+            *predecessor = row.id;
+        }
+        let context = order::without_spoofs(request.context.clone().into_option());
+        sent.context = Maybe::Present(self.stamped_context(
+            orderer,
+            call,
+            context,
+            &tenant,
+            plan,
+            &instance.platform_instance_id,
+            correlation_id,
+        )?);
+        Ok(sent)
+    }
+
+    async fn bound(
+        &self,
+        settled: Settled,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        call: &Call,
+        done: fn(BindResponse) -> Bound,
+    ) -> Result<Bound, Error> {
+        match settled {
+            Settled::Pending(operation) => Ok(Bound::Accepted(Accepted::operation(operation.id))),
+            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
+                let id = operation.binding_id.clone().unwrap_or_default();
+                let row = self.binding_row(&id).await?;
+                Ok(done(self.binding_answer(instance, plan, &row, call).await?))
+            }
+            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+        }
+    }
+
+    /// What a ready binding was answered with: kept for a while, after that fetched or asked for again.
+    pub(in crate::app) async fn binding_answer(
+        &self,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        row: &BindingRow,
+        call: &Call,
+    ) -> Result<BindResponse, Error> {
+        let fresh = row.answer_until.is_some_and(|until| until > self.clock().now());
+        if let (true, Some(answer)) = (fresh, &row.answer) {
+            return self.open(&sealed::binding_answer(&row.id), answer);
+        }
+        self.answer_again(instance, plan, row, call).await
+    }
+
+    pub(in crate::app) async fn binding_row(&self, id: &str) -> Result<BindingRow, Error> {
+        let key = id.to_owned();
+        let row =
+            self.db().read(move |tx| Box::pin(async move { Ok::<_, Error>(bindings::by_id(tx, &key).await?) })).await?;
+        row.ok_or_else(|| Error::not_found("binding", id))
+    }
+}
+
+/// A bind is asynchronous only where its binding can be fetched afterwards: else its credentials could never be had.
+fn polls(plan: &PlanEntry, request: &BindRequest) -> bool {
+    request.accepts_incomplete && plan.offering.bindings_retrievable.as_option() == Some(&true)
+}
+
+/// What a platform's binding id means.
+pub(in crate::app) fn binding_presence(row: &BindingRow) -> Presence {
+    match (row.state, row.operation_id.is_some()) {
+        (BindingState::Gone, _) => Presence::Gone,
+        (BindingState::Failed, true) => Presence::CleaningUp,
+        (BindingState::Failed, false) => Presence::Failed,
+        _ => Presence::Live,
+    }
+}
+
+/// What is remembered of a bind; empty objects count as absent.
+fn attributes(request: &BindRequest) -> BindingAttributes {
+    let object = |field: &Maybe<Object>| field.as_option().cloned().unwrap_or_default();
+    BindingAttributes {
+        version: 1,
+        parameters: object(&request.parameters),
+        bind_resource: object(&request.bind_resource),
+        app_guid: request.app_guid.as_option().cloned(),
+        predecessor_binding_id: request.predecessor_binding_id.as_option().cloned(),
+    }
+}

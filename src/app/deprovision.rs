@@ -1,0 +1,164 @@
+//! Deprovision: what is bound is unbound first, then the instance goes. A deletion whose outcome is unknown is repeated until
+//! it is known; nothing is forgotten before.
+
+use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
+use tokio::time::Instant;
+
+use super::order::{self, Intent, Orderer};
+use super::points::Point;
+use super::sealed;
+use super::settle::{Settled, Waiter};
+use super::{App, Error};
+use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::{InstanceState, Presence, presence};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::instances::{self, InstanceRow};
+use crate::store::operations::{self, OperationRow};
+
+impl App {
+    /// Deletes a service instance ("Deprovisioning").
+    ///
+    /// # Errors
+    /// 410 where there is none; refusals, or the backend's own answer as a platform may see it.
+    pub async fn deprovision(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: DeprovisionRequest,
+    ) -> Result<Deprovisioned, Error> {
+        let deadline = self.answer_deadline();
+        let row = self.current_instance(orderer, &request.instance_id).await?;
+        let Some(row) = row else { return Err(osb::Error::gone().into()) };
+        match presence(row.state, row.operation_id.is_some()) {
+            Presence::Gone => return Err(osb::Error::gone().into()),
+            Presence::Failed => {
+                self.ids_match(&row, &request.service_id, &request.plan_id)?;
+                self.forget_failed(&row).await?;
+                return Ok(Deprovisioned::Done(Object::new()));
+            }
+            Presence::CleaningUp | Presence::Live => {
+                self.ids_match(&row, &request.service_id, &request.plan_id)?;
+            }
+        }
+        let joined = self.unfinished_deletion(&row).await?;
+        let (id, waiter) = match joined {
+            Some(operation) => (operation.id, Waiter::Joiner),
+            None => {
+                let plan = self.plan_of(&row)?;
+                let operation = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
+                let id = operation.id.clone();
+                self.points().pass(Point::IntentWritten, OperationKind::Deprovision)?;
+                self.hand_over(operation).await;
+                (id, Waiter::Orderer)
+            }
+        };
+        self.await_deletion(&id, request.accepts_incomplete, waiter, deadline).await
+    }
+
+    async fn await_deletion(
+        &self,
+        id: &str,
+        accepts_incomplete: bool,
+        waiter: Waiter,
+        deadline: Instant,
+    ) -> Result<Deprovisioned, Error> {
+        match self.settle(id, accepts_incomplete, waiter, deadline).await? {
+            Settled::Pending(operation) => Ok(Deprovisioned::Accepted(Accepted::operation(operation.id))),
+            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
+                if operation.kind == OperationKind::OrphanMitigation {
+                    let row = self.instance_row(&operation.instance_id).await?;
+                    self.forget_failed(&row).await?;
+                }
+                Ok(Deprovisioned::Done(Object::new()))
+            }
+            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+        }
+    }
+
+    /// The deletion or clean-up that is under way on the instance itself: a repeat joins it.
+    async fn unfinished_deletion(&self, row: &InstanceRow) -> Result<Option<OperationRow>, Error> {
+        let Some(id) = &row.operation_id else { return Ok(None) };
+        let operation = self.operation_row(id).await?;
+        if operation.kind.deletes() && operation.state == OperationState::InProgress {
+            return Ok(Some(operation));
+        }
+        Err(osb::Error::concurrency(format!(
+            "the service instance cannot be deleted while its {} is under way; try again later",
+            operation.kind.as_str()
+        ))
+        .into())
+    }
+
+    async fn intend_deprovision(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &DeprovisionRequest,
+        row: &InstanceRow,
+        plan: &PlanEntry,
+    ) -> Result<OperationRow, Error> {
+        let now = self.clock().now();
+        let wire = osb::WireRequest::from(&DeprovisionRequest {
+            instance_id: row.id.clone(),
+            service_id: plan.offering_backend_id.clone(),
+            plan_id: plan.plan_backend_id.clone(),
+            accepts_incomplete: request.accepts_incomplete,
+        });
+        let operation = self.operation_for(Intent {
+            kind: OperationKind::Deprovision,
+            orderer,
+            call,
+            correlation_id: order::request_identity(call),
+            plan,
+            instance_id: row.id.clone(),
+            binding_id: None,
+            accepts_incomplete: request.accepts_incomplete,
+            request: wire,
+            now,
+        })?;
+        let owner = self.process().to_owned();
+        self.db()
+            .write(move |tx| {
+                let (operation, owner) = (operation.clone(), owner.clone());
+                Box::pin(async move {
+                    let locked = instances::lock(tx, &operation.instance_id).await?;
+                    let Some(mut row) = locked else { return Err(osb::Error::gone().into()) };
+                    if let Some(other) = operations::unfinished(tx, &row.id).await? {
+                        return Err(osb::Error::concurrency(format!(
+                            "the service instance cannot be deleted while a {} is under way; try again later",
+                            other.kind.as_str()
+                        ))
+                        .into());
+                    }
+                    if row.state != InstanceState::Ready {
+                        return Err(osb::Error::concurrency("the service instance is being changed").into());
+                    }
+                    row.state = InstanceState::Deprovisioning;
+                    row.operation_id = Some(operation.id.clone());
+                    operations::insert(tx, &operation, &owner).await?;
+                    instances::save(tx, &row, true, now).await?;
+                    Ok::<_, Error>(operation)
+                })
+            })
+            .await
+    }
+
+    /// A failed order of which nothing is left: the platform knows now.
+    async fn forget_failed(&self, row: &InstanceRow) -> Result<(), Error> {
+        let (id, now) = (row.id.clone(), self.clock().now());
+        self.db()
+            .write(move |tx| {
+                let id = id.clone();
+                Box::pin(async move {
+                    if let Some(mut row) = instances::lock(tx, &id).await?
+                        && presence(row.state, row.operation_id.is_some()) == Presence::Failed
+                    {
+                        row.state = InstanceState::Gone;
+                        instances::save(tx, &row, true, now).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,217 @@
+//! What all orders share, whether a platform or a person sends them: who orders, what is looked up, and how the intent is
+//! made durable before the backend hears of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::drive::Names;
+use super::sealed::{self, StoredRequest};
+use super::{App, Error};
+use crate::clock::{Time, fresh_id};
+use crate::domain::catalog::PlanEntry;
+use crate::domain::operation::{OperationKind, OperationState, Phase, Told};
+use crate::domain::platform::Platform;
+use crate::domain::tenant::Tenant;
+use crate::store::bindings::{self, BindingRow};
+use crate::store::instances::{self, InstanceRow};
+use crate::store::operations::OperationRow;
+
+/// Who orders, and what came with the order besides its body.
+#[derive(Clone, Debug)]
+pub struct Orderer {
+    /// The platform that the ids belong to.
+    pub platform: Platform,
+    /// Where only one broker's part of the catalog is meant: its name.
+    pub broker: Option<String>,
+    /// Where a person orders by name: for this tenant. A platform's tenant follows from its identities.
+    pub tenant: Option<Tenant>,
+    /// Who it is, for operations and audit rows.
+    pub actor: String,
+}
+
+/// The request identity of a call, made where it brought none.
+pub(in crate::app) fn request_identity(call: &osb::Call) -> String {
+    call.request_identity.clone().filter(|given| !given.is_empty()).unwrap_or_else(fresh_id)
+}
+
+/// A new operation, leased to whoever inserts it.
+pub(in crate::app) struct Intent<'a> {
+    pub(in crate::app) kind: OperationKind,
+    pub(in crate::app) orderer: &'a Orderer,
+    pub(in crate::app) call: &'a osb::Call,
+    pub(in crate::app) correlation_id: String,
+    pub(in crate::app) plan: &'a PlanEntry,
+    pub(in crate::app) instance_id: String,
+    pub(in crate::app) binding_id: Option<String>,
+    pub(in crate::app) accepts_incomplete: bool,
+    pub(in crate::app) request: osb::WireRequest,
+    pub(in crate::app) now: Time,
+}
+
+impl App {
+    /// The row of an intent, with its request sealed.
+    pub(in crate::app) fn operation_for(&self, intent: Intent<'_>) -> Result<OperationRow, Error> {
+        let id = fresh_id();
+        let identity = intent.call.originating_identity.as_ref().map(|identity| identity.0.clone());
+        let stored = StoredRequest::new(&intent.request, identity, intent.correlation_id.clone());
+        let longest = intent.plan.maximum_polling.unwrap_or(self.config().operations.maximum_polling_duration);
+        Ok(OperationRow {
+            kind: intent.kind,
+            state: OperationState::InProgress,
+            phase: Phase::Calling,
+            instance_id: intent.instance_id,
+            binding_id: intent.binding_id,
+            broker_id: intent.plan.broker_id.clone(),
+            accepts_incomplete: intent.accepts_incomplete,
+            told: Told::Nothing,
+            maybe_sent: false,
+            request: self.seal(&sealed::operation_request(&id), &stored)?,
+            target: None,
+            backend_operation: None,
+            attempts: 0,
+            final_not_before: None,
+            give_up_at: intent.now.plus(longest.max(Duration::from_secs(1))),
+            next_at: intent.now,
+            lease_token: Some(fresh_id()),
+            answer: None,
+            description: None,
+            correlation_id: intent.correlation_id,
+            traceparent: intent.call.traceparent.clone(),
+            actor: intent.orderer.actor.clone(),
+            created_at: intent.now,
+            finished_at: None,
+            id,
+        })
+    }
+
+    /// The plan that an order names, as this orderer may see it.
+    ///
+    /// # Errors
+    /// 400: an unknown or withdrawn offering or plan is a malformed order.
+    pub(in crate::app) fn orderable_plan(
+        &self,
+        orderer: &Orderer,
+        offering_id: &str,
+        plan_id: &str,
+    ) -> Result<Arc<PlanEntry>, Error> {
+        let catalog = self.catalog();
+        let plan = catalog.plan(offering_id, plan_id).filter(|plan| visible(orderer, plan));
+        match plan {
+            Some(plan) if plan.orderable => Ok(Arc::clone(plan)),
+            Some(plan) => Err(osb::Error::bad_request(format!(
+                "service plan {} of {} cannot be ordered any more; choose one from the catalog",
+                plan.plan_name, plan.offering_name
+            ))
+            .into()),
+            None => Err(osb::Error::bad_request(
+                "service_id and plan_id do not name a service plan of the catalog; fetch the catalog again",
+            )
+            .into()),
+        }
+    }
+
+    /// What a platform's instance id means now.
+    pub(in crate::app) async fn current_instance(
+        &self,
+        orderer: &Orderer,
+        id: &str,
+    ) -> Result<Option<InstanceRow>, Error> {
+        let (platform_id, id) = (orderer.platform.id.clone(), id.to_owned());
+        let row = self
+            .db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::current(tx, &platform_id, &id).await?) }))
+            .await?;
+        // Behind one broker's endpoint only that broker's instances exist.
+        Ok(row.filter(|row| match (&orderer.broker, self.plan_of(row)) {
+            (Some(broker), Ok(plan)) => plan.broker_name == *broker,
+            (Some(_), Err(_)) => false,
+            (None, _) => true,
+        }))
+    }
+
+    /// What a platform's binding id means now within an instance.
+    pub(in crate::app) async fn current_binding(
+        &self,
+        instance: &InstanceRow,
+        id: &str,
+    ) -> Result<Option<BindingRow>, Error> {
+        let (instance_id, id) = (instance.id.clone(), id.to_owned());
+        self.db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(bindings::current(tx, &instance_id, &id).await?) }))
+            .await
+    }
+
+    /// Checks that ids given with a request are those of the instance.
+    ///
+    /// # Errors
+    /// 400 where one is not.
+    pub(in crate::app) fn ids_match(
+        &self,
+        instance: &InstanceRow,
+        service_id: &str,
+        plan_id: &str,
+    ) -> Result<(), Error> {
+        if service_id != instance.offering_id {
+            return Err(osb::Error::bad_request("service_id is not that of the service instance").into());
+        }
+        if plan_id != instance.plan_id {
+            return Err(osb::Error::bad_request("plan_id is not that of the service instance").into());
+        }
+        Ok(())
+    }
+
+    /// Names for the events of a plan's instance.
+    pub(in crate::app) fn names(&self, plan: &PlanEntry) -> Names {
+        Names::new(self, plan)
+    }
+}
+
+fn visible(orderer: &Orderer, plan: &PlanEntry) -> bool {
+    orderer.broker.as_ref().is_none_or(|broker| plan.broker_name == *broker)
+}
+
+/// Turns findings of a parameter schema into one sentence.
+///
+/// # Errors
+/// 400 where there is a finding.
+pub(in crate::app) fn check_parameters(problems: Vec<(String, String)>) -> Result<(), Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<_> = problems
+        .into_iter()
+        .take(10)
+        .map(|(pointer, message)| if pointer.is_empty() { message } else { format!("{pointer}: {message}") })
+        .collect();
+    Err(osb::Error::bad_request(format!("parameters do not fit the plan's schema: {}", listed.join("; "))).into())
+}
+
+/// Checks the version of a plan that a request was made for (PRV-06, UPD-09).
+///
+/// # Errors
+/// 422 `MaintenanceInfoConflict`.
+pub(in crate::app) fn check_maintenance(
+    given: &osb::Maybe<osb::catalog::MaintenanceInfo>,
+    plan: &PlanEntry,
+) -> Result<(), Error> {
+    let Some(version) = given.as_option().and_then(|info| info.version.as_option()) else { return Ok(()) };
+    match plan.plan.maintenance_version() {
+        Some(current) if current == version => Ok(()),
+        Some(current) => Err(osb::Error::maintenance_info_conflict(format!(
+            "maintenance_info.version is {version}, but the catalog has {current}; fetch the catalog again"
+        ))
+        .into()),
+        None => Err(osb::Error::maintenance_info_conflict(
+            "maintenance_info.version is given, but the service plan has none; fetch the catalog again",
+        )
+        .into()),
+    }
+}
+
+/// A context without anything that only the hub may say.
+pub(in crate::app) fn without_spoofs(context: Option<osb::Object>) -> Option<osb::Object> {
+    context.map(|mut context| {
+        context.shift_remove("bourse");
+        context
+    })
+}

@@ -1,0 +1,123 @@
+//! Waiting for an operation under a deadline, and writing down what whoever waits is told: 202 means that it goes on, a 5xx
+//! that it must never come true.
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::sealed::error_from_text;
+use super::{App, Error};
+use crate::domain::operation::{OperationState, Phase, Told};
+use crate::store::operations::{self, OperationRow};
+
+/// How often a waiting request looks whether another process has finished its operation.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Waiter {
+    /// Whoever ordered the operation: the answer is the order's outcome.
+    Orderer,
+    /// Whoever sent the same order again while it was under way.
+    Joiner,
+}
+
+/// What there is to tell.
+#[derive(Debug)]
+pub(in crate::app) enum Settled {
+    /// It is over.
+    Over(OperationRow),
+    /// It goes on: 202.
+    Pending(OperationRow),
+}
+
+impl App {
+    /// Waits for an operation until it is over, is known to take longer, or the deadline comes.
+    ///
+    /// # Errors
+    /// [`Error::Answer`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
+    pub(in crate::app) async fn settle(
+        &self,
+        id: &str,
+        accepts_incomplete: bool,
+        waiter: Waiter,
+        deadline: Instant,
+    ) -> Result<Settled, Error> {
+        let mut news = self.watch(id);
+        loop {
+            news.borrow_and_update();
+            let row = self.operation_row(id).await?;
+            if row.state != OperationState::InProgress {
+                return Ok(Settled::Over(row));
+            }
+            let takes_longer = row.phase != Phase::Calling;
+            if takes_longer && accepts_incomplete {
+                return self.tell_pending(row).await;
+            }
+            let unresolved = row.phase == Phase::Unresolved && waiter == Waiter::Orderer;
+            if unresolved || Instant::now() >= deadline {
+                return match (accepts_incomplete, waiter) {
+                    (true, _) => self.tell_pending(row).await,
+                    (false, Waiter::Joiner) => {
+                        Err(osb::Error::concurrency("the operation is still under way; try again later").into())
+                    }
+                    (false, Waiter::Orderer) => self.tell_refused(row).await,
+                };
+            }
+            let until = deadline.min(Instant::now() + LOOK_EVERY);
+            // Either there is news, or it is time to look: both lead to the same look.
+            drop(tokio::time::timeout_at(until, news.changed()).await);
+        }
+    }
+
+    async fn tell_pending(&self, row: OperationRow) -> Result<Settled, Error> {
+        if row.told == Told::Accepted || self.tell(&row.id, Told::Accepted).await? {
+            return Ok(Settled::Pending(row));
+        }
+        Ok(Settled::Over(self.operation_row(&row.id).await?))
+    }
+
+    async fn tell_refused(&self, row: OperationRow) -> Result<Settled, Error> {
+        if !self.tell(&row.id, Told::Refused).await? {
+            return Ok(Settled::Over(self.operation_row(&row.id).await?));
+        }
+        let trouble = row.answer.as_deref().map(|text| error_from_text(Some(text)));
+        Err(trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")).into())
+    }
+
+    async fn tell(&self, id: &str, told: Told) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.db()
+            .write(move |tx| {
+                let id = id.clone();
+                Box::pin(async move { Ok::<_, Error>(operations::tell(tx, &id, told).await?) })
+            })
+            .await
+    }
+
+    pub(in crate::app) async fn operation_row(&self, id: &str) -> Result<OperationRow, Error> {
+        let key = id.to_owned();
+        let row = self
+            .db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(operations::by_id(tx, &key).await?) }))
+            .await?;
+        row.ok_or_else(|| Error::not_found("operation", id))
+    }
+
+    /// News of an operation in this process.
+    fn watch(&self, id: &str) -> watch::Receiver<u64> {
+        self.waiters().entry(id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    /// Tells whoever waits in this process that there is news of an operation.
+    pub(in crate::app) fn announce(&self, id: &str) {
+        if let Some(sender) = self.waiters().get(id) {
+            sender.send_modify(|count| *count += 1);
+        }
+        self.waiters().remove_if(id, |_, sender| sender.receiver_count() == 0);
+    }
+
+    /// When an order that begins now must be answered.
+    pub(in crate::app) fn answer_deadline(&self) -> Instant {
+        Instant::now() + self.config().server.answer_within
+    }
+}

@@ -1,0 +1,292 @@
+//! Tenants: put, read, list and delete them, and what their platforms call them. A tenant and its identities are replaced
+//! as one, so that an order never meets half of a change.
+
+use std::collections::{BTreeMap, HashMap};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::{App, Error, Issue, Listed, Page};
+use crate::clock::{Time, fresh_id};
+use crate::domain::caller::Caller;
+use crate::domain::identity::{Identity, MatchKey, SHAPES_MAX};
+use crate::domain::name::{RULE, is_name};
+use crate::domain::tenant::{Tenant, TenantDocument};
+use crate::store::identities::UnmappedRow;
+use crate::store::tenants::TenantRow;
+use crate::store::{Tx, audit, identities, platforms, tenants};
+
+/// A tenant as people see it, identities included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantView {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Since when.
+    pub created_at: Time,
+}
+
+impl TenantView {
+    /// What stands for its content in `If-Match`: changes exactly when the content does.
+    pub fn tag(&self) -> String {
+        let text = json!([self.tenant.id, self.tenant.document]).to_string();
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        URL_SAFE_NO_PAD.encode(digest.as_ref().get(..16).unwrap_or_default())
+    }
+}
+
+/// What a `PUT` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is new.
+    Created,
+    /// It was there, changed or not.
+    Replaced,
+}
+
+/// What `PUT` is to happen to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Whatever is there.
+    None,
+    /// Something must be there.
+    Exists,
+    /// Exactly this content must be there, by [`TenantView::tag`].
+    Tag(String),
+}
+
+impl App {
+    /// Creates or replaces a tenant and all its identities.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Conflict`] where an identity is another tenant's; [`Error::Stale`].
+    pub async fn put_tenant(
+        &self,
+        caller: &Caller,
+        name: &str,
+        document: TenantDocument,
+        precondition: Precondition,
+    ) -> Result<(Put, TenantView), Error> {
+        if !is_name(name) {
+            return Err(Error::invalid("", format!("a tenant's name {RULE}")));
+        }
+        let problems = document.problems(name);
+        if !problems.is_empty() {
+            let issue = |(pointer, message)| Issue { pointer, message };
+            return Err(Error::Invalid(problems.into_iter().map(issue).collect()));
+        }
+        let new = Tenant { id: fresh_id(), name: name.to_owned(), document };
+        let now = self.clock().now();
+        let detail = json!({ "identities": new.document.identities, "members": new.document.members });
+        let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
+        let put = self.db().write::<_, Error, _>(move |tx| {
+            let (new, precondition, audit) = (new.clone(), precondition.clone(), audit.clone());
+            Box::pin(async move {
+                let before = read_locked(tx, &new.name).await?;
+                check(&precondition, before.as_ref())?;
+                let (put, view) = write(tx, before.clone(), new, now).await?;
+                if before.is_none_or(|before| before.tag() != view.tag()) {
+                    audit::append(tx, &audit).await?;
+                }
+                Ok((put, view))
+            })
+        });
+        put.await
+    }
+
+    /// The tenant of a name with its identities.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn tenant_view(&self, name: &str) -> Result<TenantView, Error> {
+        let name = name.to_owned();
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let found = tenants::by_name(tx, &name).await?;
+                let mut found = with_identities(tx, found.into_iter().collect()).await?;
+                found.pop().ok_or_else(|| Error::not_found("tenant", name))
+            })
+        });
+        read.await
+    }
+
+    /// Tenants by name, with their identities.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn tenants(&self, page: &Page) -> Result<Listed<TenantView>, Error> {
+        let page = page.clone();
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let rows = tenants::list(tx, &page.after, page.rows()).await?;
+                let rows = page.cut(rows, |row| row.tenant.name.clone());
+                Ok(Listed { items: with_identities(tx, rows.items).await?, next: rows.next })
+            })
+        });
+        read.await
+    }
+
+    /// Deletes a tenant and its identities. What it has cost stays on record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] while it has live instances, or is some platform's default.
+    pub async fn delete_tenant(&self, caller: &Caller, name: &str) -> Result<(), Error> {
+        let (name, now) = (name.to_owned(), self.clock().now());
+        let audit = self.audit_row(caller, "tenant.delete", format!("tenants/{name}"), json!({}));
+        let deleted = self.db().write::<_, Error, _>(move |tx| {
+            let (name, audit) = (name.clone(), audit.clone());
+            Box::pin(async move {
+                let found = tenants::lock(tx, &name).await?;
+                let id = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant.id;
+                let live = tenants::live_instances(tx, &id).await?;
+                if live > 0 {
+                    let message = format!("tenant `{name}` still has {live} live instances: delete them first");
+                    return Err(Error::conflict("in_use", message));
+                }
+                if let Some(platform) = platforms::with_default_tenant(tx, &id).await? {
+                    let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
+                    return Err(Error::conflict("in_use", message));
+                }
+                identities::delete_of_tenant(tx, &id).await?;
+                tenants::delete(tx, &id, now).await?;
+                audit::append(tx, &audit).await?;
+                Ok(())
+            })
+        });
+        deleted.await
+    }
+
+    /// Identities that platforms used and nobody knew, by platform. The key of a page is `{platform}\n{identity}`.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn unmapped_identities(&self, page: &Page) -> Result<Listed<UnmappedRow>, Error> {
+        let wanted = page.clone();
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let (platform, key) = wanted.after.split_once('\n').unwrap_or_default();
+                Ok(identities::unmapped(tx, platform, key, wanted.rows()).await?)
+            })
+        });
+        Ok(page.cut(read.await?, |row| format!("{}\n{}", row.platform, row.key.canonical())))
+    }
+}
+
+fn check(precondition: &Precondition, before: Option<&TenantView>) -> Result<(), Error> {
+    match (precondition, before) {
+        (Precondition::None, _) | (Precondition::Exists, Some(_)) => Ok(()),
+        (Precondition::Tag(tag), Some(view)) if view.tag() == *tag => Ok(()),
+        (Precondition::Exists | Precondition::Tag(_), _) => Err(Error::Stale),
+    }
+}
+
+async fn read_locked(tx: &mut Tx<'_>, name: &str) -> Result<Option<TenantView>, Error> {
+    let found = tenants::lock(tx, name).await?;
+    Ok(with_identities(tx, found.into_iter().collect()).await?.pop())
+}
+
+/// Writes the document and the whole set of identities of a tenant that is locked, or new.
+async fn write(
+    tx: &mut Tx<'_>,
+    before: Option<TenantView>,
+    new: Tenant,
+    now: Time,
+) -> Result<(Put, TenantView), Error> {
+    let (put, mut view) = match before {
+        Some(before) => {
+            let tenant = Tenant { id: before.tenant.id, ..new };
+            tenants::save(tx, &tenant).await?;
+            (Put::Replaced, TenantView { tenant, created_at: before.created_at })
+        }
+        None => {
+            if !tenants::insert(tx, &new, now).await? {
+                let message = format!("tenant `{}` was created at the same moment: try again", new.name);
+                return Err(Error::conflict("name_taken", message));
+            }
+            (Put::Created, TenantView { tenant: new, created_at: now })
+        }
+    };
+    identities::delete_of_tenant(tx, &view.tenant.id).await?;
+    let mapped = mapped(tx, &view.tenant).await?;
+    for (platform_id, keys) in &mapped {
+        take(tx, &view.tenant, platform_id, keys).await?;
+    }
+    let order = |identity: &Identity| {
+        (identity.platform.clone(), identity.match_key().map(|key| key.canonical()).unwrap_or_default())
+    };
+    // As it will be read: two spellings of one identity are one, in the plainest form.
+    let mut identities: Vec<_> = view.tenant.document.identities.iter().map(plainest).collect();
+    identities.sort_by_key(order);
+    identities.dedup();
+    view.tenant.document.identities = identities;
+    Ok((put, view))
+}
+
+fn plainest(identity: &Identity) -> Identity {
+    identity.match_key().map_or_else(|_| identity.clone(), |key| Identity::from_key(identity.platform.clone(), key))
+}
+
+/// The keys of a tenant's identities, with their place in the document, by platform id.
+async fn mapped(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<Vec<(String, Vec<(usize, MatchKey)>)>, Error> {
+    // By name, so that two puts never wait for each other's platforms crosswise.
+    let mut by_platform: BTreeMap<&str, Vec<(usize, MatchKey)>> = BTreeMap::new();
+    for (index, identity) in tenant.document.identities.iter().enumerate() {
+        let key = identity.match_key();
+        let key = key.map_err(|(below, message)| Error::invalid(format!("/identities/{index}{below}"), message))?;
+        by_platform.entry(&identity.platform).or_default().push((index, key));
+    }
+    let mut mapped = Vec::with_capacity(by_platform.len());
+    for (platform, keys) in by_platform {
+        // Locked, so that the platform is not deleted between this look and the commit.
+        let id = platforms::lock(tx, platform).await?.ok_or_else(|| {
+            let index = keys.first().map_or(0, |(index, _)| *index);
+            let message = format!("platform `{platform}` does not exist");
+            Error::invalid(format!("/identities/{index}/platform"), message)
+        })?;
+        mapped.push((id, keys));
+    }
+    Ok(mapped)
+}
+
+async fn take(tx: &mut Tx<'_>, tenant: &Tenant, platform_id: &str, keys: &[(usize, MatchKey)]) -> Result<(), Error> {
+    for (index, key) in keys {
+        if identities::insert(tx, platform_id, key, &tenant.id).await? {
+            continue;
+        }
+        let owner = identities::owner(tx, platform_id, key).await?;
+        if owner.as_deref() == Some(tenant.id.as_str()) {
+            continue;
+        }
+        let owner = match owner {
+            Some(id) => tenants::by_id(tx, &id).await?.map(|tenant| tenant.name),
+            None => None,
+        };
+        let message = format!("identity {index} belongs to tenant `{}`", owner.unwrap_or_default());
+        return Err(Error::conflict("identity_taken", message));
+    }
+    if identities::shapes(tx, platform_id).await?.len() > SHAPES_MAX {
+        let message = format!("the identities of one platform may use at most {SHAPES_MAX} different sets of keys");
+        return Err(Error::invalid("/identities", message));
+    }
+    let keys: Vec<_> = keys.iter().map(|(_, key)| key.clone()).collect();
+    identities::forget_covered(tx, platform_id, &keys).await?;
+    Ok(())
+}
+
+/// Reads the identities of tenants that were read in order of their names.
+async fn with_identities(tx: &mut Tx<'_>, rows: Vec<TenantRow>) -> Result<Vec<TenantView>, Error> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let mut by_tenant: HashMap<String, Vec<Identity>> = HashMap::new();
+    for (tenant_id, platform, key) in identities::of_tenants(tx, &first.tenant.name, &last.tenant.name).await? {
+        by_tenant.entry(tenant_id).or_default().push(Identity::from_key(platform, key));
+    }
+    let mut views = Vec::with_capacity(rows.len());
+    for TenantRow { mut tenant, created_at } in rows {
+        tenant.document.identities = by_tenant.remove(&tenant.id).unwrap_or_default();
+        tenant.document.identities.sort_by_key(|identity| {
+            (identity.platform.clone(), identity.match_key().map(|key| key.canonical()).unwrap_or_default())
+        });
+        views.push(TenantView { tenant, created_at });
+    }
+    Ok(views)
+}

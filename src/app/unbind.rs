@@ -1,0 +1,153 @@
+//! Unbind: repeated until the backend's answer settles that the credentials are gone.
+
+use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
+use tokio::time::Instant;
+
+use super::bind::binding_presence;
+use super::order::{self, Intent, Orderer};
+use super::points::Point;
+use super::sealed;
+use super::settle::{Settled, Waiter};
+use super::{App, Error};
+use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::{BindingState, InstanceState, Presence};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::bindings::{self, BindingRow};
+use crate::store::instances::{self, InstanceRow};
+use crate::store::operations::{self, OperationRow};
+
+impl App {
+    /// Deletes a service binding ("Unbinding").
+    ///
+    /// # Errors
+    /// 410 where there is none; refusals, or the backend's own answer as a platform may see it.
+    pub async fn unbind(&self, orderer: &Orderer, call: &Call, request: UnbindRequest) -> Result<Unbound, Error> {
+        let deadline = self.answer_deadline();
+        let instance = self.current_instance(orderer, &request.instance_id).await?;
+        let Some(instance) = instance else { return Err(osb::Error::gone().into()) };
+        let Some(row) = self.current_binding(&instance, &request.binding_id).await? else {
+            return Err(osb::Error::gone().into());
+        };
+        let presence = binding_presence(&row);
+        if presence == Presence::Gone {
+            return Err(osb::Error::gone().into());
+        }
+        self.ids_match(&instance, &request.service_id, &request.plan_id)?;
+        if presence == Presence::Failed {
+            self.forget_failed_binding(&row).await?;
+            return Ok(Unbound::Done(Object::new()));
+        }
+        let (id, waiter) = match self.unfinished_unbind(&row).await? {
+            Some(operation) => (operation.id, Waiter::Joiner),
+            None => {
+                let plan = self.plan_of(&instance)?;
+                let operation = self.intend_unbind(orderer, call, &request, &instance, &row, &plan).await?;
+                let id = operation.id.clone();
+                self.points().pass(Point::IntentWritten, OperationKind::Unbind)?;
+                self.hand_over(operation).await;
+                (id, Waiter::Orderer)
+            }
+        };
+        self.await_unbind(&id, request.accepts_incomplete, waiter, deadline).await
+    }
+
+    async fn await_unbind(
+        &self,
+        id: &str,
+        accepts_incomplete: bool,
+        waiter: Waiter,
+        deadline: Instant,
+    ) -> Result<Unbound, Error> {
+        match self.settle(id, accepts_incomplete, waiter, deadline).await? {
+            Settled::Pending(operation) => Ok(Unbound::Accepted(Accepted::operation(operation.id))),
+            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
+                if operation.kind == OperationKind::OrphanMitigation
+                    && let Some(id) = &operation.binding_id
+                {
+                    let row = self.binding_row(id).await?;
+                    self.forget_failed_binding(&row).await?;
+                }
+                Ok(Unbound::Done(Object::new()))
+            }
+            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+        }
+    }
+
+    async fn unfinished_unbind(&self, row: &BindingRow) -> Result<Option<OperationRow>, Error> {
+        let Some(id) = &row.operation_id else { return Ok(None) };
+        let operation = self.operation_row(id).await?;
+        if operation.kind.deletes() && operation.state == OperationState::InProgress {
+            return Ok(Some(operation));
+        }
+        Err(osb::Error::concurrency("the service binding is still being made; try again later").into())
+    }
+
+    async fn intend_unbind(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &UnbindRequest,
+        instance: &InstanceRow,
+        row: &BindingRow,
+        plan: &PlanEntry,
+    ) -> Result<OperationRow, Error> {
+        let wire = osb::WireRequest::from(&UnbindRequest {
+            instance_id: instance.id.clone(),
+            binding_id: row.id.clone(),
+            service_id: plan.offering_backend_id.clone(),
+            plan_id: plan.plan_backend_id.clone(),
+            accepts_incomplete: request.accepts_incomplete,
+        });
+        let operation = self.operation_for(Intent {
+            kind: OperationKind::Unbind,
+            orderer,
+            call,
+            correlation_id: order::request_identity(call),
+            plan,
+            instance_id: instance.id.clone(),
+            binding_id: Some(row.id.clone()),
+            accepts_incomplete: request.accepts_incomplete,
+            request: wire,
+            now: self.clock().now(),
+        })?;
+        let (owner, binding_id) = (self.process().to_owned(), row.id.clone());
+        self.db()
+            .write(move |tx| {
+                let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());
+                Box::pin(async move {
+                    let busy = || Error::from(osb::Error::concurrency("the service instance is being changed"));
+                    let instance = instances::lock(tx, &operation.instance_id).await?;
+                    if instance.is_none_or(|instance| instance.state != InstanceState::Ready) {
+                        return Err(busy());
+                    }
+                    let locked = bindings::lock(tx, &binding_id).await?;
+                    let mut row = locked.filter(|row| row.state == BindingState::Ready).ok_or_else(busy)?;
+                    row.state = BindingState::Unbinding;
+                    row.operation_id = Some(operation.id.clone());
+                    operations::insert(tx, &operation, &owner).await?;
+                    bindings::save(tx, &row, true).await?;
+                    Ok(operation)
+                })
+            })
+            .await
+    }
+
+    /// A failed bind of which nothing is left: the platform knows now.
+    async fn forget_failed_binding(&self, row: &BindingRow) -> Result<(), Error> {
+        let id = row.id.clone();
+        self.db()
+            .write(move |tx| {
+                let id = id.clone();
+                Box::pin(async move {
+                    if let Some(mut row) = bindings::lock(tx, &id).await?
+                        && binding_presence(&row) == Presence::Failed
+                    {
+                        row.state = BindingState::Gone;
+                        bindings::save(tx, &row, true).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+}

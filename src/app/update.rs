@@ -1,0 +1,239 @@
+//! Update: a change of plan, parameters or context. None of it is true before the backend has said so.
+
+use std::sync::Arc;
+
+use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
+
+use super::drive::Target;
+use super::order::{self, Intent, Orderer};
+use super::points::Point;
+use super::sealed;
+use super::settle::{Settled, Waiter};
+use super::{App, Error};
+use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::instances::{self, InstanceRow};
+use crate::store::operations::{self, OperationRow};
+
+/// An update that was checked against the catalog.
+struct Change {
+    /// The plan that the instance has.
+    plan: Arc<PlanEntry>,
+    /// Plan and attributes from then on.
+    target: Target,
+}
+
+impl App {
+    /// Changes a service instance ("Updating a Service Instance").
+    ///
+    /// # Errors
+    /// 404 where there is none; refusals, or the backend's own answer as a platform may see it.
+    pub async fn update(&self, orderer: &Orderer, call: &Call, request: UpdateRequest) -> Result<Updated, Error> {
+        let deadline = self.answer_deadline();
+        let row = self.current_instance(orderer, &request.instance_id).await?;
+        let row = row
+            .filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
+            .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
+        if request.service_id != row.offering_id {
+            return Err(osb::Error::bad_request("service_id is not that of the service instance").into());
+        }
+        let change = self.change(orderer, &row, &request)?;
+        if let Some(operation) = self.same_update(&row, &change.target).await? {
+            let settled = self.settle(&operation.id, request.accepts_incomplete, Waiter::Joiner, deadline).await?;
+            return self.updated(settled).await;
+        }
+        let changes_nothing = request.plan_id.as_option().is_none()
+            && request.parameters.as_option().is_none()
+            && request.maintenance_info.as_option().is_none_or(|info| info.version.as_option().is_none());
+        if changes_nothing && change.plan.offering.allow_context_updates.as_option() != Some(&true) {
+            // The backend does not take a context alone: it is remembered here (rule 18).
+            self.remember(row, &change.target).await?;
+            return Ok(Updated::Done(UpdateResponse::default()));
+        }
+        let operation = self.intend_update(orderer, call, &request, &row, change).await?;
+        let id = operation.id.clone();
+        self.points().pass(Point::IntentWritten, OperationKind::Update)?;
+        self.hand_over(operation).await;
+        let settled = self.settle(&id, request.accepts_incomplete, Waiter::Orderer, deadline).await?;
+        self.updated(settled).await
+    }
+
+    fn change(&self, orderer: &Orderer, row: &InstanceRow, request: &UpdateRequest) -> Result<Change, Error> {
+        let plan = self.plan_of(row)?;
+        let target_plan = match request.plan_id.as_option() {
+            Some(id) if *id != row.plan_id => {
+                let target = self.orderable_plan(orderer, &request.service_id, id)?;
+                if !plan.plan_updateable() {
+                    return Err(osb::Error::unprocessable(
+                        "PlanChangeNotSupported",
+                        format!("instances of service plan {} cannot change their plan", plan.plan_name),
+                    )
+                    .into());
+                }
+                target
+            }
+            _ => Arc::clone(&plan),
+        };
+        order::check_maintenance(&request.maintenance_info, &target_plan)?;
+        let mut attributes: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
+        if let Some(parameters) = request.parameters.as_option() {
+            order::check_parameters(target_plan.check_update(&serde_json::Value::Object(parameters.clone())))?;
+            attributes.fold(parameters);
+        }
+        if let Some(context) = order::without_spoofs(request.context.clone().into_option()) {
+            attributes.context = Some(context);
+        }
+        let target = Target { version: 1, plan_id: target_plan.plan_id.clone(), attributes };
+        Ok(Change { plan, target })
+    }
+
+    /// The very same update, where it is under way already.
+    async fn same_update(&self, row: &InstanceRow, target: &Target) -> Result<Option<OperationRow>, Error> {
+        let Some(id) = &row.operation_id else { return Ok(None) };
+        let operation = self.operation_row(id).await?;
+        let known: Option<Target> = match &operation.target {
+            Some(known) => Some(self.open(&sealed::operation_target(&operation.id), known)?),
+            None => None,
+        };
+        let same = known.is_some_and(|known| {
+            known.plan_id == target.plan_id && known.attributes.parameters == target.attributes.parameters
+        });
+        if same {
+            return Ok(Some(operation));
+        }
+        Err(osb::Error::concurrency(format!(
+            "the service instance cannot be updated while its {} is under way; try again later",
+            operation.kind.as_str()
+        ))
+        .into())
+    }
+
+    async fn intend_update(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &UpdateRequest,
+        row: &InstanceRow,
+        change: Change,
+    ) -> Result<OperationRow, Error> {
+        let now = self.clock().now();
+        let correlation_id = order::request_identity(call);
+        let sent = self.update_for_backend(orderer, call, request, row, &change, &correlation_id).await?;
+        let mut operation = self.operation_for(Intent {
+            kind: OperationKind::Update,
+            orderer,
+            call,
+            correlation_id,
+            plan: &change.plan,
+            instance_id: row.id.clone(),
+            binding_id: None,
+            accepts_incomplete: request.accepts_incomplete,
+            request: osb::WireRequest::from(&sent),
+            now,
+        })?;
+        operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
+        let owner = self.process().to_owned();
+        self.db()
+            .write(move |tx| {
+                let (operation, owner) = (operation.clone(), owner.clone());
+                Box::pin(async move {
+                    let locked = instances::lock(tx, &operation.instance_id).await?;
+                    let Some(mut row) = locked else {
+                        return Err(osb::Error::not_found("the service instance does not exist").into());
+                    };
+                    let other = operations::unfinished(tx, &row.id).await?;
+                    if other.is_some() || row.state != InstanceState::Ready {
+                        let what = other.map_or("change", |other| other.kind.as_str());
+                        return Err(osb::Error::concurrency(format!(
+                            "the service instance cannot be updated while a {what} is under way; try again later"
+                        ))
+                        .into());
+                    }
+                    row.state = InstanceState::Updating;
+                    row.operation_id = Some(operation.id.clone());
+                    operations::insert(tx, &operation, &owner).await?;
+                    instances::save(tx, &row, true, now).await?;
+                    Ok::<_, Error>(operation)
+                })
+            })
+            .await
+    }
+
+    /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.
+    async fn update_for_backend(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &UpdateRequest,
+        row: &InstanceRow,
+        change: &Change,
+        correlation_id: &str,
+    ) -> Result<UpdateRequest, Error> {
+        let tenant = self.tenant(&row.tenant_id).await?;
+        let catalog = self.catalog();
+        let backend_plan = |id: &str| catalog.plan_by_id(id).map(|plan| plan.plan_backend_id.clone());
+        let mut sent = request.clone();
+        sent.instance_id.clone_from(&row.id);
+        sent.service_id.clone_from(&change.plan.offering_backend_id);
+        if let Maybe::Present(id) = &mut sent.plan_id {
+            *id = backend_plan(id).unwrap_or_else(|| change.plan.plan_backend_id.clone());
+        }
+        if let Maybe::Present(previous) = &mut sent.previous_values {
+            if let Maybe::Present(id) = &mut previous.service_id {
+                id.clone_from(&change.plan.offering_backend_id);
+            }
+            if let Maybe::Present(id) = &mut previous.plan_id {
+                id.clone_from(&change.plan.plan_backend_id);
+            }
+        }
+        sent.context = Maybe::Present(self.stamped_context(
+            orderer,
+            call,
+            change.target.attributes.context.clone(),
+            &tenant,
+            &change.plan,
+            &row.platform_instance_id,
+            correlation_id,
+        )?);
+        Ok(sent)
+    }
+
+    async fn remember(&self, row: InstanceRow, target: &Target) -> Result<(), Error> {
+        let attributes = self.seal(&sealed::instance_attributes(&row.id), &target.attributes)?;
+        let (id, now) = (row.id, self.clock().now());
+        self.db()
+            .write(move |tx| {
+                let (id, attributes) = (id.clone(), attributes.clone());
+                Box::pin(async move {
+                    if let Some(mut row) = instances::lock(tx, &id).await?
+                        && row.state == InstanceState::Ready
+                    {
+                        row.attributes = attributes;
+                        instances::save(tx, &row, true, now).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn updated(&self, settled: Settled) -> Result<Updated, Error> {
+        match settled {
+            Settled::Pending(operation) => {
+                let mut response = self.update_response(&operation).await?;
+                response.operation = Maybe::Present(operation.id);
+                Ok(Updated::Accepted(response))
+            }
+            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
+                Ok(Updated::Done(self.update_response(&operation).await?))
+            }
+            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+        }
+    }
+
+    async fn update_response(&self, operation: &OperationRow) -> Result<UpdateResponse, Error> {
+        let row = self.instance_row(&operation.instance_id).await?;
+        Ok(serde_json::from_str(&row.answer).unwrap_or_default())
+    }
+}

@@ -1,0 +1,59 @@
+//! Numbers events as they are committed: at once after a commit of this process, within moments after one of another, and
+//! removes those that are older than the feed's retention.
+//!
+//! It takes no input but "wake up". Which process does it is decided in `app::sequence`.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// The longest that an event of another process waits.
+const PERIOD: Duration = Duration::from_millis(40);
+/// Commits that come together are numbered together: each round costs a flush.
+const GATHER: Duration = Duration::from_millis(10);
+/// Between two removals of what is too old, and after a failure.
+const PRUNE_PERIOD: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs until it is told to stop.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut commits = app.commits();
+    let mut ticks = interval(PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut prune_at = Instant::now();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+            // The sender lives as long as the app; an error would only mean that the ticks are left.
+            changed = commits.changed(), if commits.has_changed().is_ok() => {
+                if changed.is_ok() {
+                    sleep(GATHER).await;
+                }
+            }
+        }
+        commits.mark_unchanged();
+        let mut outcome = number_all(&app, &stop).await;
+        // Numbering commits too: that is no news to this worker.
+        commits.mark_unchanged();
+        if outcome.is_ok() && Instant::now() >= prune_at {
+            outcome = app.prune_events().await.map(drop);
+            prune_at = Instant::now() + PRUNE_PERIOD;
+        }
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "events could not be numbered; trying again");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(PAUSE) => {}
+            }
+        }
+    }
+}
+
+async fn number_all(app: &App, stop: &CancellationToken) -> Result<(), crate::app::Error> {
+    while !stop.is_cancelled() && app.number_events().await? > 0 {}
+    Ok(())
+}
