@@ -1,4 +1,4 @@
-//! Puts any [`ServiceBroker`] on actix-web.
+//! Puts any [`ServiceBroker`](crate::ServiceBroker) on actix-web.
 //!
 //! The order for every request is fixed: limits of path and headers, 401, 412, route, body, broker. Whoever has no
 //! credential learns nothing else. The request identity is echoed on every answer.
@@ -112,10 +112,16 @@ impl Server {
         }
     }
 
+    /// A panic of a door or a broker is an answer, too: 500.
     async fn respond(&self, request: &HttpRequest, payload: web::Payload, place: Place) -> HttpResponse {
-        let answer = match self.answer(request, payload, place).await {
-            Ok(answer) => answer,
-            Err(error) => Answer::from(error),
+        let run = AssertUnwindSafe(self.answer(request, payload, place)).catch_unwind();
+        let answer = match run.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Answer::from(error),
+            Err(_) => {
+                tracing::error!(method = %request.method(), "the service broker panicked");
+                Answer::from(Error::internal("the service broker failed unexpectedly"))
+            }
         };
         answer.into_response(&self.realm, gate::request_identity(request))
     }
@@ -135,11 +141,7 @@ impl Server {
         let body = gate::body(&self.limits, request, payload).await?;
         let call = gate::call(request, originating_identity, body.clone());
         let input = parse::Input::read(&self.limits, request, body)?;
-        let run = AssertUnwindSafe(endpoint.run(broker.as_ref(), &call, input)).catch_unwind();
-        run.await.unwrap_or_else(|_| {
-            tracing::error!(endpoint = ?endpoint, "the service broker panicked");
-            Err(Error::internal("the service broker failed unexpectedly"))
-        })
+        endpoint.run(broker.as_ref(), &call, input).await
     }
 }
 

@@ -11,7 +11,7 @@ use reqwest::{Method, Url};
 
 use super::{Jwks, StampError};
 use crate::client::transport::{Transport, TransportOptions};
-use crate::client::{BuildError, EgressPolicy};
+use crate::client::{BuildError, EgressPolicy, TlsOptions};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -21,6 +21,14 @@ const FRESH: Duration = Duration::from_secs(300);
 const RELAXED: Duration = Duration::from_secs(30);
 /// Keys older than this are not used any more if they can't be fetched again.
 const USABLE: Duration = Duration::from_secs(24 * 3600);
+
+/// How keys are fetched.
+#[derive(Clone, Default)]
+pub(super) struct Fetching {
+    pub(super) interval: Duration,
+    pub(super) tls: TlsOptions,
+    pub(super) egress: Option<Arc<dyn EgressPolicy>>,
+}
 
 pub(super) struct Keys {
     url: Url,
@@ -39,16 +47,24 @@ struct Kept {
 }
 
 impl Keys {
-    pub(super) fn new(
-        url: &str,
-        egress: Option<Arc<dyn EgressPolicy>>,
-        interval: Duration,
-    ) -> Result<Self, StampError> {
+    pub(super) fn new(url: &str, fetching: &Fetching) -> Result<Self, StampError> {
         let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url = url.ok_or_else(|| StampError::Keys(BuildError::Url.to_string()))?;
-        let options = TransportOptions { timeout: TIMEOUT, connect_timeout: TIMEOUT, egress, ..Default::default() };
+        let options = TransportOptions {
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            tls: fetching.tls.clone(),
+            egress: fetching.egress.clone(),
+            proxy: None,
+        };
         let transport = Transport::new(options).map_err(|error| StampError::Keys(error.to_string()))?;
-        Ok(Self { url, transport, interval, kept: Mutex::default(), fetching: tokio::sync::Mutex::default() })
+        Ok(Self {
+            url,
+            transport,
+            interval: fetching.interval,
+            kept: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        })
     }
 
     /// The keys, among which the one with that id is if the issuer has published it. Whoever has a known key never waits

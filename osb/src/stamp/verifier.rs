@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keys::Keys;
+use super::keys::{Fetching, Keys};
 use super::{Expected, Stamp, StampError, verify, verify_with};
-use crate::client::EgressPolicy;
+use crate::client::{EgressPolicy, TlsOptions};
 use crate::{Call, clock};
 
 const WELL_KNOWN: &str = "/.well-known/jwks.json";
@@ -19,8 +19,7 @@ pub struct Verifier {
     jwks_url: String,
     audience: String,
     path_prefix: String,
-    egress: Option<Arc<dyn EgressPolicy>>,
-    interval: Duration,
+    fetching: Fetching,
     /// A URL that can't be used is reported at each call, so that nothing is let through.
     keys: Result<Arc<Keys>, StampError>,
 }
@@ -37,16 +36,9 @@ impl Verifier {
     /// A verifier for an issuer whose keys are anywhere.
     pub fn new(issuer: impl Into<String>, jwks_url: impl Into<String>, audience: impl Into<String>) -> Self {
         let jwks_url = jwks_url.into();
-        let keys = Keys::new(&jwks_url, None, INTERVAL).map(Arc::new);
-        Self {
-            issuer: issuer.into(),
-            jwks_url,
-            audience: audience.into(),
-            path_prefix: String::new(),
-            egress: None,
-            interval: INTERVAL,
-            keys,
-        }
+        let fetching = Fetching { interval: INTERVAL, ..Fetching::default() };
+        let keys = Keys::new(&jwks_url, &fetching).map(Arc::new);
+        Self { issuer: issuer.into(), jwks_url, audience: audience.into(), path_prefix: String::new(), fetching, keys }
     }
 
     /// What a reverse proxy before this broker cuts off from the path: the hub signed it too.
@@ -65,19 +57,26 @@ impl Verifier {
     /// Where keys may be fetched from.
     #[must_use]
     pub fn egress(mut self, policy: Arc<dyn EgressPolicy>) -> Self {
-        self.egress = Some(policy);
+        self.fetching.egress = Some(policy);
+        self.renewed()
+    }
+
+    /// Certificates for where keys are fetched from.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.fetching.tls = tls;
         self.renewed()
     }
 
     /// Fetches keys at most this often (1 s), however many stamps name unknown ones.
     #[must_use]
     pub fn fetch_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
+        self.fetching.interval = interval;
         self.renewed()
     }
 
     fn renewed(mut self) -> Self {
-        self.keys = Keys::new(&self.jwks_url, self.egress.clone(), self.interval).map(Arc::new);
+        self.keys = Keys::new(&self.jwks_url, &self.fetching).map(Arc::new);
         self
     }
 

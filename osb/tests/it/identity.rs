@@ -5,28 +5,7 @@ use osb::catalog::MaintenanceInfo;
 use osb::instance::PreviousValues;
 use osb::*;
 
-use crate::support::{Scripted, Seen, object, serve};
-
-const ODD_IDS: [&str; 12] = [
-    "4f9d3a50-0000-4000-8000-000000000001",
-    "tb-1",
-    "a%2Fb%20c",
-    "a/b c",
-    "%252F",
-    "ünï/😀",
-    "a+b&c=d?e#f;g:h@i",
-    "...",
-    "%2e%2e",
-    "\n\t\u{0}\u{7f}",
-    "\\\"<>`{}|^",
-    "last_operation",
-];
-
-fn free() -> Object {
-    object(
-        r#"{"price":99.0,"big":123456789012345678901234567890,"tiny":1E-400,"n":null,"a":[1,{"b":[]}],"z":1,"ä":"ü"}"#,
-    )
-}
+use crate::support::{ODD_IDS, Scripted, Seen, free, object, serve};
 
 fn errors() -> Vec<Error> {
     let mut rich = Error::unprocessable("PlanTooSmall", "ünusable");

@@ -7,8 +7,11 @@
     reason = "helpers of tests fail the test, too; only functions marked as tests are exempt"
 )]
 
+mod backend;
 mod client;
 mod identity;
+mod mangled;
+mod requests;
 mod server;
 mod stamp;
 mod support;

@@ -12,6 +12,33 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+pub(crate) const INSTANCE: &str = "/v2/service_instances/i";
+pub(crate) const BINDING: &str = "/v2/service_instances/i/service_bindings/b";
+pub(crate) const PROVISION: &str = r#"{"service_id":"s","plan_id":"p","organization_guid":"o","space_guid":"sp"}"#;
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
+/// Ids that are easily mangled on their way.
+pub(crate) const ODD_IDS: [&str; 12] = [
+    "4f9d3a50-0000-4000-8000-000000000001",
+    "tb-1",
+    "a%2Fb%20c",
+    "a/b c",
+    "%252F",
+    "ünï/😀",
+    "a+b&c=d?e#f;g:h@i",
+    "...",
+    "%2e%2e",
+    "\n\t\u{0}\u{7f}",
+    "\\\"<>`{}|^",
+    "last_operation",
+];
+
+/// An object that is easily mangled on its way.
+pub(crate) fn free() -> Object {
+    object(
+        r#"{"price":99.0,"big":123456789012345678901234567890,"tiny":1E-400,"n":null,"a":[1,{"b":[]}],"z":1,"ä":"ü"}"#,
+    )
+}
+
 /// A request as a broker saw it.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a test holds a handful of them")]
@@ -43,6 +70,11 @@ impl Scripted {
     /// What the next call, which must be one with that kind of answer, is answered.
     pub(crate) fn reply<T: Send + 'static>(&self, reply: Result<T, Error>) {
         self.replies.lock().unwrap().push_back(Box::new(reply));
+    }
+
+    /// Takes back what the next call would have been answered.
+    pub(crate) fn unreply(&self) {
+        self.replies.lock().unwrap().pop_back().expect("a reply was scripted");
     }
 
     /// The only call since the last look.
@@ -172,4 +204,12 @@ pub(crate) async fn request(address: SocketAddr, line: &str, headers: &str, body
     let version = "X-Broker-API-Version: 2.17\r\n";
     raw(address, format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{version}{headers}{length}\r\n{body}"))
         .await
+}
+
+/// An error in JSON, whose description holds that word.
+#[track_caller]
+pub(crate) fn assert_refused(answer: &Answer, status: u16, word: &str) {
+    assert_eq!(answer.status, status, "{}", answer.head);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert!(answer.description().contains(word), "{:?} has no {word:?}", answer.description());
 }
