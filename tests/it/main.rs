@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod events;
 mod stamp_docs;
 mod support;
 mod support_self;

@@ -3,6 +3,7 @@
 //! It knows no behaviour of the hub. Its invariant: whatever a test starts listens on loopback only and ends with the
 //! test process, however that ends (`guard`).
 
+pub(crate) mod bare;
 pub(crate) mod guard;
 pub(crate) mod ports;
 pub(crate) mod process;

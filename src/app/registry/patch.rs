@@ -8,9 +8,10 @@ use super::check::{self, issue};
 use super::load::secrets_place;
 use super::view::BrokerView;
 use crate::app::{App, Error};
-use crate::domain::broker::{Access, Credentials, Rotation, StampSettings, Tls};
+use crate::domain::broker::{Access, Credentials, Rotation, Tls};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::Ids;
+use crate::domain::stamp::StampSettings;
 use crate::store::brokers::BrokerRow;
 use crate::store::{audit, brokers, versions};
 
