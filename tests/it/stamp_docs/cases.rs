@@ -1,7 +1,11 @@
 //! Stamps, good and bad, and what a verifier must make of them.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use osb::stamp::{Claims, Signer};
+use osb::{Call, WireRequest};
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -36,10 +40,29 @@ impl Case {
         let Self { name, stamp, method, target, body, expected: _ } = self;
         json!({"name": name, "stamp": stamp, "method": method, "target": target, "body": body})
     }
+
+    /// The call as `osb::server` hands it to a broker.
+    pub(super) fn to_call(&self) -> Call {
+        Call {
+            stamp: (!self.stamp.is_empty()).then(|| self.stamp.clone()),
+            wire: Some(Arc::new(request(self.method, self.target, self.body))),
+            ..Call::default()
+        }
+    }
+
+    /// Fails the test unless `said` is what was expected of `verifier`.
+    pub(super) fn check(&self, verifier: &str, said: &str) {
+        let right = match self.expected {
+            Expected::AcceptedFor(tenant) => said == format!("accepted for {tenant}"),
+            Expected::Refused(words) => said.starts_with("refused: ") && words.iter().any(|word| said.contains(word)),
+        };
+        assert!(right, "{verifier}: {}: {said}, but {:?} was expected", self.name, self.expected);
+    }
 }
 
-/// The hub's keys (one in use, one that follows), and one of a stranger.
+/// The hub's keys (one in use, one that follows, one in the hands of `osb`'s own signer), and one of a stranger.
 pub(super) struct Keys {
+    hub: Signer,
     current: Ed25519KeyPair,
     next: Ed25519KeyPair,
     stranger: Ed25519KeyPair,
@@ -51,14 +74,14 @@ impl Keys {
             let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("no randomness");
             Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("its own format")
         };
-        Self { current: key(), next: key(), stranger: key() }
+        Self { hub: Signer::generate().expect("no randomness"), current: key(), next: key(), stranger: key() }
     }
 
     /// What the hub publishes. A key of another kind is passed over by readers.
     pub(super) fn published(&self) -> Value {
         let jwk = |kid: &str, key: &Ed25519KeyPair| json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": encode(key.public_key())});
         let foreign = json!({"kty": "oct", "kid": "foreign", "k": "c2VjcmV0"});
-        json!({"keys": [foreign, jwk("current", &self.current), jwk("next", &self.next)]})
+        json!({"keys": [foreign, jwk("current", &self.current), jwk("next", &self.next), self.hub.jwk()]})
     }
 }
 
@@ -71,8 +94,7 @@ fn header(kid: &str) -> Value {
 }
 
 fn claims(issuer: &str, method: &str, target: &str, body: &str) -> Value {
-    #[expect(clippy::disallowed_methods, reason = "the verifiers under test read the machine's clock")]
-    let now = jiff::Timestamp::now().as_second();
+    let now = now();
     json!({
         "iss": issuer, "aud": AUDIENCE, "sub": "0198-retail", "jti": "0198-stamp", "iat": now, "exp": now + 300,
         "htm": method, "htu": target, "bh": encode(digest(&SHA256, body.as_bytes())),
@@ -81,6 +103,30 @@ fn claims(issuer: &str, method: &str, target: &str, body: &str) -> Value {
             "groups": [], "labels": {"size": "L"}},
         "platform": {"id": "0198-cf", "name": "cf", "kind": "cloudfoundry"},
     })
+}
+
+/// In seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the verifiers under test read the machine's clock")]
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn request(method: &str, target: &str, body: &'static str) -> WireRequest {
+    let body = bytes::Bytes::from_static(body.as_bytes());
+    WireRequest { method: method.to_owned(), path_and_query: target.to_owned(), body }
+}
+
+/// A stamp as the hub makes it.
+fn sign_as_the_hub(keys: &Keys, issuer: &str) -> String {
+    let tenant = osb::stamp::Tenant { id: "0198-retail".to_owned(), name: "retail".to_owned(), ..Default::default() };
+    let claims = Claims {
+        iss: issuer.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: tenant.id.clone(),
+        tenant,
+        ..Claims::for_request(&request("PUT", TARGET, BODY), "", now().unsigned_abs())
+    };
+    keys.hub.sign(&claims).expect("a stamp of the usual size")
 }
 
 /// A compact JWS of whatever is given.
@@ -103,6 +149,7 @@ pub(super) fn good(keys: &Keys, issuer: &str) -> Vec<Case> {
     };
     vec![
         accepted("an order", "retail", sign(&keys.current, &header("current"), &put), ("PUT", TARGET, BODY)),
+        accepted("the hub's own stamp", "retail", sign_as_the_hub(keys, issuer), ("PUT", TARGET, BODY)),
         accepted("the next key", "retail", sign(&keys.next, &header("next"), &put), ("PUT", TARGET, BODY)),
         accepted(
             "no body",
@@ -147,10 +194,10 @@ fn malformed(keys: &Keys, issuer: &str) -> Vec<Case> {
     let hmac_tag = encode(ring::hmac::sign(&hmac_key, format!("{hmac_head}.{}", parts[1]).as_bytes()));
     let mut large = put.clone();
     large["tenant"]["labels"] = json!({"size": "L".repeat(6000)});
-    let invalid: &[&str] = &["not valid", "type"];
+    let invalid: &[&str] = &["not valid", "malformed", "type"];
     let mut cases = vec![
         refused("missing", &["no stamp"], String::new()),
-        refused("no token", &["not valid"], "retail".to_owned()),
+        refused("no token", &["not valid", "malformed"], "retail".to_owned()),
         refused("three empty parts", invalid, "..".to_owned()),
         refused("no JSON", invalid, format!("{}.{}.{}", encode("x"), parts[1], parts[2])),
         refused("JSON that is no object", invalid, format!("{}.{}.{}", encode("null"), parts[1], parts[2])),
@@ -162,12 +209,12 @@ fn malformed(keys: &Keys, issuer: &str) -> Vec<Case> {
         refused("claims altered", &["signature"], format!("{}.{}.{}", parts[0], encode(forged.to_string()), parts[2])),
         refused("a stranger's signature", &["signature"], sign(&keys.stranger, &header("current"), &put)),
         refused("signed with the other key", &["signature"], sign(&keys.next, &header("current"), &put)),
-        refused("too large", &["too large"], sign(&keys.current, &header("current"), &large)),
-        refused("a key of another kind", &["unknown"], with("kid", "foreign")),
+        refused("too large", &["too large", "larger"], sign(&keys.current, &header("current"), &large)),
+        refused("a key of another kind", &["unknown", "not among"], with("kid", "foreign")),
     ];
-    cases.extend(
-        (0..5).map(|number| refused(format!("unknown key {number}"), &["unknown"], with("kid", &number.to_string()))),
-    );
+    cases.extend((0..5).map(|number| {
+        refused(format!("unknown key {number}"), &["unknown", "not among"], with("kid", &number.to_string()))
+    }));
     cases
 }
 
@@ -185,9 +232,9 @@ fn wrong_claims(keys: &Keys, issuer: &str) -> Vec<Case> {
     let times = |iat: i64, exp: i64| changed(&[("iat", json!(now + iat)), ("exp", json!(now + exp))]);
     vec![
         refused("another hub", &["issuer"], changed(&[("iss", json!("https://elsewhere.example"))])),
-        refused("another broker", &["audience"], changed(&[("aud", json!("bastion"))])),
+        refused("another broker", &["audience", "another service broker"], changed(&[("aud", json!("bastion"))])),
         refused("expired", &["expired"], times(-400, -100)),
-        refused("from the future", &["not yet valid"], times(200, 500)),
+        refused("from the future", &["not yet valid", "times"], times(200, 500)),
         refused("good for too long", &["times"], times(0, 86_400)),
     ]
 }
@@ -204,10 +251,10 @@ fn other_requests(keys: &Keys, issuer: &str) -> Vec<Case> {
         body,
     };
     vec![
-        other("another method", &["htm"], "PATCH", TARGET, BODY),
-        other("another path", &["htu"], "PUT", "/v2/service_instances/0199?accepts_incomplete=true", BODY),
-        other("another query", &["htu"], "PUT", "/v2/service_instances/0198", BODY),
-        other("body altered", &["bh"], "PUT", TARGET, "{\"service_id\":\"s\"}"),
-        other("body left out", &["bh"], "PUT", TARGET, ""),
+        other("another method", &["htm", "method"], "PATCH", TARGET, BODY),
+        other("another path", &["htu", "path"], "PUT", "/v2/service_instances/0199?accepts_incomplete=true", BODY),
+        other("another query", &["htu", "path"], "PUT", "/v2/service_instances/0198", BODY),
+        other("body altered", &["bh", "body"], "PUT", TARGET, "{\"service_id\":\"s\"}"),
+        other("body left out", &["bh", "body"], "PUT", TARGET, ""),
     ]
 }

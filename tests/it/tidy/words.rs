@@ -4,12 +4,20 @@ use std::path::Path;
 
 use super::source::{Source, has_word};
 
-/// Where SQL may stand: the hub's store, and a reference broker's file or folder called `store`.
+/// Where SQL may stand: the hub's store, a reference broker's file or folder called `store`, and tests that look into a
+/// table behind the code's back.
 fn may_hold_sql(path: &Path) -> bool {
     path.starts_with("src/store")
         || path == Path::new("src/store.rs")
         || (path.starts_with("brokers") && path.iter().any(|part| part == "store" || part == "store.rs"))
+        || path.iter().any(|part| part == "tests" || part == "tests.rs")
 }
+
+/// Where HTTP's status codes may stand. `http` decides what we answer; the others read what somebody answered them.
+const STATUS_CODES: &[(&str, &[&str])] = &[
+    ("StatusCode::", &["src/http", "src/http.rs", "src/backend", "src/delivery", "src/cli"]),
+    ("HttpResponse::", &["src/http", "src/http.rs"]),
+];
 
 /// Whether a string literal is a statement rather than a sentence. Only its beginning and one further word are looked at.
 fn is_sql(literal: &str) -> bool {
@@ -35,9 +43,11 @@ pub(crate) fn violations(path: &Path, text: &str) -> Vec<String> {
         let statements = source.strings.iter().filter(|literal| is_sql(literal));
         found.extend(statements.map(|literal| format!("SQL belongs in `store`: {:?}", shortened(literal))));
     }
-    if path.starts_with("src") && !path.starts_with("src/http") && path != Path::new("src/http.rs") {
-        let words = ["StatusCode::", "HttpResponse::"].iter().filter(|word| has_word(&source.code, word));
-        found.extend(words.map(|word| format!("status codes belong in `http`: `{word}`")));
+    for (word, places) in STATUS_CODES {
+        let in_place = !path.starts_with("src") || places.iter().any(|place| path.starts_with(place));
+        if !in_place && has_word(&source.code, word) {
+            found.push(format!("status codes belong in `http`: `{word}`"));
+        }
     }
     if path.starts_with("brokers") && has_word(&source.code, "bourse::") {
         found.push("a broker never sees the hub: `bourse::`".to_owned());
@@ -95,6 +105,7 @@ mod tests {
             refused("brokers/src/vnet_ipam/broker.rs", &text, "SQL belongs in `store`");
             fine("src/store/instance.rs", &text);
             fine("brokers/src/vnet_ipam/store.rs", &text);
+            fine("brokers/tests/it/vnet_ipam.rs", &text);
         }
         refused("src/app/provision.rs", "const A: &str = r#\"delete from t\"#;", "SQL");
         fine("src/cli/order.rs", "/// select a plan from the list\nconst A: &str = \"select a plan; update it\";");
@@ -104,6 +115,8 @@ mod tests {
     fn status_codes_stand_in_http_only() {
         refused("src/app/provision.rs", "let a = StatusCode::CONFLICT;", "status codes");
         refused("src/worker/poll.rs", "HttpResponse::Ok()", "status codes");
+        refused("src/delivery/webhook.rs", "HttpResponse::Ok()", "status codes");
+        fine("src/delivery/webhook.rs", "status == StatusCode::TOO_MANY_REQUESTS");
         fine("src/http/error.rs", "HttpResponse::build(StatusCode::CONFLICT)");
         fine("osb/src/server/mod.rs", "HttpResponse::build(StatusCode::CONFLICT)");
     }
