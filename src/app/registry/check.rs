@@ -15,9 +15,21 @@ const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=10_000;
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 const URL_BYTES_MAX: usize = 2048;
 
-/// Fields of the tenant that a stamp can hold.
-const STAMP_FIELDS: [&str; 9] =
+/// What a broker may ask to be told, besides parts of the tenant and of the platform.
+const STAMP_FIELDS: [&str; 5] = ["tenant", "platform", "instance_id", "request_id", "via"];
+const TENANT_FIELDS: [&str; 9] =
     ["id", "name", "display_name", "cost_center", "business_unit", "environment", "owner", "groups", "labels"];
+const PLATFORM_FIELDS: [&str; 3] = ["id", "name", "kind"];
+
+/// As [`crate::domain::stamp::StampSettings::fields`] says.
+fn stamp_field_known(field: &str) -> bool {
+    match field.split_once('.') {
+        Some(("tenant", field)) => TENANT_FIELDS.contains(&field),
+        Some(("platform", field)) => PLATFORM_FIELDS.contains(&field),
+        Some(_) => false,
+        None => STAMP_FIELDS.contains(&field) || TENANT_FIELDS.contains(&field),
+    }
+}
 
 pub(super) fn issue(pointer: &str, message: impl Into<String>) -> Issue {
     Issue { pointer: pointer.to_owned(), message: message.into() }
@@ -41,8 +53,13 @@ pub(super) fn settings(settings: &Settings) -> Vec<Issue> {
         issues.push(issue("/api_version", "must be a version of OSB such as 2.17"));
     }
     for (index, field) in stamp.fields.iter().flatten().enumerate() {
-        if !STAMP_FIELDS.contains(&field.as_str()) {
-            let message = format!("must be one of {}", STAMP_FIELDS.join(", "));
+        if !stamp_field_known(field) {
+            let message = format!(
+                "must be one of {}, tenant.FIELD ({}) or platform.FIELD ({})",
+                STAMP_FIELDS.join(", "),
+                TENANT_FIELDS.join(", "),
+                PLATFORM_FIELDS.join(", ")
+            );
             issues.push(issue(&format!("/stamp/fields/{index}"), message));
         }
     }
@@ -89,7 +106,7 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::broker::StampSettings;
+    use crate::domain::stamp::StampSettings;
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
@@ -98,11 +115,17 @@ mod tests {
             timeout_ms: Some(0),
             concurrency: Some(0),
             api_version: Some("3.0".to_owned()),
-            stamp: StampSettings { fields: Some(vec!["name".to_owned(), "salary".to_owned()]), ..Default::default() },
+            stamp: StampSettings {
+                fields: Some(["tenant.name", "salary", "owner", "platform.x"].map(str::to_owned).to_vec()),
+                ..Default::default()
+            },
             ..Settings::default()
         };
         let pointers: Vec<_> = settings(&wrong).into_iter().map(|issue| issue.pointer).collect();
-        assert_eq!(pointers, ["/name_prefix", "/timeout_ms", "/concurrency", "/api_version", "/stamp/fields/1"]);
+        assert_eq!(
+            pointers,
+            ["/name_prefix", "/timeout_ms", "/concurrency", "/api_version", "/stamp/fields/1", "/stamp/fields/3"]
+        );
         assert!(settings(&Settings::default()).is_empty());
     }
 }

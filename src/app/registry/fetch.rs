@@ -4,11 +4,14 @@ use osb::client::{Failure, UnknownReason};
 use osb::{Call, CatalogDocument};
 use serde_json::Value;
 
+use crate::app::drive::Origin;
 use crate::app::{App, Error};
 use crate::backend::Backend;
+use crate::clock::fresh_id;
 use crate::domain::broker::Settings;
 use crate::domain::catalog::import::{Source, import};
 use crate::domain::catalog::{Finding, Offering, Severity};
+use crate::domain::stamp::StampFacts;
 
 /// How reading a catalog ended.
 pub(super) enum Read {
@@ -32,7 +35,7 @@ pub(super) enum Fetched {
 
 impl App {
     pub(super) async fn fetch_catalog(&self, backend: &Backend, etag: Option<&str>) -> Result<Fetched, Error> {
-        let call = self.catalog_call(backend)?;
+        let call = self.catalog_call(backend).await?;
         Ok(match backend.catalog(&call, etag).await {
             Ok(Some(document)) => Fetched::Document(document),
             Ok(None) => Fetched::Same,
@@ -44,9 +47,9 @@ impl App {
     }
 
     /// What goes with a request for a catalog: nobody caused it, and it is for no tenant.
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "signing the stamp needs both")]
-    fn catalog_call(&self, _backend: &Backend) -> Result<Call, Error> {
-        Ok(Call::default())
+    async fn catalog_call(&self, backend: &Backend) -> Result<Call, Error> {
+        let origin = Origin { originating_identity: None, request_identity: fresh_id(), traceparent: None };
+        self.backend_call(backend, &osb::client::encode::catalog(), &StampFacts::default(), &origin).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! another in its place as a whole.
 
 mod check;
+mod credentials;
 mod fetch;
 mod list;
 mod load;
@@ -13,6 +14,7 @@ mod patch;
 mod refresh;
 mod register;
 mod remove;
+mod schedule;
 mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};

@@ -10,6 +10,7 @@ use super::fetch::{self, Fetched, Read};
 use super::view::BrokerView;
 use super::{ATTEMPTS_MAX, notice};
 use crate::app::{App, Error};
+use crate::clock::Time;
 use crate::domain::broker::Status;
 use crate::domain::caller::Caller;
 use crate::domain::catalog::import::{Source, quarantine};
@@ -123,6 +124,7 @@ impl App {
     ) -> Result<Option<BrokerRow>, Error> {
         let now = self.clock().now();
         let hub = self.config().server.hub.clone();
+        let next = self.next_check(now, look.status);
         let shared = Arc::new((before.clone(), known, look, hub));
         let written = self.db().write::<_, Error, _>(move |tx| {
             let shared = Arc::clone(&shared);
@@ -132,7 +134,7 @@ impl App {
                     status: look.status,
                     findings: look.findings.clone(),
                     etag: look.etag.clone(),
-                    checked_at: now,
+                    check_at: next,
                     ..before.clone()
                 };
                 let mut happened: Vec<Event> = Vec::new();
@@ -158,7 +160,7 @@ impl App {
                 if let Some(json) = &look.json {
                     brokers::keep_catalog(tx, &row.id, json).await?;
                 }
-                happened.extend(status_event(before, &row));
+                happened.extend(status_event(before, &row, now));
                 for event in &happened {
                     events::append(tx, hub, event, now).await?;
                 }
@@ -201,7 +203,7 @@ fn status(offerings: &[Offering]) -> Status {
     }
 }
 
-fn status_event(before: &BrokerRow, row: &BrokerRow) -> Option<Event> {
+fn status_event(before: &BrokerRow, row: &BrokerRow, now: Time) -> Option<Event> {
     let kind = match (before.status, row.status) {
         (Status::Unavailable, Status::Unavailable) => return None,
         (_, Status::Unavailable) => EventKind::BrokerUnavailable,
@@ -210,6 +212,6 @@ fn status_event(before: &BrokerRow, row: &BrokerRow) -> Option<Event> {
     };
     let reason = row.findings.first().map(|finding| finding.message.clone());
     let data = json!({ "broker": row.name, "reason": reason });
-    let transition = format!("{}/{}", row.id, row.checked_at.0);
-    Some(notice::event(row, kind, &transition, row.checked_at, data))
+    let transition = format!("{}/{}", row.id, now.0);
+    Some(notice::event(row, kind, &transition, now, data))
 }

@@ -95,7 +95,7 @@ impl App {
             etag: None,
             findings: Vec::new(),
             fetched_at: Some(now),
-            checked_at: now,
+            check_at: self.next_check(now, Status::Available),
             version: 1,
             created_at: now,
             deleted_at: None,
