@@ -202,3 +202,146 @@ fn read_plans(source: Source<'_>, service: &Value, offering: &str) -> Vec<Plan> 
 fn error(pointer: &str, message: String) -> Finding {
     Finding { severity: Severity::Error, pointer: pointer.to_owned(), message }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SOURCE: Source<'_> = Source { broker: "acme", name_prefix: "acme-", ids: Ids::Mapped };
+
+    fn plan(id: &str) -> Value {
+        json!({"id": id, "name": id, "description": "A plan", "x-unknown": {"price": 99.0}})
+    }
+
+    fn service(id: &str, plans: &[&str]) -> Value {
+        let plans: Vec<_> = plans.iter().map(|id| plan(id)).collect();
+        json!({"id": id, "name": id, "description": "An offering", "bindable": true, "plans": plans})
+    }
+
+    fn catalog(services: &[Value]) -> Value {
+        json!({ "services": services })
+    }
+
+    fn imported(services: &[Value], known: &[Offering]) -> Vec<Offering> {
+        import(SOURCE, &catalog(services), known).unwrap()
+    }
+
+    fn states(offerings: &[Offering]) -> Vec<(&str, State)> {
+        offerings.iter().map(|offering| (offering.backend_id.as_str(), offering.state)).collect()
+    }
+
+    #[track_caller]
+    fn no_catalog(catalog: &Value, pointer: &str) {
+        let findings = import(SOURCE, catalog, &[]).unwrap_err();
+        assert_eq!(findings[0].pointer, pointer, "{catalog}");
+    }
+
+    #[test]
+    fn what_is_no_catalog_is_refused_as_a_whole() {
+        no_catalog(&json!([]), "");
+        no_catalog(&json!({}), "/services");
+        no_catalog(&json!({"services": {}}), "/services");
+        no_catalog(&json!({"services": vec![json!({}); OFFERINGS_MAX + 1]}), "/services");
+    }
+
+    #[test]
+    fn cat_01_an_empty_catalog_is_one() {
+        assert!(imported(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn one_bad_offering_is_put_aside_and_the_rest_served() {
+        let mut bad = service("2", &["b"]);
+        bad["description"] = json!("");
+        let offerings = imported(&[service("1", &["a"]), bad, json!("nonsense"), service("3", &["c"])], &[]);
+        let expected =
+            [("1", State::Available), ("2", State::Quarantined), ("", State::Quarantined), ("3", State::Available)];
+        assert_eq!(states(&offerings), expected);
+        assert_eq!(offerings[1].findings[0].pointer, "/services/1/description");
+        assert!(offerings[0].findings.is_empty());
+        assert_eq!(offerings[0].name, "acme-1");
+        assert_eq!(offerings[0].plans[0].name, "a", "plan names need no prefix");
+    }
+
+    #[test]
+    fn svc_01_the_second_of_two_equal_ids_is_put_aside_under_an_id_of_its_own() {
+        let offerings = imported(&[service("1", &["a"]), service("1", &["b"])], &[]);
+        assert_eq!(states(&offerings), [("1", State::Available), ("1", State::Quarantined)]);
+        assert_ne!(offerings[0].id, offerings[1].id);
+    }
+
+    #[test]
+    fn a_plan_that_left_is_removed_and_comes_back_under_its_id() {
+        let first = imported(&[service("1", &["a", "b"])], &[]);
+        let second = imported(&[service("1", &["a"])], &first);
+        let b = second[0].plans.iter().find(|plan| plan.backend_id == "b").unwrap();
+        assert_eq!(b.state, State::Removed);
+        assert_eq!(b.document, plan("b"));
+        let third = imported(&[service("1", &["a", "b"])], &second);
+        assert!(crate::domain::catalog::same(&first, &third));
+    }
+
+    #[test]
+    fn an_offering_that_left_is_removed_with_its_plans() {
+        let first = imported(&[service("1", &["a"]), service("2", &["b"])], &[]);
+        let second = imported(&[service("2", &["b"])], &first);
+        assert_eq!(states(&second), [("2", State::Available), ("1", State::Removed)]);
+        assert_eq!(second[1].plans[0].state, State::Removed);
+        let again = imported(&[service("2", &["b"])], &second);
+        assert!(crate::domain::catalog::same(&second, &again));
+    }
+
+    #[test]
+    fn an_offering_that_went_bad_keeps_its_last_good_form() {
+        let first = imported(&[service("1", &["a"])], &[]);
+        let mut bad = service("1", &["a"]);
+        bad["bindable"] = json!("yes");
+        let second = imported(&[bad], &first);
+        assert_eq!(second[0].state, State::Quarantined);
+        assert_eq!(second[0].document, first[0].document);
+        assert_eq!(second[0].plans, first[0].plans);
+        let third = imported(&[service("1", &["a"])], &second);
+        assert!(crate::domain::catalog::same(&first, &third));
+    }
+
+    #[test]
+    fn what_never_could_be_ordered_leaves_without_a_trace() {
+        let first = imported(&[json!({"id": "1"}), service("2", &["b"])], &[]);
+        assert_eq!(first.len(), 2);
+        assert_eq!(states(&imported(&[service("2", &["b"])], &first)), [("2", State::Available)]);
+    }
+
+    #[test]
+    fn pln_01_a_plan_does_not_move_to_another_offering() {
+        let source = Source { ids: Ids::Passthrough, ..SOURCE };
+        let first = import(source, &catalog(&[service("1", &["a", "b"])]), &[]).unwrap();
+        let moved = catalog(&[service("1", &["a"]), service("2", &["b"])]);
+        let second = import(source, &moved, &first).unwrap();
+        assert_eq!(states(&second), [("1", State::Available), ("2", State::Quarantined)]);
+        assert_eq!(second[1].findings.last().unwrap().pointer, "/services/1/plans/0/id");
+    }
+
+    #[test]
+    fn a_schema_that_can_not_be_read_is_told_and_the_offering_served() {
+        let mut service = service("1", &["a"]);
+        let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(?!x)"});
+        service["plans"][0]["schemas"] = json!({"service_instance": {"create": {"parameters": schema}}});
+        let offerings = imported(&[service], &[]);
+        assert_eq!(offerings[0].state, State::Available);
+        let pointer = "/services/0/plans/0/schemas/service_instance/create/parameters";
+        assert!(offerings[0].findings.iter().any(|finding| finding.pointer == pointer));
+    }
+
+    #[test]
+    fn a_newcomer_that_clashes_gives_way_and_one_that_is_known_keeps_its_form() {
+        let offerings = imported(&[service("1", &["a"])], &[]);
+        let new = quarantine(SOURCE, &[], offerings[0].clone(), "taken".to_owned());
+        assert_ne!(new.id, offerings[0].id);
+        assert!(new.plans.is_empty());
+        let known = quarantine(SOURCE, &offerings, offerings[0].clone(), "taken".to_owned());
+        assert_eq!((known.id, known.plans), (offerings[0].id.clone(), offerings[0].plans.clone()));
+        assert_eq!((known.state, known.findings[0].message.as_str()), (State::Quarantined, "taken"));
+    }
+}
