@@ -74,10 +74,9 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     std::io::stdout().flush().map_err(Error::Write)?;
     tracing::info!(role = ?role, "listening on {scheme}://{bound}");
 
-    let (works, surface) = match role {
-        Role::All => (true, Surface::Everything),
-        Role::Api => (false, Surface::Everything),
-        Role::Worker => (true, Surface::Open),
+    let surface = match role {
+        Role::All | Role::Api => Surface::Everything,
+        Role::Worker => Surface::Open,
     };
     app.join().await.map_err(Error::Prepare)?;
     let stop_work = CancellationToken::new();

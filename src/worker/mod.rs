@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod driver;
+pub mod refresh;
 pub mod relay;
 pub mod sequence;
 
@@ -27,11 +28,13 @@ pub enum Work {
 pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTracker, Error> {
     let tasks = TaskTracker::new();
     tasks.spawn(alive::run(app.clone(), stop.clone()));
+    tasks.spawn(refresh::watch(app.clone(), stop.clone()));
     if work == Work::KeepUp {
         tasks.close();
         return Ok(tasks);
     }
     tasks.spawn(driver::run(app.clone(), stop.clone()));
+    tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));

@@ -168,7 +168,7 @@ pub struct DetailOut {
 
 impl From<InstanceDetail> for DetailOut {
     fn from(detail: InstanceDetail) -> Self {
-        let binding = |row: crate::app::instances::BindingView| BindingOut {
+        let binding = |row: app::instances::BindingView| BindingOut {
             id: row.id,
             platform_binding_id: row.platform_binding_id,
             state: row.state,
