@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod events;
+mod registry;
 mod stamp_docs;
 mod support;
 mod support_self;
