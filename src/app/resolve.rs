@@ -116,10 +116,10 @@ impl App {
 async fn look_up(tx: &mut Tx<'_>, platform_id: &str, candidates: &[MatchKey]) -> Result<Matched, store::Error> {
     let mut matches: Vec<(usize, String)> = Vec::new();
     for key in candidates {
-        if matches.first().is_some_and(|(keys, _)| *keys > key.len()) {
+        if matches.first().is_some_and(|(keys, _)| *keys > key.weight()) {
             break;
         }
-        matches.extend(identities::owner(tx, platform_id, key).await?.map(|tenant| (key.len(), tenant)));
+        matches.extend(identities::owner(tx, platform_id, key).await?.map(|tenant| (key.weight(), tenant)));
     }
     Ok(most_specific(&matches))
 }

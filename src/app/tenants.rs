@@ -10,12 +10,13 @@ use serde_json::json;
 use super::{App, Error, Issue, Listed, Page};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
+use crate::domain::event::{Event, EventKind, event_id};
 use crate::domain::identity::{Identity, MatchKey, SHAPES_MAX};
 use crate::domain::name::{RULE, is_name};
 use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
-use crate::store::{Tx, audit, identities, platforms, tenants};
+use crate::store::{Tx, audit, events, identities, platforms, tenants};
 
 /// A tenant as people see it, identities included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,16 @@ pub enum Put {
     Created,
     /// It was there, changed or not.
     Replaced,
+}
+
+impl Put {
+    /// Its word in events.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Replaced => "changed",
+        }
+    }
 }
 
 /// What `PUT` is to happen to.
@@ -79,14 +90,18 @@ impl App {
         let now = self.clock().now();
         let detail = json!({ "identities": new.document.identities, "members": new.document.members });
         let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
+        // Chosen before the transaction, which may run twice.
+        let (change, hub) = (fresh_id(), self.config().server.hub.clone());
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (new, precondition, audit) = (new.clone(), precondition.clone(), audit.clone());
+            let (change, hub) = (change.clone(), hub.clone());
             Box::pin(async move {
                 let before = read_locked(tx, &new.name).await?;
                 check(&precondition, before.as_ref())?;
                 let (put, view) = write(tx, before.clone(), new, now).await?;
                 if before.is_none_or(|before| before.tag() != view.tag()) {
                     audit::append(tx, &audit).await?;
+                    events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
                 Ok((put, view))
             })
@@ -133,23 +148,25 @@ impl App {
     pub async fn delete_tenant(&self, caller: &Caller, name: &str) -> Result<(), Error> {
         let (name, now) = (name.to_owned(), self.clock().now());
         let audit = self.audit_row(caller, "tenant.delete", format!("tenants/{name}"), json!({}));
+        let (change, hub) = (fresh_id(), self.config().server.hub.clone());
         let deleted = self.db().write::<_, Error, _>(move |tx| {
-            let (name, audit) = (name.clone(), audit.clone());
+            let (name, audit, change, hub) = (name.clone(), audit.clone(), change.clone(), hub.clone());
             Box::pin(async move {
                 let found = tenants::lock(tx, &name).await?;
-                let id = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant.id;
-                let live = tenants::live_instances(tx, &id).await?;
+                let tenant = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant;
+                let live = tenants::live_instances(tx, &tenant.id).await?;
                 if live > 0 {
                     let message = format!("tenant `{name}` still has {live} live instances: delete them first");
                     return Err(Error::conflict("in_use", message));
                 }
-                if let Some(platform) = platforms::with_default_tenant(tx, &id).await? {
+                if let Some(platform) = platforms::with_default_tenant(tx, &tenant.id).await? {
                     let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
                     return Err(Error::conflict("in_use", message));
                 }
-                identities::delete_of_tenant(tx, &id).await?;
-                tenants::delete(tx, &id, now).await?;
+                identities::delete_of_tenant(tx, &tenant.id).await?;
+                tenants::delete(tx, &tenant.id, now).await?;
                 audit::append(tx, &audit).await?;
+                events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;
                 Ok(())
             })
         });
@@ -169,6 +186,36 @@ impl App {
             })
         });
         Ok(page.cut(read.await?, |row| format!("{}\n{}", row.platform, row.key.canonical())))
+    }
+}
+
+/// The event of a change.
+fn changed(tenant: &Tenant, change: &str, word: &str, now: Time) -> Event {
+    let kind = EventKind::TenantChanged;
+    Event {
+        id: event_id(change, kind),
+        kind,
+        subject: format!("tenants/{}", tenant.name),
+        time: now,
+        tenant_id: Some(tenant.id.clone()),
+        platform_id: None,
+        broker_id: None,
+        service_id: None,
+        plan_id: None,
+        instance_id: None,
+        sequence: None,
+        correlation_id: None,
+        traceparent: None,
+        data: json!({
+            "change": word,
+            "tenant": {
+                "name": tenant.name,
+                "display_name": tenant.document.display_name,
+                "cost_center": tenant.document.cost_center,
+                "business_unit": tenant.document.business_unit,
+                "environment": tenant.document.environment,
+            },
+        }),
     }
 }
 

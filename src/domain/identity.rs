@@ -161,7 +161,7 @@ impl MatchKey {
     }
 
     /// How many keys it has: the more, the more specific.
-    pub fn len(&self) -> usize {
+    pub fn weight(&self) -> usize {
         match self {
             Self::Claimed(keys) => keys.len(),
             Self::Stamped(_) => 1,
@@ -227,7 +227,7 @@ impl Facts {
             found.extend(keys.filter(|keys| !keys.is_empty()).map(MatchKey::Claimed));
         }
         let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_by_key(|key| std::cmp::Reverse(key.len()));
+        found.sort_by_key(|key| std::cmp::Reverse(key.weight()));
         found
     }
 
@@ -290,7 +290,7 @@ mod tests {
         let matches: Vec<_> = keys
             .iter()
             .filter(|(key, _)| candidates.contains(key))
-            .map(|(key, tenant)| (key.len(), (*tenant).to_owned()))
+            .map(|(key, tenant)| (key.weight(), (*tenant).to_owned()))
             .collect();
         Ok(most_specific(&matches))
     }

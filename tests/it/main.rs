@@ -7,7 +7,9 @@
 
 mod events;
 mod registry;
+mod sinks;
 mod stamp_docs;
+mod stamps;
 mod support;
 mod support_self;
 mod tidy;

@@ -1,0 +1,247 @@
+//! Outcomes on the wire: the one place of the management API that knows status codes. Every refusal is a problem document
+//! (RFC 9457). What went wrong inside is logged once, by [`super::observe`]; the client learns the request id.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app;
+use crate::store;
+
+/// What a browser or a script is asked for at 401.
+const CHALLENGE: &str = "Basic realm=\"bourse\", charset=\"UTF-8\"";
+/// Seconds until a busy hub may be asked again.
+const BUSY_SECONDS: u64 = 1;
+/// Seconds until something that is not there now may be.
+const UNAVAILABLE_SECONDS: u64 = 10;
+
+/// A problem document.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` says more.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// A snake-case word for programs.
+    pub code: String,
+    /// What is wrong where, if the body is not valid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ProblemIssue>,
+    /// Names the request in the logs, where the fault is the hub's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// One thing that is wrong with a body.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ProblemIssue {
+    /// A JSON pointer (RFC 6901) into the body.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
+}
+
+/// A request that did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<ProblemIssue>,
+    retry_after_seconds: Option<u64>,
+    cause: Option<Box<app::Error>>,
+}
+
+impl Failure {
+    /// A failure that isn't a use case's: of the request itself.
+    pub(in crate::http) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, cause: None }
+    }
+
+    /// The request can't be understood.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    /// The body is larger than is allowed.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// The body did not arrive in time.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body did not arrive in time")
+    }
+
+    /// The error chain, where the fault is the hub's own.
+    pub fn fault(&self) -> Option<&app::Error> {
+        self.cause.as_deref().filter(|_| self.status.is_server_error())
+    }
+
+    /// The answer. `request_id` is shown where the fault is the hub's.
+    pub fn response(&self, request_id: Option<&str>) -> HttpResponse {
+        let request_id = request_id.filter(|_| self.status.is_server_error()).map(str::to_owned);
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Unknown").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.to_owned(),
+            errors: self.errors.clone(),
+            request_id,
+        };
+        let mut response = HttpResponse::build(self.status);
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)));
+        }
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        response.content_type("application/problem+json").body(body)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status.as_u16(), self.detail)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.response(None)
+    }
+}
+
+/// The table: which outcome is which status.
+impl From<app::Error> for Failure {
+    fn from(error: app::Error) -> Self {
+        use app::Error as E;
+        let detail = error.to_string();
+        match error {
+            E::Malformed(_) => Self::malformed(detail),
+            E::Invalid(issues) => {
+                let issue = |issue: app::Issue| ProblemIssue { pointer: issue.pointer, detail: issue.message };
+                let errors: Vec<_> = issues.into_iter().map(issue).collect();
+                let first = errors.first().map(|first| format!("{} {}", first.pointer, first.detail));
+                let detail = first.map_or(detail, |first| first.trim_start().to_owned());
+                Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
+            }
+            E::Unprocessable { code, .. } | E::Refused { code, .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+            }
+            E::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            E::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            E::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            E::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+            E::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
+            E::Gone(_) => Self::new(StatusCode::GONE, "gone", detail),
+            E::Unavailable(_) => Self {
+                retry_after_seconds: Some(UNAVAILABLE_SECONDS),
+                cause: Some(Box::new(error)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            },
+            E::Answer(answer) => Self::of_answer(answer),
+            E::Store(store::Error::Busy | store::Error::Serialization) => Self {
+                retry_after_seconds: Some(BUSY_SECONDS),
+                cause: Some(Box::new(error)),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
+            },
+            E::Store(_) | E::Secret(_) | E::Stopped | E::LeaseLost => Self {
+                cause: Some(Box::new(error)),
+                ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub could not do it; its log says why")
+            },
+        }
+    }
+}
+
+impl Failure {
+    /// An answer in OSB's terms, often a backend's, as it stands.
+    fn of_answer(answer: osb::Error) -> Self {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let detail = answer.description().unwrap_or("the service broker did not do it").to_owned();
+        let retry_after_seconds = answer.retry_after_seconds;
+        let cause = status.is_server_error().then(|| Box::new(app::Error::Answer(answer)));
+        Self { retry_after_seconds, cause, ..Self::new(status, "broker_answer", detail) }
+    }
+}
+
+/// Answers what no route has.
+///
+/// # Errors
+/// Always.
+pub async fn no_such_path(request: HttpRequest) -> Result<HttpResponse, Failure> {
+    Err(Failure::new(StatusCode::NOT_FOUND, "no_such_path", format!("there is nothing at {}", request.path())))
+}
+
+/// The answer to a method that a path does not have; `allow` are those it has.
+pub fn no_such_method(allow: &str) -> HttpResponse {
+    let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", format!("use one of: {allow}"));
+    let mut response = failure.response(None);
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(actix_web::http::header::ALLOW, allow);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: app::Error, status: u16, code: &str) {
+        let failure = Failure::from(error);
+        assert_eq!((failure.status.as_u16(), failure.code), (status, code), "{failure:?}");
+        let response = failure.response(Some("r-1"));
+        assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401);
+        assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+    }
+
+    #[test]
+    fn each_outcome_has_its_status() {
+        use app::Error as E;
+        check(E::Malformed("m".to_owned()), 400, "malformed");
+        check(E::invalid("/a", "m"), 422, "invalid");
+        check(E::Unprocessable { code: "c", message: "m".to_owned() }, 422, "c");
+        check(E::Refused { code: "c", message: "m".to_owned() }, 422, "c");
+        check(E::not_found("tenant", "t"), 404, "not_found");
+        check(E::conflict("c", "m"), 409, "c");
+        check(E::Unauthorized, 401, "unauthorized");
+        check(E::Forbidden("m".to_owned()), 403, "forbidden");
+        check(E::Stale, 412, "stale");
+        check(E::Gone("m".to_owned()), 410, "gone");
+        check(E::Unavailable("m".to_owned()), 503, "unavailable");
+        check(E::LeaseLost, 500, "internal");
+        check(E::Stopped, 500, "internal");
+        check(E::Store(store::Error::Busy), 503, "busy");
+        check(E::Store(store::Error::Serialization), 503, "busy");
+        check(E::Store(store::Error::CommitUnknown), 500, "internal");
+        check(E::Secret(crate::secret::Error::Random), 500, "internal");
+    }
+
+    #[test]
+    fn a_fault_shows_the_request_id_and_nothing_of_its_cause() {
+        let failure = Failure::from(app::Error::Secret(crate::secret::Error::Open("brokers/7/secrets".to_owned())));
+        let body = actix_web::body::MessageBody::try_into_bytes(failure.response(Some("r-1")).into_body()).unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(text.contains("r-1") && !text.contains("brokers/7"), "{text}");
+        assert!(failure.fault().is_some());
+        assert!(Failure::from(app::Error::Stale).fault().is_none());
+    }
+}

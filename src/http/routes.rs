@@ -1,0 +1,325 @@
+//! The table of what is served besides OSB: method, path, who may, what it is, handler, and what goes in and out. It registers
+//! the routes, makes `openapi/bourse.json`, and is what the tests walk. To add a route, add an entry, then run
+//! `bourse openapi > openapi/bourse.json`.
+
+use actix_web::middleware::from_fn;
+use actix_web::web::to;
+use actix_web::{Resource, http, web};
+use utoipa::ToSchema;
+
+use super::admin::{events, identities, instances, orders, platforms, tenants};
+use super::openapi::{SchemaOf, schema_of};
+use super::{auth, error, health, jwks, metrics};
+
+/// What every path of the management API begins with.
+pub const API: &str = "/api/v1";
+
+/// A method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, or acts.
+    Post,
+    /// Creates or replaces.
+    Put,
+    /// Changes a part.
+    Patch,
+    /// Deletes.
+    Delete,
+}
+
+impl Method {
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn http(self) -> http::Method {
+        match self {
+            Self::Get => http::Method::GET,
+            Self::Post => http::Method::POST,
+            Self::Put => http::Method::PUT,
+            Self::Patch => http::Method::PATCH,
+            Self::Delete => http::Method::DELETE,
+        }
+    }
+}
+
+/// Who may use a route. The handler's signature enforces it; a test compares the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Everybody, without credentials.
+    Open,
+    /// Administrators.
+    Admin,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{name}` for what varies.
+    pub path: &'static str,
+    /// Who may.
+    pub permission: Permission,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// The query parameters it knows.
+    pub query: &'static [&'static str],
+    /// The body it takes.
+    pub body: Option<SchemaOf>,
+    /// The statuses of success.
+    pub statuses: &'static [u16],
+    /// What it answers.
+    pub answer: Answer,
+    handler: fn() -> actix_web::Route,
+}
+
+/// What a route answers when it succeeds.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// No body.
+    Nothing,
+    /// Something that is no JSON, or is described elsewhere.
+    Other,
+    /// One of these.
+    One(SchemaOf),
+    /// A page of these.
+    Page(SchemaOf),
+}
+
+impl Route {
+    const fn new(
+        method: Method,
+        path: &'static str,
+        permission: Permission,
+        summary: &'static str,
+        handler: fn() -> actix_web::Route,
+    ) -> Self {
+        let (query, body, statuses, answer): (&[&str], _, &[u16], _) = (&[], None, &[200], Answer::Other);
+        Self { method, path, permission, summary, query, body, statuses, answer, handler }
+    }
+
+    /// It takes a body.
+    const fn takes<T: ToSchema>(self) -> Self {
+        Self { body: Some(schema_of::<T>), ..self }
+    }
+
+    /// It answers 200 with one of these.
+    const fn gives<T: ToSchema>(self) -> Self {
+        Self { answer: Answer::One(schema_of::<T>), ..self }
+    }
+
+    /// It answers with other statuses than 200.
+    const fn with(self, statuses: &'static [u16]) -> Self {
+        Self { statuses, ..self }
+    }
+
+    /// It knows these query parameters.
+    const fn asks(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// It answers 204.
+    const fn nothing(self) -> Self {
+        Self { answer: Answer::Nothing, statuses: &[204], ..self }
+    }
+
+    /// It answers a page of these, filtered by these query parameters besides `limit` and `cursor`.
+    const fn pages<T: ToSchema>(self, filters: &'static [&'static str]) -> Self {
+        Self { answer: Answer::Page(schema_of::<T>), query: filters, ..self }
+    }
+}
+
+use Method::{Delete, Get, Patch, Post, Put};
+use Permission::{Admin, Open};
+
+/// All routes.
+pub const ROUTES: &[Route] = &[
+    Route::new(Get, "/healthz", Open, "Whether the process lives", || to(health::live)),
+    Route::new(Get, "/readyz", Open, "Whether the process can do its work", || to(health::ready))
+        .gives::<health::Readiness>()
+        .with(&[200, 503]),
+    Route::new(Get, "/.well-known/jwks.json", Open, "The keys that stamps are verified with", || to(jwks::show)),
+    Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
+        to(metrics::show)
+    }),
+    // Platforms.
+    Route::new(Get, "/api/v1/platforms", Admin, "List platforms", || to(platforms::list))
+        .pages::<platforms::PlatformOut>(&[]),
+    Route::new(Post, "/api/v1/platforms", Admin, "Register a platform", || to(platforms::create))
+        .takes::<platforms::NewPlatformIn>()
+        .gives::<platforms::CreatedPlatform>()
+        .with(&[201]),
+    Route::new(Get, "/api/v1/platforms/{name}", Admin, "Show a platform", || to(platforms::show))
+        .gives::<platforms::PlatformOut>(),
+    Route::new(Patch, "/api/v1/platforms/{name}", Admin, "Change a platform", || to(platforms::change))
+        .takes::<platforms::PlatformChangeIn>()
+        .gives::<platforms::PlatformOut>(),
+    Route::new(Delete, "/api/v1/platforms/{name}", Admin, "Delete a platform", || to(platforms::delete)).nothing(),
+    Route::new(
+        Post,
+        "/api/v1/platforms/{name}/credentials",
+        Admin,
+        "Give a platform one more pair of credentials",
+        || to(platforms::add_credentials),
+    )
+    .gives::<platforms::PairOut>()
+    .with(&[201]),
+    Route::new(
+        Delete,
+        "/api/v1/platforms/{name}/credentials/{username}",
+        Admin,
+        "Delete one pair of credentials",
+        || to(platforms::delete_credentials),
+    )
+    .nothing(),
+    // Tenants, and what platforms call them.
+    Route::new(Get, "/api/v1/tenants", Admin, "List tenants", || to(tenants::list)).pages::<tenants::TenantOut>(&[]),
+    Route::new(Get, "/api/v1/tenants/{name}", Admin, "Show a tenant", || to(tenants::show))
+        .gives::<tenants::TenantOut>(),
+    Route::new(Put, "/api/v1/tenants/{name}", Admin, "Create or replace a tenant", || to(tenants::put))
+        .takes::<crate::domain::tenant::TenantDocument>()
+        .gives::<tenants::TenantOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/tenants/{name}", Admin, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(Get, "/api/v1/identities/unmapped", Admin, "List identities that no tenant has", || {
+        to(identities::unmapped)
+    })
+    .pages::<identities::UnmappedOut>(&[]),
+    // Orders by people.
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances", Admin, "List a tenant's instances", || to(orders::list))
+        .pages::<instances::InstanceOut>(&[]),
+    Route::new(Put, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Order or change an instance", || {
+        to(orders::put)
+    })
+    .takes::<orders::OrderIn>()
+    .gives::<orders::OrderedOut>()
+    .with(&[200, 201, 202]),
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Show an instance by name", || {
+        to(orders::show)
+    })
+    .gives::<orders::OrderedOut>(),
+    Route::new(Delete, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Delete an instance by name", || {
+        to(orders::delete)
+    })
+    .gives::<orders::OrderedOut>()
+    .with(&[202, 204]),
+    Route::new(
+        Put,
+        "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
+        Admin,
+        "Bind to an instance",
+        || to(orders::bind),
+    )
+    .takes::<orders::BindIn>()
+    .gives::<orders::OrderedBindingOut>()
+    .with(&[201, 202]),
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}", Admin, "Show a binding", || {
+        to(orders::binding)
+    })
+    .gives::<orders::OrderedBindingOut>(),
+    Route::new(
+        Delete,
+        "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
+        Admin,
+        "Delete a binding",
+        || to(orders::unbind),
+    )
+    .gives::<orders::OrderedBindingOut>()
+    .with(&[202, 204]),
+    // What stands and what is under way.
+    Route::new(Get, "/api/v1/instances", Admin, "List instances", || to(instances::list))
+        .pages::<instances::InstanceOut>(&[
+            "tenant",
+            "platform",
+            "platform_instance_id",
+            "broker",
+            "offering",
+            "state",
+        ]),
+    Route::new(Get, "/api/v1/instances/{id}", Admin, "Show an instance", || to(instances::show))
+        .gives::<instances::DetailOut>(),
+    Route::new(Post, "/api/v1/instances/{id}/purge", Admin, "Forget an instance whose backend is gone", || {
+        to(instances::purge)
+    })
+    .takes::<instances::PurgeIn>()
+    .gives::<instances::DetailOut>(),
+    Route::new(Get, "/api/v1/operations", Admin, "List operations", || to(instances::operations))
+        .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
+    Route::new(Get, "/api/v1/operations/{id}", Admin, "Show an operation", || to(instances::operation))
+        .gives::<instances::OperationOut>(),
+    Route::new(Post, "/api/v1/operations/{id}/cancel", Admin, "Call an operation off", || to(instances::cancel))
+        .gives::<instances::OperationOut>(),
+    // Events.
+    Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
+        to(events::list)
+    })
+    .gives::<events::FeedOut>()
+    .asks(&["after", "limit", "type", "tenant"]),
+    Route::new(Get, "/api/v1/events/dead-letters", Admin, "List events that a sink did not take", || {
+        to(events::dead_letters)
+    })
+    .pages::<events::DeadLetterOut>(&["sink"]),
+    Route::new(Post, "/api/v1/events/dead-letters/redeliver", Admin, "Try a sink's dead letters once more", || {
+        to(events::redeliver)
+    })
+    .takes::<events::RedeliveryIn>()
+    .gives::<events::RedeliveryOut>(),
+];
+
+/// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.
+pub(in crate::http) fn known_path(pattern: &str) -> &'static str {
+    ROUTES.iter().find(|route| route.path == pattern).map_or("other", |route| route.path)
+}
+
+fn is_api(route: &&Route) -> bool {
+    route.path.starts_with(API)
+}
+
+/// Registers what is outside the management API.
+pub(in crate::http) fn register_open(config: &mut web::ServiceConfig) {
+    for resource in resources(ROUTES.iter().filter(|route| !is_api(route)), "") {
+        config.service(resource);
+    }
+}
+
+/// Registers the management API. Everything below [`API`] asks for credentials first, whether it exists or not.
+pub(in crate::http) fn register_api(config: &mut web::ServiceConfig) {
+    let mut api = web::scope(API);
+    for resource in resources(ROUTES.iter().filter(is_api), API) {
+        api = api.service(resource);
+    }
+    config.service(api.default_service(to(error::no_such_path)).wrap(from_fn(auth::identify)));
+}
+
+/// One resource for each path, which knows what to say to any other method.
+fn resources<'a>(routes: impl Iterator<Item = &'a Route>, prefix: &str) -> Vec<Resource> {
+    let mut paths: Vec<(&str, Vec<&Route>)> = Vec::new();
+    for route in routes {
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, routes)) => routes.push(route),
+            None => paths.push((route.path, vec![route])),
+        }
+    }
+    let resource = |(path, routes): (&str, Vec<&Route>)| {
+        let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+        let mut resource = web::resource(path.strip_prefix(prefix).unwrap_or(path));
+        for route in routes {
+            resource = resource.route((route.handler)().method(route.method.http()));
+        }
+        resource.default_service(to(move || {
+            let answer = error::no_such_method(&allow);
+            async move { answer }
+        }))
+    };
+    paths.into_iter().map(resource).collect()
+}
