@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod events;
+mod events_http;
 mod sinks;
 mod stamp_docs;
 mod stamps;
