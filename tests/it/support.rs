@@ -8,5 +8,6 @@ pub(crate) mod guard;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod scripted;
 pub(crate) mod services;
 pub(crate) mod wait;

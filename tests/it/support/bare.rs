@@ -8,6 +8,7 @@ use bourse::app::App;
 use bourse::clock::Clock;
 use bourse::config::Config;
 use bourse::domain::event::{Event, EventKind, event_id};
+use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret};
 use bourse::store::{self, Db, events};
 use serde_json::json;
@@ -49,6 +50,8 @@ impl Bare {
         };
         let mut config = Config::load(None, &BTreeMap::new()).expect("the defaults are valid");
         config.egress.allow = vec!["127.0.0.0/8".parse().expect("a network")];
+        config.admin.password = Some(Secret::new("pw".to_owned()));
+        config.server.workers = 1;
         change(&mut config);
         let db = Db::open(&url, 8).await.expect("could not open the database");
         db.migrate().await.expect("could not migrate");
@@ -78,6 +81,16 @@ impl Bare {
         };
         let keep = Arc::clone(&self.keep);
         Self::made(self.config.clone(), db, self.clock.clone(), self.key.clone(), self.url.clone(), keep)
+    }
+
+    /// Serves it on a free port until the test ends, and says where. The administrator is `admin` with the password `pw`.
+    pub(crate) async fn serve(&self) -> String {
+        self.app.ensure_builtin_platform().await.expect("no built-in platform");
+        self.app.first_administrator().await.expect("no administrator");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("no port");
+        let address = listener.local_addr().expect("no address");
+        tokio::spawn(http::serve(self.app.clone(), Surface::Everything, listener, None, CancellationToken::new()));
+        format!("http://{address}")
     }
 
     /// Records one event of an instance, as a use case does.
