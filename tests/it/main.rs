@@ -6,8 +6,9 @@
 #![cfg(test)]
 
 mod events;
-mod registry;
 mod events_http;
+mod life;
+mod registry;
 mod sinks;
 mod stamp_docs;
 mod stamps;
