@@ -8,6 +8,7 @@
 mod events;
 mod events_http;
 mod registry;
+mod registry_http;
 mod sinks;
 mod stamp_docs;
 mod stamps;
