@@ -6,8 +6,8 @@
 #![cfg(test)]
 
 mod events;
-mod registry;
 mod events_http;
+mod registry;
 mod sinks;
 mod stamp_docs;
 mod stamps;
