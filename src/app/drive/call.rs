@@ -1,11 +1,12 @@
 //! Sending: the stored bytes of an operation, or a question about it, under a fresh stamp.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use osb::client::Failure;
 
 use super::classify;
 use super::{App, Error, Job, Outcome};
+use crate::app::measure;
 use crate::backend::Purpose;
 use crate::domain::operation::{Answer, OperationKind};
 use crate::domain::stamp::StampFacts;
@@ -51,7 +52,12 @@ impl App {
         };
         let call = self.backend_call(&backend, request, &self.stamp_facts(job).await?, &Origin::of(job)).await;
         match call {
-            Ok(call) => Ok(backend.send(&call, request, purpose).await),
+            Ok(call) => {
+                let (word, began) = (measure::call_word(job.operation.kind.as_str(), &purpose), Instant::now());
+                let answer = backend.send(&call, request, purpose).await;
+                self.metrics().broker_call(word, backend.name(), measure::outcome_word(&answer), began.elapsed());
+                Ok(answer)
+            }
             // Fail closed: without a stamp nothing is sent.
             Err(error) => {
                 tracing::error!(operation.id = job.operation.id, error = %error, "a call could not be stamped");
