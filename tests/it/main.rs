@@ -5,7 +5,12 @@
 // for granted.
 #![cfg(test)]
 
+mod management_api;
+mod openapi;
+mod platforms;
+mod serve;
 mod stamp_docs;
 mod support;
 mod support_self;
+mod tenants;
 mod tidy;

@@ -4,6 +4,7 @@
 //! test process, however that ends (`guard`).
 
 pub(crate) mod guard;
+pub(crate) mod hub;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;
