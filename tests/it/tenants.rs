@@ -38,7 +38,7 @@ async fn putting_a_tenant_twice_is_putting_it_once() {
             "display_name": "Retail", "cost_center": "4711", "business_unit": "Sales", "environment": "production",
             "owner": "ada", "groups": ["shop"], "labels": { "tier": "gold" },
             "members": [{ "user": "ada", "role": "owner" }, { "group": "ops", "role": "member" }],
-            "identities": [{ "platform": "cf", "organization_guid": "o" }, { "platform": "cf", "tenant": "retail" }],
+            "identities": [{ "platform": "cf", "tenant": "retail" }, { "platform": "cf", "organization_guid": "o" }],
         });
         let first = hub.call("PUT", "/tenants/retail", body.clone()).await;
         let created = first.is(201);
