@@ -32,7 +32,7 @@ struct OperationLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HttpLabels {
     method: &'static str,
-    route: &'static str,
+    route: String,
     status: &'static str,
 }
 
@@ -209,8 +209,8 @@ impl Metrics {
     }
 
     /// An HTTP request was answered. `route` is the route's pattern, never the path that came.
-    pub fn http_request(&self, method: &str, route: &'static str, status: u16, took: Duration) {
-        let labels = HttpLabels { method: method_word(method), route, status: class_word(status) };
+    pub fn http_request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let labels = HttpLabels { method: method_word(method), route: route.to_owned(), status: class_word(status) };
         self.http.get_or_create(&labels).observe(took.as_secs_f64());
     }
 

@@ -1,1 +1,10 @@
+//! The reference brokers: real software behind the Open Service Broker API, each a [`osb::ServiceBroker`].
+//!
+//! [`vnet_ipam`] hands out networks, [`faults`] fails on purpose. They deliberately know nothing of the hub: any
+//! platform can use them.
 
+pub mod cli;
+pub mod clock;
+pub mod faults;
+pub mod stamped;
+pub mod vnet_ipam;

@@ -62,7 +62,7 @@ create table brokers (
     etag text,
     findings text not null,
     fetched_at bigint,
-    checked_at bigint not null,
+    check_at bigint not null,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint

@@ -2,49 +2,28 @@
 
 use serde_json::json;
 
-use super::{App, Error};
+use super::{App, Error, Listed, Page};
 use crate::store::audit::{self, AuditRow};
 use crate::store::dead_letters;
 
 pub use crate::store::dead_letters::DeadLetter;
 
-/// A page of dead letters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetterPage {
-    /// Lowest number first.
-    pub items: Vec<DeadLetter>,
-    /// The cursor to go on with; absent at the end.
-    pub next: Option<String>,
-}
-
 impl App {
-    /// Dead letters of one sink, or of all.
+    /// Dead letters of one sink, or of all, lowest number first.
     ///
     /// # Errors
-    /// [`Error::Malformed`] where the cursor is not one of this list; [`Error::NotFound`] where no such sink is configured.
-    pub async fn dead_letters(
-        &self,
-        sink: Option<&str>,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<DeadLetterPage, Error> {
-        let limit = limit.clamp(1, super::feed::LIMIT_MAX);
-        let after = match cursor {
-            Some(cursor) => read_cursor(cursor)
+    /// [`Error::Malformed`] where the cursor is not one of this list.
+    pub async fn dead_letters(&self, sink: Option<&str>, page: &Page) -> Result<Listed<DeadLetter>, Error> {
+        let after = match page.after.as_str() {
+            "" => (0, String::new()),
+            cursor => read_cursor(cursor)
                 .ok_or_else(|| Error::Malformed("`cursor` is not a cursor of this list".to_owned()))?,
-            None => (0, String::new()),
         };
-        let sink = sink.map(str::to_owned);
+        let (sink, rows) = (sink.map(str::to_owned), i64::from(page.rows()));
         let found = self.db().read(move |tx| {
-            let (sink, after) = (sink.clone(), after.clone());
-            Box::pin(
-                async move { dead_letters::page(tx, sink.as_deref(), (after.0, &after.1), i64::from(limit)).await },
-            )
+            Box::pin(async move { dead_letters::page(tx, sink.as_deref(), (after.0, &after.1), rows).await })
         });
-        let items = found.await?;
-        let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = items.last().filter(|_| full).map(|last| format!("{}.{}", last.sequence, last.sink));
-        Ok(DeadLetterPage { items, next })
+        Ok(page.cut(found.await?, |letter| format!("{}.{}", letter.sequence, letter.sink)))
     }
 
     /// Has a sink's dead letters tried once more, soon and in order, and says how many there are.

@@ -41,6 +41,17 @@ pub struct FeedPage {
 }
 
 impl App {
+    /// The id of the tenant that a filter names: by its name, or by its id, since events outlive their tenants.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it is neither.
+    pub async fn feed_tenant(&self, tenant: &str) -> Result<String, Error> {
+        match self.tenant_by_name(tenant).await {
+            Err(Error::NotFound { .. }) if uuid::Uuid::parse_str(tenant).is_ok() => Ok(tenant.to_owned()),
+            found => Ok(found?.id),
+        }
+    }
+
     /// A page of the feed.
     ///
     /// # Errors

@@ -186,7 +186,10 @@ fn place(kid: &str) -> String {
 /// From when on a key would sign that has to be made now; nothing where the last one is not due to be followed yet. The very
 /// first one signs at once.
 fn next_signs_from(keys: &[StampKey], now: Time, security: &config::Security) -> Option<Time> {
-    let Some(last) = keys.last() else { return Some(now) };
+    let Some(last) = keys.last() else {
+        // Nothing was published before. A process whose clock is behind must be able to sign at once too.
+        return Some(Time(now.0.saturating_sub(i64::try_from(MARGIN.as_micros()).unwrap_or(0))));
+    };
     let due = last.signs_from.plus(security.stamp_key_rotation);
     let published = now.plus(security.stamp_key_published_before);
     (due <= published).then_some(due.max(published))
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn the_first_key_signs_at_once_and_the_next_is_published_an_hour_ahead() {
         let due = 30 * DAY;
-        check(&[], 5, Some(5), &[]);
+        check(&[], 5 + 3600, Some(5), &[]);
         check(&[0], due - 3601, None, &[]);
         check(&[0], due - 3600, Some(due), &[]);
         check(&[0, due], due - 10, None, &[]);

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Surface};
 use crate::store::Db;
-use crate::worker;
+use crate::worker::{self, Work};
 
 /// Arguments of `bourse serve`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,15 @@ enum Role {
     Api,
     /// Drives operations, delivers events, and answers only health checks.
     Worker,
+}
+
+impl Role {
+    fn works(self) -> Work {
+        match self {
+            Self::All | Self::Worker => Work::Everything,
+            Self::Api => Work::KeepUp,
+        }
+    }
 }
 
 /// Runs it.
@@ -69,25 +78,19 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     std::io::stdout().flush().map_err(Error::Write)?;
     tracing::info!(role = ?role, "listening on {scheme}://{bound}");
 
-    let (works, surface) = match role {
-        Role::All => (true, Surface::Everything),
-        Role::Api => (false, Surface::Everything),
-        Role::Worker => (true, Surface::Open),
+    let surface = match role {
+        Role::All | Role::Api => Surface::Everything,
+        Role::Worker => Surface::Open,
     };
-    // Workers outlive the listener: what is in flight may wait for them.
-    let stop = CancellationToken::new();
-    let workers = match works {
-        true => Some(worker::start(&app, &stop).await.map_err(Error::Prepare)?),
-        false => None,
-    };
-    let drain = app.config().server.drain;
-    let served = http::serve(app, surface, listener, tls, shutdown).await;
-    stop.cancel();
-    if let Some(workers) = workers
-        && tokio::time::timeout(drain, workers.wait()).await.is_err()
-    {
-        tracing::warn!("some workers did not end in time: what they were doing is taken up again");
+    app.join().await.map_err(Error::Prepare)?;
+    let stop_work = CancellationToken::new();
+    let workers = worker::start(&app, role.works(), &stop_work).map_err(Error::Prepare)?;
+    let served = http::serve(app.clone(), surface, listener, tls, shutdown).await;
+    stop_work.cancel();
+    if tokio::time::timeout(app.config().server.drain, workers.wait()).await.is_err() {
+        tracing::warn!("some work did not end in time; it is taken up again at the next start");
     }
+    app.leave().await.map_err(Error::Prepare)?;
     db.close().await;
     tracing::info!("stopped");
     served.map_err(Error::Run)

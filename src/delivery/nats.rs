@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{BATCH_TIME_MAX, Failure, Outcome};
 use crate::domain::event::Numbered;
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Nats {
     url: String,

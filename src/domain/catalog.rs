@@ -96,3 +96,28 @@ pub struct Plan {
     /// Its place in the offering.
     pub position: i64,
 }
+
+/// Whether two states of a broker's offerings are the same, whatever their order.
+pub fn same(left: &[Offering], right: &[Offering]) -> bool {
+    left.len() == right.len() && left.iter().all(|offering| right.iter().any(|other| same_offering(offering, other)))
+}
+
+fn same_offering(left: &Offering, right: &Offering) -> bool {
+    left.same_row(right)
+        && left.plans.len() == right.plans.len()
+        && left.plans.iter().all(|plan| right.plans.contains(plan))
+}
+
+impl Offering {
+    /// Whether all but the plans is the same.
+    pub fn same_row(&self, other: &Self) -> bool {
+        let Self { id, backend_id, name, state, document, findings, position, plans: _ } = self;
+        other.id == *id
+            && other.backend_id == *backend_id
+            && other.name == *name
+            && other.state == *state
+            && other.document == *document
+            && other.findings == *findings
+            && other.position == *position
+    }
+}

@@ -9,8 +9,11 @@ pub mod auth;
 pub mod error;
 pub mod health;
 pub mod input;
+pub mod jwks;
+pub mod metrics;
 pub mod observe;
 pub mod openapi;
+pub mod osb;
 pub mod page;
 pub mod pointer;
 pub mod routes;
@@ -92,10 +95,13 @@ pub enum Surface {
 /// Adds everything that is served to an actix application.
 pub fn configure(app: App, draining: Draining, surface: Surface) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config.app_data(web::Data::new(app)).app_data(web::Data::new(draining));
+        config.app_data(web::Data::new(app.clone())).app_data(web::Data::new(draining));
         routes::register_open(config);
         if surface == Surface::Everything {
             routes::register_api(config);
+            let platforms = osb::server(app);
+            config.service(web::scope("/brokers/{broker}").configure(platforms.configure()));
+            config.configure(platforms.configure());
         }
         config.default_service(web::to(error::no_such_path));
     }

@@ -7,7 +7,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage as _, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -61,6 +61,13 @@ fn parse_traceparent(text: &str) -> Option<(String, String)> {
     let known = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
     let decent = known && hex(trace, 32) && !zero(trace) && hex(span, 16) && !zero(span) && hex(flags, 2);
     decent.then(|| (trace.to_owned(), flags.to_owned()))
+}
+
+/// What an order by a person carries on to the broker: the request's id and trace.
+pub fn call(request: &HttpRequest) -> osb::Call {
+    let trace = request.extensions().get::<Trace>().cloned();
+    let (request_identity, traceparent) = trace.map(|trace| (trace.request_id, trace.traceparent)).unzip();
+    osb::Call { request_identity, traceparent, ..osb::Call::default() }
 }
 
 /// Wraps everything that is served.

@@ -7,9 +7,9 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{identities, platforms, tenants};
+use super::admin::{events, identities, instances, orders, platforms, tenants};
 use super::openapi::{SchemaOf, schema_of};
-use super::{auth, error, health};
+use super::{auth, error, health, jwks, metrics};
 
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
@@ -123,6 +123,11 @@ impl Route {
         Self { statuses, ..self }
     }
 
+    /// It knows these query parameters.
+    const fn asks(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
     /// It answers 204.
     const fn nothing(self) -> Self {
         Self { answer: Answer::Nothing, statuses: &[204], ..self }
@@ -143,6 +148,10 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/readyz", Open, "Whether the process can do its work", || to(health::ready))
         .gives::<health::Readiness>()
         .with(&[200, 503]),
+    Route::new(Get, "/.well-known/jwks.json", Open, "The keys that stamps are verified with", || to(jwks::show)),
+    Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
+        to(metrics::show)
+    }),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", Admin, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),
@@ -186,6 +195,85 @@ pub const ROUTES: &[Route] = &[
         to(identities::unmapped)
     })
     .pages::<identities::UnmappedOut>(&[]),
+    // Orders by people.
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances", Admin, "List a tenant's instances", || to(orders::list))
+        .pages::<instances::InstanceOut>(&[]),
+    Route::new(Put, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Order or change an instance", || {
+        to(orders::put)
+    })
+    .takes::<orders::OrderIn>()
+    .gives::<orders::OrderedOut>()
+    .with(&[200, 201, 202]),
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Show an instance by name", || {
+        to(orders::show)
+    })
+    .gives::<orders::OrderedOut>(),
+    Route::new(Delete, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Delete an instance by name", || {
+        to(orders::delete)
+    })
+    .gives::<orders::OrderedOut>()
+    .with(&[202, 204]),
+    Route::new(
+        Put,
+        "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
+        Admin,
+        "Bind to an instance",
+        || to(orders::bind),
+    )
+    .takes::<orders::BindIn>()
+    .gives::<orders::OrderedBindingOut>()
+    .with(&[201, 202]),
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}", Admin, "Show a binding", || {
+        to(orders::binding)
+    })
+    .gives::<orders::OrderedBindingOut>(),
+    Route::new(
+        Delete,
+        "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
+        Admin,
+        "Delete a binding",
+        || to(orders::unbind),
+    )
+    .gives::<orders::OrderedBindingOut>()
+    .with(&[202, 204]),
+    // What stands and what is under way.
+    Route::new(Get, "/api/v1/instances", Admin, "List instances", || to(instances::list))
+        .pages::<instances::InstanceOut>(&[
+            "tenant",
+            "platform",
+            "platform_instance_id",
+            "broker",
+            "offering",
+            "state",
+        ]),
+    Route::new(Get, "/api/v1/instances/{id}", Admin, "Show an instance", || to(instances::show))
+        .gives::<instances::DetailOut>(),
+    Route::new(Post, "/api/v1/instances/{id}/purge", Admin, "Forget an instance whose backend is gone", || {
+        to(instances::purge)
+    })
+    .takes::<instances::PurgeIn>()
+    .gives::<instances::DetailOut>(),
+    Route::new(Get, "/api/v1/operations", Admin, "List operations", || to(instances::operations))
+        .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
+    Route::new(Get, "/api/v1/operations/{id}", Admin, "Show an operation", || to(instances::operation))
+        .gives::<instances::OperationOut>(),
+    Route::new(Post, "/api/v1/operations/{id}/cancel", Admin, "Call an operation off", || to(instances::cancel))
+        .gives::<instances::OperationOut>(),
+    // Events.
+    Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
+        to(events::list)
+    })
+    .gives::<events::FeedOut>()
+    .asks(&["after", "limit", "type", "tenant"]),
+    Route::new(Get, "/api/v1/events/dead-letters", Admin, "List events that a sink did not take", || {
+        to(events::dead_letters)
+    })
+    .pages::<events::DeadLetterOut>(&["sink"]),
+    Route::new(Post, "/api/v1/events/dead-letters/redeliver", Admin, "Try a sink's dead letters once more", || {
+        to(events::redeliver)
+    })
+    .takes::<events::RedeliveryIn>()
+    .gives::<events::RedeliveryOut>(),
 ];
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.

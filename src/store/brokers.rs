@@ -30,8 +30,8 @@ pub struct BrokerRow {
     pub findings: Vec<Finding>,
     /// When the stored catalog came.
     pub fetched_at: Option<Time>,
-    /// When it was last asked for its catalog, or somebody set out to.
-    pub checked_at: Time,
+    /// When it is to be asked for its catalog again.
+    pub check_at: Time,
     /// Of this row.
     pub version: i64,
     /// When it was registered.
@@ -51,7 +51,7 @@ fn row(row: &AnyRow) -> Result<BrokerRow, Error> {
         etag: column(row, "etag")?,
         findings: json(row, "findings")?,
         fetched_at: column::<Option<i64>>(row, "fetched_at")?.map(Time),
-        checked_at: Time(column(row, "checked_at")?),
+        check_at: Time(column(row, "check_at")?),
         version: column(row, "version")?,
         created_at: Time(column(row, "created_at")?),
         deleted_at: column::<Option<i64>>(row, "deleted_at")?.map(Time),
@@ -72,7 +72,7 @@ pub(super) fn text<T: serde::Serialize>(name: &'static str, value: &T) -> Result
     serde_json::to_string(value).map_err(|error| Error::Corrupt { column: name, source: Box::new(error) })
 }
 
-const INSERT: &str = "insert into brokers (id, name, url, settings, secrets, status, catalog, etag, findings, fetched_at, checked_at, version, created_at)
+const INSERT: &str = "insert into brokers (id, name, url, settings, secrets, status, catalog, etag, findings, fetched_at, check_at, version, created_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 /// Registers one. [`Error::Taken`] where the name is.
@@ -91,13 +91,13 @@ pub async fn insert(tx: &mut Tx<'_>, broker: &BrokerRow, catalog: &str) -> Resul
         .bind(broker.etag.clone())
         .bind(text("findings", &broker.findings)?)
         .bind(broker.fetched_at.map(|at| at.0))
-        .bind(broker.checked_at.0)
+        .bind(broker.check_at.0)
         .bind(broker.version)
         .bind(broker.created_at.0);
     tx.execute(sql).await.map(drop)
 }
 
-const BY_NAME: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+const BY_NAME: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
     from brokers where name = $1 and deleted_at is null";
 
 /// The registered broker of that name.
@@ -109,7 +109,7 @@ pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<BrokerRow>, E
     found.as_ref().map(row).transpose()
 }
 
-const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
     from brokers where deleted_at is null and name > $1 order by name limit $2";
 
 /// Registered brokers by name, from behind that one.
@@ -121,7 +121,7 @@ pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Broker
     rows.iter().map(row).collect()
 }
 
-const SERVING: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, checked_at, version, created_at, deleted_at
+const SERVING: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
     from brokers where deleted_at is null
         or exists (select 1 from instances where instances.broker_id = brokers.id and instances.state <> 'gone')
     order by created_at, id";
@@ -146,26 +146,25 @@ pub async fn catalog(tx: &mut Tx<'_>, id: &str) -> Result<Option<String>, Error>
     row.map_or(Ok(None), |row| column(&row, "catalog"))
 }
 
-const DUE: &str =
-    "select name from brokers where deleted_at is null and checked_at <= $1 order by checked_at, id limit $2";
+const DUE: &str = "select name from brokers where deleted_at is null and check_at <= $1 order by check_at, id limit $2";
 
-/// Names of brokers that were last asked by then, the longest ago first.
+/// Names of brokers that are to be asked for their catalog, the longest due first.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn due(tx: &mut Tx<'_>, by: Time, limit: i64) -> Result<Vec<String>, Error> {
-    let rows = tx.fetch_all(sqlx::query(DUE).bind(by.0).bind(limit)).await?;
+pub async fn due(tx: &mut Tx<'_>, now: Time, limit: i64) -> Result<Vec<String>, Error> {
+    let rows = tx.fetch_all(sqlx::query(DUE).bind(now.0).bind(limit)).await?;
     rows.iter().map(|row| column(row, "name")).collect()
 }
 
-const CLAIM: &str = "update brokers set checked_at = $3 where name = $1 and deleted_at is null and checked_at <= $2";
+const CLAIM: &str = "update brokers set check_at = $3 where name = $1 and deleted_at is null and check_at <= $2";
 
-/// Sets out to ask a broker that is due; false where another process was first.
+/// Sets out to ask a broker that is due, and says when it is due again; false where another process was first.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn claim(tx: &mut Tx<'_>, name: &str, by: Time, now: Time) -> Result<bool, Error> {
-    let sql = sqlx::query(CLAIM).bind(name.to_owned()).bind(by.0).bind(now.0);
+pub async fn claim(tx: &mut Tx<'_>, name: &str, now: Time, next: Time) -> Result<bool, Error> {
+    let sql = sqlx::query(CLAIM).bind(name.to_owned()).bind(now.0).bind(next.0);
     tx.execute(sql).await.map(|touched| touched == 1)
 }
 
@@ -180,7 +179,18 @@ pub async fn lock(tx: &mut Tx<'_>, id: &str, version: i64) -> Result<bool, Error
     tx.execute(sql).await.map(|touched| touched == 1)
 }
 
-const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4 where id = $1";
+const HOLD: &str = "update brokers set check_at = check_at where name = $1 and deleted_at is null returning id";
+
+/// Takes the row for this transaction without changing it, and says its id.
+///
+/// # Errors
+/// [`Error`]
+pub async fn hold(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, Error> {
+    let row = tx.fetch_optional(sqlx::query(HOLD).bind(name.to_owned())).await?;
+    row.map(|row| column(&row, "id")).transpose()
+}
+
+const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4, etag = $5 where id = $1";
 
 /// How it is reached and treated. After [`lock`].
 ///
@@ -191,26 +201,29 @@ pub async fn configure(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error>
         .bind(broker.id.clone())
         .bind(broker.url.clone())
         .bind(text("settings", &broker.settings)?)
-        .bind(broker.secrets.clone());
+        .bind(broker.secrets.clone())
+        .bind(broker.etag.clone());
     tx.execute(sql).await.map(drop)
 }
 
-const CHECKED: &str =
-    "update brokers set status = $2, etag = $3, findings = $4, fetched_at = $5, checked_at = $6 where id = $1";
+const CHECKED: &str = "update brokers set status = $2, etag = $3, findings = $4, fetched_at = $5, check_at = $6
+    where id = $1 and version = $7 and status = $8 and deleted_at is null";
 
-/// How it was when asked for its catalog. After [`lock`].
+/// How it was when asked for its catalog; false where it is not that version, or was not in that status, any more.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow) -> Result<(), Error> {
+pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow, was: Status) -> Result<bool, Error> {
     let sql = sqlx::query(CHECKED)
         .bind(broker.id.clone())
         .bind(broker.status.as_str())
         .bind(broker.etag.clone())
         .bind(text("findings", &broker.findings)?)
         .bind(broker.fetched_at.map(|at| at.0))
-        .bind(broker.checked_at.0);
-    tx.execute(sql).await.map(drop)
+        .bind(broker.check_at.0)
+        .bind(broker.version)
+        .bind(was.as_str());
+    tx.execute(sql).await.map(|touched| touched == 1)
 }
 
 const KEEP_CATALOG: &str = "update brokers set catalog = $2 where id = $1";

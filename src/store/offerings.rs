@@ -118,7 +118,7 @@ pub async fn save(tx: &mut Tx<'_>, broker_id: &str, before: &[Offering], after: 
     }
     for new in after {
         let old = was.get(new.id.as_str()).copied();
-        if old.is_none_or(|old| !same_row(old, new)) {
+        if old.is_none_or(|old| !old.same_row(new)) {
             save_offering(tx, broker_id, new).await?;
         }
         for plan in &new.plans {
@@ -129,17 +129,6 @@ pub async fn save(tx: &mut Tx<'_>, broker_id: &str, before: &[Offering], after: 
         }
     }
     Ok(())
-}
-
-fn same_row(old: &Offering, new: &Offering) -> bool {
-    let Offering { id, backend_id, name, state, document, findings, position, plans: _ } = new;
-    old.id == *id
-        && old.backend_id == *backend_id
-        && old.name == *name
-        && old.state == *state
-        && old.document == *document
-        && old.findings == *findings
-        && old.position == *position
 }
 
 const SAVE_OFFERING: &str = "insert into offerings (id, broker_id, backend_id, name, state, document, findings, position)

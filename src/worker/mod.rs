@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod driver;
+pub mod refresh;
 pub mod relay;
 pub mod sequence;
 
@@ -11,15 +12,29 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Error};
 
-/// Starts all workers of a process that does the hub's work. They end when `stop` is cancelled; the tracker tells when.
+/// How much of it a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Everything.
+    Everything,
+    /// Only what keeps the process itself alive and up to date, for one that answers requests and no more.
+    KeepUp,
+}
+
+/// Starts the workers of a process that has joined. They end when `stop` is cancelled; the tracker tells when.
 ///
 /// # Errors
-/// Where a sink can't be set up or the database fails.
-pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, Error> {
-    app.join().await?;
+/// Where a sink can't be set up.
+pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTracker, Error> {
     let tasks = TaskTracker::new();
     tasks.spawn(alive::run(app.clone(), stop.clone()));
+    tasks.spawn(refresh::watch(app.clone(), stop.clone()));
+    if work == Work::KeepUp {
+        tasks.close();
+        return Ok(tasks);
+    }
     tasks.spawn(driver::run(app.clone(), stop.clone()));
+    tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));

@@ -5,11 +5,17 @@
 // for granted.
 #![cfg(test)]
 
+mod events;
+mod events_http;
+mod life;
 mod management_api;
 mod openapi;
 mod platforms;
+mod registry;
 mod serve;
+mod sinks;
 mod stamp_docs;
+mod stamps;
 mod support;
 mod support_self;
 mod tenants;

@@ -3,7 +3,7 @@
 use bourse::http::routes::{API, Permission, ROUTES};
 use serde_json::{Value, json};
 
-use crate::support::hub::{Answer, Hub, on_both, send};
+use crate::support::management::{Answer, Hub, on_both, send};
 
 /// A path of the table with something in place of its names.
 fn path(pattern: &str) -> String {

@@ -3,7 +3,7 @@
 use bourse::domain::caller::Caller;
 use serde_json::{Value, json};
 
-use crate::support::hub::{Hub, on_both, send};
+use crate::support::management::{Hub, on_both, send};
 
 async fn register(hub: &Hub, name: &str) -> Value {
     hub.call("POST", "/platforms", json!({ "name": name, "kind": "cloudfoundry" })).await.is(201)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::hub::{client, send};
+use crate::support::management::{client, send};
 use crate::support::process::{Process, Signal, hub_binary, scratch};
 use crate::support::wait::wait_until;
 

@@ -3,10 +3,13 @@
 //! It knows no behaviour of the hub. Its invariant: whatever a test starts listens on loopback only and ends with the
 //! test process, however that ends (`guard`).
 
+pub(crate) mod bare;
 pub(crate) mod guard;
 pub(crate) mod hub;
+pub(crate) mod management;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod scripted;
 pub(crate) mod services;
 pub(crate) mod wait;

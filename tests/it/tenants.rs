@@ -4,7 +4,7 @@ use bourse::app::{Error, IdentityClaims};
 use bourse::domain::platform::Platform;
 use serde_json::{Value, json};
 
-use crate::support::hub::{Hub, on_both, send};
+use crate::support::management::{Hub, on_both, send};
 
 async fn platform(hub: &Hub, name: &str) -> Platform {
     hub.call("POST", "/platforms", json!({ "name": name, "kind": "other" })).await.is(201);

@@ -59,7 +59,9 @@ impl App {
         let step = operation::next(&situation, outcome.answer.clone());
         let news = self.news(&job, &step, outcome.body, situation.now)?;
         let clean_up = match &step {
-            Step::Fail { undo: true, .. } => Some(self.clean_up(&job, situation.now)?),
+            Step::Fail { undo: true, .. } => {
+                Some(self.clean_up_after(&job.operation, &job.instance, &job.plan, situation.now)?)
+            }
             _ => None,
         };
         let mut names = Names::new(self, &job.plan);
@@ -122,16 +124,22 @@ impl App {
         Ok(news)
     }
 
-    /// The operation that deletes what a failed order may have left, by the hub itself and for as long as it takes.
-    fn clean_up(&self, job: &Job, now: Time) -> Result<OperationRow, Error> {
-        let mut row = self.orphan_mitigation(&job.operation, &job.instance, &job.plan, now)?;
-        let timeout = self.backends().get(&job.operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
+    /// The operation that deletes what a failed or cancelled order may have left, by the hub itself and for as long as it
+    /// takes. The order's call may still be under way somewhere: only a deletion that is sent later settles it.
+    pub(in crate::app) fn clean_up_after(
+        &self,
+        operation: &OperationRow,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        now: Time,
+    ) -> Result<OperationRow, Error> {
+        let mut row = self.orphan_mitigation(operation, instance, plan, now)?;
+        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
         row.final_not_before = Some(now.plus((timeout * 2).max(FINAL_AFTER_MIN)));
         Ok(row)
     }
 
-    /// The row of a clean-up after an operation.
-    pub(in crate::app) fn orphan_mitigation(
+    fn orphan_mitigation(
         &self,
         after: &OperationRow,
         instance: &InstanceRow,

@@ -67,15 +67,9 @@ impl App {
 
     /// A broker that can't be made ready is left out: calls to it are not sent, all others go on.
     fn made_backends(&self, rows: &[BrokerRow]) -> HashMap<String, Arc<Backend>> {
-        let old = self.backends().all();
         let mut made = HashMap::with_capacity(rows.len());
         for row in rows {
-            let fingerprint = fingerprint(row);
-            let backend = match old.get(&row.id).filter(|backend| backend.fingerprint() == fingerprint) {
-                Some(backend) => Ok(Arc::clone(backend)),
-                None => self.made_backend(row, fingerprint).map(Arc::new),
-            };
-            match backend {
+            match self.backend_for(row) {
                 Ok(backend) => drop(made.insert(row.id.clone(), backend)),
                 Err(error) => {
                     tracing::error!(broker.id = %row.id, broker.name = %row.name, %error, "broker can't be called");
@@ -83,6 +77,15 @@ impl App {
             }
         }
         made
+    }
+
+    /// A backend for that row: the one that is called already, where it is the same.
+    pub(super) fn backend_for(&self, row: &BrokerRow) -> Result<Arc<Backend>, Unusable> {
+        let fingerprint = fingerprint(row);
+        match self.backends().get(&row.id).filter(|backend| backend.fingerprint() == fingerprint) {
+            Some(backend) => Ok(backend),
+            None => self.made_backend(row, fingerprint).map(Arc::new),
+        }
     }
 
     fn made_backend(&self, row: &BrokerRow, fingerprint: String) -> Result<Backend, Unusable> {
@@ -103,7 +106,7 @@ impl App {
 
 /// Why a stored broker can't be called.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+pub(super) enum Unusable {
     #[error("{0}")]
     Sealed(crate::secret::Error),
     #[error("its stored credentials can't be read")]

@@ -3,13 +3,33 @@
 //! What is in memory is a copy: the database's counter `catalog` says when it is old, and [`App::reload_catalog`] puts
 //! another in its place as a whole.
 
+mod check;
+mod credentials;
+mod fetch;
+mod list;
 mod load;
+mod notice;
+mod offerings;
+mod patch;
+mod refresh;
+mod register;
+mod remove;
+mod schedule;
+mod view;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::backend::{Backends, Outgoing};
 use crate::config;
 use crate::domain::catalog::Merged;
+
+pub use offerings::{OfferingView, PlanView};
+pub use patch::BrokerChange;
+pub use register::NewBroker;
+pub use view::BrokerView;
+
+/// How often a transaction that met another one is tried again.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// What this process keeps in memory of the registry.
 #[derive(Debug)]

@@ -59,3 +59,52 @@ fn sentence(what: What, value: &str, broker: &str, other: &str) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::catalog::Ids;
+    use crate::domain::catalog::import::{Source, import};
+
+    fn offerings() -> Vec<Offering> {
+        let catalog = json!({"services": [{
+            "id": "1", "name": "db", "description": "d", "bindable": true,
+            "plans": [{"id": "p", "name": "small", "description": "d"}],
+        }]});
+        import(Source { broker: "new", name_prefix: "", ids: Ids::Passthrough }, &catalog, &[]).unwrap()
+    }
+
+    #[track_caller]
+    fn check(what: What, value: &str, expected: bool) {
+        let held = [Held { broker: "old".to_owned(), what, value: value.to_owned() }];
+        let found = clashes("new", &offerings(), &held);
+        assert_eq!(!found.is_empty(), expected, "{what:?} {value}");
+        for (place, sentence) in found {
+            assert_eq!(place, 0);
+            assert!(sentence.contains("`new`") && sentence.contains("`old`"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_clash_names_both_brokers() {
+        check(What::OfferingId, "1", true);
+        check(What::OfferingName, "db", true);
+        check(What::PlanId, "p", true);
+    }
+
+    #[test]
+    fn only_equal_things_clash() {
+        check(What::OfferingId, "p", false);
+        check(What::OfferingName, "DB", false);
+        check(What::PlanId, "small", false);
+    }
+
+    #[test]
+    fn what_can_not_be_ordered_claims_nothing() {
+        let mut offering = offerings().remove(0);
+        offering.state = State::Quarantined;
+        assert_eq!(claims(&offering).count(), 0);
+    }
+}

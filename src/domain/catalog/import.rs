@@ -2,9 +2,9 @@
 //! the rest is served. What is known already is carried on: a plan that left keeps serving its instances, an offering that
 //! is no longer in order keeps its last good form.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use osb::ServiceOffering;
+use osb::Catalog;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -43,12 +43,17 @@ pub fn import(source: Source<'_>, catalog: &Value, known: &[Offering]) -> Result
         let message = format!("more than {OFFERINGS_MAX} offerings or {PLANS_MAX} plans: split the broker");
         return broken("/services", message);
     }
-    let mut seen = Seen::default();
+    let Ok(parsed) = Catalog::deserialize(catalog) else {
+        return broken("", "the catalog can't be read".to_owned());
+    };
+    let mut findings = by_offering(osb::catalog::validate(&parsed));
+    let mut seen = HashSet::new();
     let mut offerings: Vec<_> = services
         .iter()
         .enumerate()
         .map(|(position, service)| {
-            let offering = read(source, position, service, &mut seen);
+            let findings = findings.remove(&position).unwrap_or_default();
+            let offering = read(source, position, service, findings, &mut seen);
             carry_on(known, stay_in_place(known, offering))
         })
         .collect();
@@ -108,41 +113,27 @@ fn carry_on(known: &[Offering], mut now: Offering) -> Offering {
     now
 }
 
-/// Ids that stood in the catalog before.
-#[derive(Default)]
-struct Seen {
-    offerings: HashSet<String>,
-    names: HashSet<String>,
-    plans: HashSet<String>,
-}
-
-fn read(source: Source<'_>, position: usize, service: &Value, seen: &mut Seen) -> Offering {
-    let at = format!("/services/{position}");
-    let mut findings = Vec::new();
-    let parsed = match ServiceOffering::deserialize(service) {
-        Ok(parsed) => {
-            judge(&at, &parsed, seen, &mut findings);
-            Some(parsed)
-        }
-        Err(wrong) => {
-            findings.push(error(&at, format!("can't be read as a service offering: {wrong}")));
-            None
-        }
-    };
+/// One offering, with what [`osb::catalog::validate`] found of it.
+fn read(
+    source: Source<'_>,
+    position: usize,
+    service: &Value,
+    mut findings: Vec<Finding>,
+    seen: &mut HashSet<String>,
+) -> Offering {
     let good = findings.iter().all(|finding| finding.severity != Severity::Error);
     let text = |name| service.get(name).and_then(Value::as_str).unwrap_or_default();
     let backend_id = text("id").to_owned();
     // A repeated id is the first one's.
-    let own = !backend_id.is_empty() && seen.offerings.insert(backend_id.clone());
+    let own = !backend_id.is_empty() && seen.insert(backend_id.clone());
     let id = if own {
         ids::offering(source.ids, source.broker, &backend_id)
     } else {
         ids::unusable(source.broker, position)
     };
     let plans = if good { read_plans(source, service, &backend_id) } else { Vec::new() };
-    if let Some(parsed) = parsed.filter(|_| good) {
-        seen.names.insert(parsed.name.clone());
-        seen.plans.extend(parsed.plans.into_iter().map(|plan| plan.id));
+    for plan in &plans {
+        findings.extend(judge_schemas(position, plan));
     }
     let mut document = service.clone();
     if let Some(plans) = document.get_mut("plans") {
@@ -158,6 +149,36 @@ fn read(source: Source<'_>, position: usize, service: &Value, seen: &mut Seen) -
         position: i64::try_from(position).unwrap_or(i64::MAX),
         plans,
     }
+}
+
+/// Schemas that OSB allows but that can't be enforced here.
+fn judge_schemas(offering: usize, plan: &Plan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for place in ["service_instance/create", "service_instance/update", "service_binding/create"] {
+        let place = format!("/schemas/{place}/parameters");
+        let Some(schema) = plan.document.pointer(&place).filter(|schema| !schema.is_null()) else { continue };
+        if schema::size(schema) > schema::BYTES_MAX || schema::refers_elsewhere(schema) {
+            // Said already.
+            continue;
+        }
+        if let Err(why) = Schema::read(schema) {
+            let pointer = format!("/services/{offering}/plans/{}{place}", plan.position);
+            findings.push(Finding { severity: Severity::Warning, pointer, message: why });
+        }
+    }
+    findings
+}
+
+/// Findings by the place of the offering that they are about.
+fn by_offering(findings: Vec<Finding>) -> HashMap<usize, Vec<Finding>> {
+    let mut sorted: HashMap<usize, Vec<Finding>> = HashMap::new();
+    for finding in findings {
+        let place = finding.pointer.strip_prefix("/services/").and_then(|rest| rest.split('/').next()?.parse().ok());
+        if let Some(place) = place {
+            sorted.entry(place).or_default().push(finding);
+        }
+    }
+    sorted
 }
 
 fn read_plans(source: Source<'_>, service: &Value, offering: &str) -> Vec<Plan> {
@@ -178,58 +199,149 @@ fn read_plans(source: Source<'_>, service: &Value, offering: &str) -> Vec<Plan> 
         .collect()
 }
 
-/// What keeps an offering from being served, and what its author should know besides.
-fn judge(at: &str, offering: &ServiceOffering, seen: &Seen, findings: &mut Vec<Finding>) {
-    let fields = [("id", &offering.id), ("name", &offering.name), ("description", &offering.description)];
-    findings.extend(fields.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| empty(at, name)));
-    if seen.offerings.contains(&offering.id) {
-        findings.push(error(&format!("{at}/id"), "another offering of this catalog has this id".to_owned()));
-    }
-    if seen.names.contains(&offering.name) {
-        findings.push(error(&format!("{at}/name"), "another offering of this catalog has this name".to_owned()));
-    }
-    if offering.plans.is_empty() {
-        findings.push(error(&format!("{at}/plans"), "must hold at least one plan".to_owned()));
-    }
-    let (mut plan_ids, mut names) = (HashSet::new(), HashSet::new());
-    for (index, plan) in offering.plans.iter().enumerate() {
-        let at = format!("{at}/plans/{index}");
-        let fields = [("id", &plan.id), ("name", &plan.name), ("description", &plan.description)];
-        findings.extend(fields.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| empty(&at, name)));
-        if seen.plans.contains(&plan.id) || !plan_ids.insert(&plan.id) {
-            findings.push(error(&format!("{at}/id"), "another plan of this catalog has this id".to_owned()));
-        }
-        if !names.insert(&plan.name) {
-            findings.push(error(&format!("{at}/name"), "another plan of this offering has this name".to_owned()));
-        }
-        let schemas = [
-            ("service_instance/create", plan.create_schema()),
-            ("service_instance/update", plan.update_schema()),
-            ("service_binding/create", plan.bind_schema()),
-        ];
-        for (place, schema) in schemas {
-            let Some(schema) = schema else { continue };
-            judge_schema(&format!("{at}/schemas/{place}/parameters"), schema, findings);
-        }
-    }
-}
-
-fn judge_schema(at: &str, schema: &Value, findings: &mut Vec<Finding>) {
-    if schema::refers_elsewhere(schema) {
-        findings.push(warning(at, "must not refer to something outside itself, so it is not enforced".to_owned()));
-    } else if let Err(why) = Schema::read(schema) {
-        findings.push(warning(at, why));
-    }
-}
-
-fn empty(at: &str, name: &str) -> Finding {
-    error(&format!("{at}/{name}"), "must not be empty".to_owned())
-}
-
 fn error(pointer: &str, message: String) -> Finding {
     Finding { severity: Severity::Error, pointer: pointer.to_owned(), message }
 }
 
-fn warning(pointer: &str, message: String) -> Finding {
-    Finding { severity: Severity::Warning, pointer: pointer.to_owned(), message }
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SOURCE: Source<'_> = Source { broker: "acme", name_prefix: "acme-", ids: Ids::Mapped };
+
+    fn plan(id: &str) -> Value {
+        json!({"id": id, "name": id, "description": "A plan", "x-unknown": {"price": 99.0}})
+    }
+
+    fn service(id: &str, plans: &[&str]) -> Value {
+        let plans: Vec<_> = plans.iter().map(|id| plan(id)).collect();
+        json!({"id": id, "name": id, "description": "An offering", "bindable": true, "plans": plans})
+    }
+
+    fn catalog(services: &[Value]) -> Value {
+        json!({ "services": services })
+    }
+
+    fn imported(services: &[Value], known: &[Offering]) -> Vec<Offering> {
+        import(SOURCE, &catalog(services), known).unwrap()
+    }
+
+    fn states(offerings: &[Offering]) -> Vec<(&str, State)> {
+        offerings.iter().map(|offering| (offering.backend_id.as_str(), offering.state)).collect()
+    }
+
+    #[track_caller]
+    fn no_catalog(catalog: &Value, pointer: &str) {
+        let findings = import(SOURCE, catalog, &[]).unwrap_err();
+        assert_eq!(findings[0].pointer, pointer, "{catalog}");
+    }
+
+    #[test]
+    fn what_is_no_catalog_is_refused_as_a_whole() {
+        no_catalog(&json!([]), "");
+        no_catalog(&json!({}), "/services");
+        no_catalog(&json!({"services": {}}), "/services");
+        no_catalog(&json!({"services": vec![json!({}); OFFERINGS_MAX + 1]}), "/services");
+    }
+
+    #[test]
+    fn cat_01_an_empty_catalog_is_one() {
+        assert!(imported(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn one_bad_offering_is_put_aside_and_the_rest_served() {
+        let mut bad = service("2", &["b"]);
+        bad["description"] = json!("");
+        let offerings = imported(&[service("1", &["a"]), bad, json!("nonsense"), service("3", &["c"])], &[]);
+        let expected =
+            [("1", State::Available), ("2", State::Quarantined), ("", State::Quarantined), ("3", State::Available)];
+        assert_eq!(states(&offerings), expected);
+        assert_eq!(offerings[1].findings[0].pointer, "/services/1/description");
+        assert!(offerings[0].findings.is_empty());
+        assert_eq!(offerings[0].name, "acme-1");
+        assert_eq!(offerings[0].plans[0].name, "a", "plan names need no prefix");
+    }
+
+    #[test]
+    fn svc_01_the_second_of_two_equal_ids_is_put_aside_under_an_id_of_its_own() {
+        let offerings = imported(&[service("1", &["a"]), service("1", &["b"])], &[]);
+        assert_eq!(states(&offerings), [("1", State::Available), ("1", State::Quarantined)]);
+        assert_ne!(offerings[0].id, offerings[1].id);
+    }
+
+    #[test]
+    fn a_plan_that_left_is_removed_and_comes_back_under_its_id() {
+        let first = imported(&[service("1", &["a", "b"])], &[]);
+        let second = imported(&[service("1", &["a"])], &first);
+        let b = second[0].plans.iter().find(|plan| plan.backend_id == "b").unwrap();
+        assert_eq!(b.state, State::Removed);
+        assert_eq!(b.document, plan("b"));
+        let third = imported(&[service("1", &["a", "b"])], &second);
+        assert!(crate::domain::catalog::same(&first, &third));
+    }
+
+    #[test]
+    fn an_offering_that_left_is_removed_with_its_plans() {
+        let first = imported(&[service("1", &["a"]), service("2", &["b"])], &[]);
+        let second = imported(&[service("2", &["b"])], &first);
+        assert_eq!(states(&second), [("2", State::Available), ("1", State::Removed)]);
+        assert_eq!(second[1].plans[0].state, State::Removed);
+        let again = imported(&[service("2", &["b"])], &second);
+        assert!(crate::domain::catalog::same(&second, &again));
+    }
+
+    #[test]
+    fn an_offering_that_went_bad_keeps_its_last_good_form() {
+        let first = imported(&[service("1", &["a"])], &[]);
+        let mut bad = service("1", &["a"]);
+        bad["bindable"] = json!("yes");
+        let second = imported(&[bad], &first);
+        assert_eq!(second[0].state, State::Quarantined);
+        assert_eq!(second[0].document, first[0].document);
+        assert_eq!(second[0].plans, first[0].plans);
+        let third = imported(&[service("1", &["a"])], &second);
+        assert!(crate::domain::catalog::same(&first, &third));
+    }
+
+    #[test]
+    fn what_never_could_be_ordered_leaves_without_a_trace() {
+        let first = imported(&[json!({"id": "1"}), service("2", &["b"])], &[]);
+        assert_eq!(first.len(), 2);
+        assert_eq!(states(&imported(&[service("2", &["b"])], &first)), [("2", State::Available)]);
+    }
+
+    #[test]
+    fn pln_01_a_plan_does_not_move_to_another_offering() {
+        let source = Source { ids: Ids::Passthrough, ..SOURCE };
+        let first = import(source, &catalog(&[service("1", &["a", "b"])]), &[]).unwrap();
+        let moved = catalog(&[service("1", &["a"]), service("2", &["b"])]);
+        let second = import(source, &moved, &first).unwrap();
+        assert_eq!(states(&second), [("1", State::Available), ("2", State::Quarantined)]);
+        assert_eq!(second[1].findings.last().unwrap().pointer, "/services/1/plans/0/id");
+    }
+
+    #[test]
+    fn a_schema_that_can_not_be_read_is_told_and_the_offering_served() {
+        let mut service = service("1", &["a"]);
+        let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#", "pattern": "^(?!x)"});
+        service["plans"][0]["schemas"] = json!({"service_instance": {"create": {"parameters": schema}}});
+        let offerings = imported(&[service], &[]);
+        assert_eq!(offerings[0].state, State::Available);
+        let pointer = "/services/0/plans/0/schemas/service_instance/create/parameters";
+        assert!(offerings[0].findings.iter().any(|finding| finding.pointer == pointer));
+    }
+
+    #[test]
+    fn a_newcomer_that_clashes_gives_way_and_one_that_is_known_keeps_its_form() {
+        let offerings = imported(&[service("1", &["a"])], &[]);
+        let new = quarantine(SOURCE, &[], offerings[0].clone(), "taken".to_owned());
+        assert_ne!(new.id, offerings[0].id);
+        assert!(new.plans.is_empty());
+        let known = quarantine(SOURCE, &offerings, offerings[0].clone(), "taken".to_owned());
+        assert_eq!((known.id, known.plans), (offerings[0].id.clone(), offerings[0].plans.clone()));
+        assert_eq!((known.state, known.findings[0].message.as_str()), (State::Quarantined, "taken"));
+    }
 }

@@ -243,3 +243,120 @@ fn finish(json: Vec<u8>) -> CatalogDocument {
     let tag = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_ref());
     CatalogDocument { json: json.into(), etag: Some(format!("\"{tag}\"")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::catalog::Ids;
+    use crate::domain::catalog::import::{Source, import, removed};
+
+    const CATALOG: &str = r#"{"services":[{"x-first":1,"id":"o","name":"db","description":"d","bindable":true,"metadata":{"price":99.0,"big":123456789012345678901234567890,"null":null},"dashboard_client":{"id":"client","secret":"s","redirect_uri":"http://r"},"plans":[{"id":"p","name":"small","description":"d","free":false,"x-last":{"a":[1.50]}},{"id":"q","name":"large","description":"d"}]}]}"#;
+
+    fn part(broker: &str, prefix: &str) -> Part {
+        let catalog = serde_json::from_str(CATALOG).unwrap();
+        let offerings = import(Source { broker, name_prefix: prefix, ids: Ids::Mapped }, &catalog, &[]).unwrap();
+        Part::new(format!("id-of-{broker}"), broker.to_owned(), 1, false, offerings)
+    }
+
+    fn merged(parts: Vec<Part>) -> Merged {
+        Merged::new(parts.into_iter().map(Arc::new).collect())
+    }
+
+    fn json(document: &CatalogDocument) -> Value {
+        serde_json::from_slice(&document.json).unwrap()
+    }
+
+    #[test]
+    fn only_ids_and_names_are_replaced_the_rest_is_as_it_came() {
+        let merged = merged(vec![part("acme", "acme-")]);
+        let document = merged.document(None, PlatformKind::CloudFoundry);
+        let (offering, small, large) = {
+            let plan = |name| merged.plan_by_name("acme-db", name).unwrap();
+            (plan("small").offering_id.clone(), plan("small").plan_id.clone(), plan("large").plan_id.clone())
+        };
+        let expected = CATALOG
+            .replace(r#""id":"o","name":"db""#, &format!(r#""id":"{offering}","name":"acme-db""#))
+            .replace(r#""id":"p""#, &format!(r#""id":"{small}""#))
+            .replace(r#""id":"q""#, &format!(r#""id":"{large}""#));
+        assert_eq!(std::str::from_utf8(&document.json).unwrap(), expected);
+    }
+
+    #[test]
+    fn svc_11_only_cloud_foundry_gets_the_dashboard_client_and_each_only_once() {
+        let merged = merged(vec![part("a", "a-"), part("b", "b-")]);
+        for kind in [PlatformKind::Kubernetes, PlatformKind::Bourse, PlatformKind::Other] {
+            let text = merged.document(None, kind).json;
+            assert!(!String::from_utf8_lossy(&text).contains("dashboard_client"), "{kind:?}");
+        }
+        let whole = json(&merged.document(None, PlatformKind::CloudFoundry));
+        assert!(whole["services"][0].get("dashboard_client").is_some());
+        assert!(whole["services"][1].get("dashboard_client").is_none());
+        // One broker's own document agrees with the whole one.
+        let second = json(&merged.document(Some("b"), PlatformKind::CloudFoundry));
+        assert_eq!(second["services"][0], whole["services"][1]);
+    }
+
+    #[test]
+    fn the_same_broker_twice_has_other_ids_and_other_names() {
+        let merged = merged(vec![part("a", "a-"), part("b", "b-")]);
+        let whole = json(&merged.document(None, PlatformKind::Other));
+        let ids: HashSet<_> =
+            (0..2).flat_map(|i| ["/id", "/name", "/plans/0/id"].map(|p| whole["services"][i].pointer(p))).collect();
+        assert_eq!(ids.len(), 6);
+    }
+
+    #[test]
+    fn svc_13_what_can_not_be_ordered_is_in_no_document_but_serves_its_instances() {
+        let mut gone = part("a", "");
+        let offerings = gone.offerings.into_iter().map(removed).collect();
+        gone = Part::new(gone.broker_id, gone.broker_name, 2, false, offerings);
+        let id = gone.offerings[0].plans[0].id.clone();
+        let merged = merged(vec![gone]);
+        assert_eq!(json(&merged.document(None, PlatformKind::Other)), json!({"services": []}));
+        let plan = merged.plan_by_id(&id).unwrap();
+        assert!(!plan.orderable);
+        assert_eq!(plan.plan_backend_id, "p");
+        assert!(merged.plan_by_name("db", "small").is_none());
+        assert!(merged.plan(&plan.offering_id, &id).is_some());
+        assert!(merged.plan("another", &id).is_none());
+    }
+
+    #[test]
+    fn a_removed_broker_with_instances_serves_them_and_is_in_no_document() {
+        let part = part("a", "");
+        let deleted = Part::new(part.broker_id, part.broker_name, 2, true, part.offerings);
+        let id = deleted.offerings[0].plans[0].id.clone();
+        let merged = merged(vec![deleted]);
+        assert!(!merged.has_broker("a"));
+        assert_eq!(json(&merged.document(Some("a"), PlatformKind::Other)), json!({"services": []}));
+        assert!(!merged.plan_by_id(&id).unwrap().orderable);
+    }
+
+    #[test]
+    fn cat_06_the_entity_tag_follows_from_the_bytes() {
+        let tag = |merged: &Merged, kind| merged.document(None, kind).etag.unwrap();
+        let (one, two) = (merged(vec![part("a", "")]), merged(vec![part("a", "")]));
+        assert_eq!(tag(&one, PlatformKind::Other), tag(&two, PlatformKind::Other));
+        assert_ne!(tag(&one, PlatformKind::Other), tag(&one, PlatformKind::CloudFoundry));
+        assert!(tag(&one, PlatformKind::Other).starts_with('"'));
+    }
+
+    #[test]
+    fn parameters_are_checked_against_the_plans_schema() {
+        let mut catalog: Value = serde_json::from_str(CATALOG).unwrap();
+        let schema = json!({"$schema": "http://json-schema.org/draft-04/schema#", "required": ["size"]});
+        catalog["services"][0]["plans"][0]["schemas"] = json!({
+            "service_instance": {"create": {"parameters": schema}, "update": {"parameters": {"$ref": "http://x/"}}},
+        });
+        let source = Source { broker: "a", name_prefix: "", ids: Ids::Mapped };
+        let offerings = import(source, &catalog, &[]).unwrap();
+        let merged = merged(vec![Part::new("1".to_owned(), "a".to_owned(), 1, false, offerings)]);
+        let plan = merged.plan_by_name("db", "small").unwrap();
+        assert_eq!(plan.check_create(&json!({})).len(), 1);
+        assert!(plan.check_create(&json!({"size": 1})).is_empty());
+        assert!(plan.check_update(&json!({})).is_empty(), "one that can't be read is not enforced");
+        assert!(plan.check_bind(&json!({})).is_empty());
+    }
+}

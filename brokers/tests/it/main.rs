@@ -1,0 +1,16 @@
+//! The reference brokers, tested at their edges: through the trait, over HTTP, and as a process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test, too; only functions marked as tests are exempt"
+)]
+
+mod catalog;
+mod faults;
+mod http;
+mod process;
+mod stamps;
+mod support;
+mod vnet_ipam;

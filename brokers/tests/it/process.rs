@@ -1,0 +1,87 @@
+//! The program itself: what it prints, how it ends, what it refuses, and what it keeps.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use osb::client::{Client, Credentials};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::support::{get, network};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bourse-brokers"));
+    command.args(arguments).args(["--listen", "127.0.0.1:0"]).kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Starts a broker and reads where it listens.
+async fn start(arguments: &[&str], data: &Path) -> (Child, String) {
+    let mut child = program(arguments).arg("--data").arg(data).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+    let url = line.strip_prefix("listening on ").unwrap().to_owned();
+    (child, url)
+}
+
+/// Sends SIGTERM and waits for the end.
+async fn stop(mut child: Child) -> Option<i32> {
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code()
+}
+
+#[tokio::test]
+async fn vnet_ipam_listens_keeps_its_networks_over_a_restart_and_ends_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["vnet-ipam", "--username", "u", "--password", "p"];
+    for (id, expected) in [("a", "10.0.0.0/28"), ("b", "10.0.0.16/28")] {
+        let (child, url) = start(&arguments, &directory.path().join("made")).await;
+        let credentials = Credentials::Basic { username: "u".into(), password: "p".into() };
+        let client = Client::builder(&url).credentials(credentials).build().unwrap();
+        assert_eq!(network(&client, id, "small", Value::Null).await.unwrap(), expected);
+        assert_eq!(stop(child).await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn pools_of_a_file_can_be_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let pools = directory.path().join("pools.json");
+    std::fs::write(&pools, r#"[{"name": "dmz", "cidr": "172.16.0.0/24"}]"#).unwrap();
+    let (child, url) = start(&["vnet-ipam", "--pools", pools.to_str().unwrap()], directory.path()).await;
+    let client = Client::builder(&url).build().unwrap();
+    let made = network(&client, "a", "small", serde_json::json!({"pool": "dmz"})).await.unwrap();
+    assert_eq!(made, "172.16.0.0/28");
+    assert_eq!(stop(child).await, Some(0));
+}
+
+#[tokio::test]
+async fn faults_shows_its_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, url) = start(&["faults"], directory.path()).await;
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let (status, body) = get(address, "/state", None).await;
+    assert_eq!((status, body.contains("\"instances\":[]")), (200, true));
+    assert_eq!(stop(child).await, Some(0));
+}
+
+async fn check_refused(arguments: &[&str], code: i32, sentence: &str) {
+    let output = timeout(PATIENCE, program(arguments).output()).await.unwrap().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.contains(sentence)), (Some(code), true), "{said}");
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_with_a_sentence() {
+    check_refused(&["vnet-ipam", "--pools", "no-such-file"], 1, "could not read the pools in `no-such-file`").await;
+    check_refused(&["faults", "--username", "u"], 2, "--password").await;
+    check_refused(&["faults", "--stamp", "required"], 2, "--stamp-issuer").await;
+    check_refused(&["faults", "--stamp-issuer", "nonsense"], 1, "could not use the stamp issuer `nonsense`").await;
+}

@@ -1,0 +1,233 @@
+//! Instances as operators see them: lists, one with its bindings and operations, and forgetting one whose backend is gone.
+
+use super::drive::{Names, tell};
+use super::{App, Error, Listed, Page};
+use crate::domain::caller::Caller;
+use crate::domain::event::EventKind;
+use crate::domain::instance::{BindingState, InstanceState};
+use crate::domain::operation::OperationState;
+use crate::store::audit::{self, AuditRow};
+use crate::store::bindings::{self, BindingRow};
+
+use crate::store::instances::{self, Filter, InstanceRow};
+use crate::store::operations::{self, OperationRow};
+use crate::store::spans;
+
+pub use crate::store::bindings::BindingRow as BindingView;
+
+/// What a list of instances is narrowed to, by names.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceFilter {
+    /// By the tenant's name.
+    pub tenant: Option<String>,
+    /// By the platform's name.
+    pub platform: Option<String>,
+    /// By the platform's id of the instance.
+    pub platform_instance_id: Option<String>,
+    /// By the broker's name.
+    pub broker: Option<String>,
+    /// By the offering's name.
+    pub offering: Option<String>,
+    /// By state; without it those that are gone are left out.
+    pub state: Option<InstanceState>,
+}
+
+/// An instance with the names of what it belongs to.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    /// The row.
+    pub row: InstanceRow,
+    /// The tenant's name.
+    pub tenant: String,
+    /// The platform's name.
+    pub platform: String,
+    /// The broker's name.
+    pub broker: String,
+    /// The offering's name.
+    pub offering: String,
+    /// The plan's name.
+    pub plan: String,
+}
+
+impl InstanceView {
+    /// Where it is managed, if the backend said so.
+    pub fn dashboard_url(&self) -> Option<String> {
+        let answer: osb::ProvisionResponse = serde_json::from_str(&self.row.answer).ok()?;
+        answer.dashboard_url.into_option()
+    }
+}
+
+/// One instance with all that belongs to it.
+#[derive(Clone, Debug)]
+pub struct InstanceDetail {
+    /// The instance.
+    pub instance: InstanceView,
+    /// Its bindings, those that are gone too.
+    pub bindings: Vec<BindingRow>,
+    /// Its operations, newest last, at most 1000.
+    pub operations: Vec<OperationRow>,
+}
+
+impl App {
+    /// A page of instances.
+    ///
+    /// # Errors
+    /// Where a name is unknown or the database fails.
+    pub async fn instances(&self, filter: InstanceFilter, page: &Page) -> Result<Listed<InstanceView>, Error> {
+        let Some(filter) = self.filter(filter).await? else { return Ok(Listed { items: Vec::new(), next: None }) };
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let rows = self
+            .db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::list(tx, &filter, &after, rows).await?) }))
+            .await?;
+        let listed = page.cut(rows, |row| row.id.clone());
+        let mut items = Vec::with_capacity(listed.items.len());
+        for row in listed.items {
+            items.push(self.instance_view(row).await?);
+        }
+        Ok(Listed { items, next: listed.next })
+    }
+
+    /// Turns names into ids; `None` where a name means nothing, so that nothing can match.
+    async fn filter(&self, filter: InstanceFilter) -> Result<Option<Filter>, Error> {
+        let catalog = self.catalog();
+        let mut by =
+            Filter { platform_instance_id: filter.platform_instance_id, state: filter.state, ..Filter::default() };
+        if let Some(name) = filter.tenant {
+            let Some(tenant) = found(self.tenant_by_name(&name).await)? else { return Ok(None) };
+            by.tenant_id = Some(tenant.id);
+        }
+        if let Some(name) = filter.platform {
+            let Some(platform) = found(self.platform_by_name(&name).await)? else { return Ok(None) };
+            by.platform_id = Some(platform.row.platform.id);
+        }
+        if let Some(name) = filter.broker {
+            let part = catalog.parts().iter().find(|part| part.broker_name == name && !part.deleted);
+            let Some(part) = part else { return Ok(None) };
+            by.broker_id = Some(part.broker_id.clone());
+        }
+        if let Some(name) = filter.offering {
+            let mut offerings = catalog.parts().iter().flat_map(|part| &part.offerings);
+            let Some(offering) = offerings.find(|offering| offering.name == name) else { return Ok(None) };
+            by.offering_id = Some(offering.id.clone());
+        }
+        Ok(Some(by))
+    }
+
+    /// One instance by Bourse's own id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn instance(&self, id: &str) -> Result<InstanceDetail, Error> {
+        let row = self.instance_row(id).await?;
+        let (key, filter) =
+            (row.id.clone(), operations::Filter { instance_id: Some(row.id.clone()), ..operations::Filter::default() });
+        let (bindings, operations) = self
+            .db()
+            .read(move |tx| {
+                Box::pin(async move {
+                    let bindings = bindings::of_instance(tx, &key, true).await?;
+                    Ok::<_, Error>((bindings, operations::list(tx, &filter, "", 1000).await?))
+                })
+            })
+            .await?;
+        Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations })
+    }
+
+    /// A row with the names of what it belongs to.
+    pub(in crate::app) async fn instance_view(&self, row: InstanceRow) -> Result<InstanceView, Error> {
+        let tenant = self.tenant(&row.tenant_id).await?.name;
+        let platform = self.platform(&row.platform_id).await?.name;
+        let plan = self.plan_of(&row)?;
+        Ok(InstanceView {
+            row,
+            tenant,
+            platform,
+            broker: plan.broker_name.clone(),
+            offering: plan.offering_name.clone(),
+            plan: plan.plan_name.clone(),
+        })
+    }
+
+    /// Forgets an instance whose backend is gone: nothing is sent, what is under way is called off, its span ends now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] without a reason.
+    pub async fn purge(&self, caller: &Caller, id: &str, reason: &str) -> Result<InstanceDetail, Error> {
+        if reason.trim().is_empty() {
+            return Err(Error::invalid("/reason", "say why it is forgotten: it is kept in the audit"));
+        }
+        let row = self.instance_row(id).await?;
+        if row.state == InstanceState::Gone {
+            return self.instance(id).await;
+        }
+        let (names, now) = (self.names(&*self.plan_of(&row)?), self.clock().now());
+        let audited = AuditRow {
+            at: now,
+            actor: caller.actor(),
+            action: "instance.purge".into(),
+            subject: format!("instances/{id}"),
+            detail: serde_json::json!({ "reason": reason, "state": row.state.as_str() }),
+        };
+        let (id, reason) = (row.id, reason.to_owned());
+        let key = id.clone();
+        self.db()
+            .write(move |tx| {
+                let (id, reason, names, audited) = (key.clone(), reason.clone(), names.clone(), audited.clone());
+                Box::pin(async move { forget(tx, &id, &reason, &names, &audited).await })
+            })
+            .await?;
+        self.instance(&id).await
+    }
+}
+
+async fn forget(
+    tx: &mut crate::store::Tx<'_>,
+    id: &str,
+    reason: &str,
+    names: &Names,
+    audited: &AuditRow,
+) -> Result<(), Error> {
+    let now = audited.at;
+    let mut row = instances::lock(tx, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
+    if row.state == InstanceState::Gone {
+        return Ok(());
+    }
+    for binding in bindings::of_instance(tx, id, false).await? {
+        if let Some(mut binding) = bindings::lock(tx, &binding.id).await? {
+            binding.state = BindingState::Gone;
+            binding.operation_id = None;
+            binding.answer = None;
+            binding.answer_until = None;
+            binding.gone_at = Some(now);
+            bindings::save(tx, &binding, true).await?;
+        }
+    }
+    let mut last = operations::latest(tx, id, None).await?;
+    while let Some(unfinished) = operations::unfinished(tx, id).await? {
+        let Some(mut operation) = operations::lock_unfinished(tx, &unfinished.id).await? else { break };
+        operation.state = OperationState::Cancelled;
+        operation.finished_at = Some(now);
+        operation.description = Some(reason.to_owned());
+        operations::save(tx, &operation).await?;
+        last = Some(operation);
+    }
+    let Some(operation) = last else { return Err(Error::not_found("operation of instance", id)) };
+    spans::close(tx, id, &operation.id, now).await?;
+    row.state = InstanceState::Gone;
+    row.operation_id = None;
+    row.gone_at = Some(now);
+    tell(tx, &mut row, &operation, None, EventKind::InstanceDeprovisioned, Some(reason.to_owned()), names, now).await?;
+    instances::save(tx, &row, true, now).await?;
+    audit::append(tx, audited).await?;
+    Ok(())
+}
+
+/// A name that means nothing is no error here.
+fn found<T>(outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

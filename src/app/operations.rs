@@ -1,0 +1,129 @@
+//! Operations as operators see them, and calling one off.
+
+use super::drive::tell;
+use super::sealed::error_to_text;
+use super::{App, Error, Listed, Page};
+use crate::clock::Time;
+use crate::domain::caller::Caller;
+use crate::domain::event::EventKind;
+use crate::domain::instance::{BindingState, InstanceState};
+use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::operations::{self, OperationRow};
+
+pub use crate::store::operations::{Filter as OperationFilter, OperationRow as OperationView};
+use crate::store::{audit, bindings, instances};
+
+impl App {
+    /// A page of operations.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn operations(&self, filter: OperationFilter, page: &Page) -> Result<Listed<OperationRow>, Error> {
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let rows = self
+            .db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(operations::list(tx, &filter, &after, rows).await?) }))
+            .await?;
+        Ok(page.cut(rows, |row| row.id.clone()))
+    }
+
+    /// One operation.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn operation(&self, id: &str) -> Result<OperationRow, Error> {
+        self.operation_row(id).await
+    }
+
+    /// Calls an operation off. What a provision or bind may have made is undone; an update or deletion is given up, and the
+    /// instance or binding stands as it stood.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already; [`Error::Unprocessable`] for a clean-up, which never
+    /// gives up.
+    pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<OperationRow, Error> {
+        let operation = self.operation_row(id).await?;
+        if operation.kind == OperationKind::OrphanMitigation {
+            return Err(Error::Unprocessable {
+                code: "clean_up",
+                message: "a clean-up is never given up; if the backend is gone for good, purge the instance".into(),
+            });
+        }
+        let now = self.clock().now();
+        let instance = self.instance_row(&operation.instance_id).await?;
+        let plan = self.plan_of(&instance)?;
+        let clean_up =
+            if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
+        let names = self.names(&plan);
+        let audited = self.audit_row(
+            caller,
+            "operation.cancel",
+            format!("operations/{id}"),
+            serde_json::json!({ "kind": operation.kind.as_str(), "instance_id": operation.instance_id }),
+        );
+        let (key, instance_id) = (operation.id.clone(), operation.instance_id.clone());
+        self.db()
+            .write(move |tx| {
+                let (id, instance_id, clean_up) = (key.clone(), instance_id.clone(), clean_up.clone());
+                let (names, audited) = (names.clone(), audited.clone());
+                Box::pin(async move {
+                    let over = || Error::conflict("operation_over", "the operation is over already");
+                    let instance = instances::lock(tx, &instance_id).await?;
+                    let mut instance = instance.ok_or_else(|| Error::not_found("instance", &instance_id))?;
+                    let mut operation = operations::lock_unfinished(tx, &id).await?.ok_or_else(over)?;
+                    call_off(&mut operation, now);
+                    let event = undo_state(tx, &mut instance, &operation, clean_up.as_ref(), now).await?;
+                    if let Some(clean_up) = &clean_up {
+                        operations::insert(tx, clean_up, "").await?;
+                    }
+                    let (binding_id, reason) = (operation.binding_id.clone(), operation.description.clone());
+                    tell(tx, &mut instance, &operation, binding_id, event, reason, &names, now).await?;
+                    operations::save(tx, &operation).await?;
+                    instances::save(tx, &instance, true, now).await?;
+                    audit::append(tx, &audited).await?;
+                    Ok::<_, Error>(())
+                })
+            })
+            .await?;
+        self.announce(id);
+        self.operation_row(id).await
+    }
+}
+
+fn call_off(operation: &mut OperationRow, now: Time) {
+    let error = osb::Error::with(502, "Cancelled", "an operator called the operation off");
+    operation.state = OperationState::Cancelled;
+    operation.finished_at = Some(now);
+    operation.description = error.description().map(str::to_owned);
+    operation.answer = Some(error_to_text(&error));
+}
+
+/// What instance and binding are after the operation was called off, and the event that tells of it.
+async fn undo_state(
+    tx: &mut crate::store::Tx<'_>,
+    instance: &mut instances::InstanceRow,
+    operation: &OperationRow,
+    clean_up: Option<&OperationRow>,
+    now: Time,
+) -> Result<EventKind, Error> {
+    let clean_up_id = clean_up.map(|row| row.id.clone());
+    let Some(binding_id) = &operation.binding_id else {
+        instance.operation_id = clean_up_id;
+        let (state, event) = match operation.kind {
+            OperationKind::Provision => (InstanceState::Failed, EventKind::InstanceFailed),
+            OperationKind::Update => (InstanceState::Ready, EventKind::InstanceUpdateFailed),
+            _ => (InstanceState::Ready, EventKind::InstanceDeprovisionFailed),
+        };
+        instance.state = state;
+        return Ok(event);
+    };
+    if let Some(mut binding) = bindings::lock(tx, binding_id).await? {
+        binding.operation_id = clean_up_id;
+        binding.state = if operation.kind == OperationKind::Bind { BindingState::Failed } else { BindingState::Ready };
+        if binding.state == BindingState::Failed && clean_up.is_none() {
+            binding.gone_at = Some(now);
+        }
+        bindings::save(tx, &binding, true).await?;
+    }
+    Ok(EventKind::BindingFailed)
+}

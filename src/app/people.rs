@@ -1,0 +1,403 @@
+//! Orders by people, by names: the same use cases as a platform's, through the built-in platform `bourse`, for a tenant that
+//! is named instead of inferred.
+
+use osb::{
+    BindRequest, Bound, Call, DeprovisionRequest, Deprovisioned, Maybe, Object, ProvisionRequest, Provisioned,
+    UnbindRequest, Unbound, UpdateRequest, Updated,
+};
+use serde_json::{Value, json};
+
+use super::instances::InstanceView;
+use super::order::Orderer;
+use super::sealed;
+use super::{App, Error, Listed, Page};
+use crate::domain::caller::Caller;
+use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
+use crate::domain::name;
+use crate::domain::tenant::Tenant;
+use crate::store::bindings::BindingRow;
+use crate::store::instances::{Filter, InstanceRow};
+use crate::store::operations::OperationRow;
+use crate::store::{audit, instances};
+
+/// What a person orders.
+#[derive(Clone, Debug)]
+pub struct PersonalOrder {
+    /// The offering's name.
+    pub offering: String,
+    /// The plan's name.
+    pub plan: String,
+    /// Absent on a repeat: they stay as they are.
+    pub parameters: Option<Object>,
+}
+
+/// How an order by name ended.
+#[derive(Clone, Debug)]
+pub enum Placed {
+    /// It is there, made by this order.
+    Created(Box<Standing>),
+    /// It stands so already.
+    Unchanged(Box<Standing>),
+    /// It is under way.
+    Accepted(Box<Standing>),
+}
+
+/// An instance as whoever ordered it sees it.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The instance.
+    pub instance: InstanceView,
+    /// Its latest operation.
+    pub operation: Option<OperationRow>,
+}
+
+/// A binding as whoever asked for it sees it.
+#[derive(Clone, Debug)]
+pub struct PersonalBinding {
+    /// The binding.
+    pub row: BindingRow,
+    /// What to get in with, where it was asked for.
+    pub answer: Option<osb::BindResponse>,
+}
+
+/// How a bind by name ended.
+#[derive(Clone, Debug)]
+pub enum PersonallyBound {
+    /// It is there.
+    Ready(Box<PersonalBinding>),
+    /// It is under way.
+    Accepted(Box<PersonalBinding>),
+}
+
+impl App {
+    async fn person(&self, caller: &Caller, tenant: &str) -> Result<Orderer, Error> {
+        Ok(Orderer {
+            platform: self.builtin_platform().await?,
+            broker: None,
+            tenant: Some(self.tenant_by_name(tenant).await?),
+            actor: caller.actor(),
+        })
+    }
+
+    /// Orders an instance by name, or changes it to what is ordered.
+    ///
+    /// # Errors
+    /// As [`App::provision`] and [`App::update`]; [`Error::Conflict`] `operation_in_progress` while something is under way.
+    pub async fn order(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        tenant: &str,
+        name: &str,
+        order: PersonalOrder,
+    ) -> Result<Placed, Error> {
+        if !name::is_name(name) {
+            return Err(Error::invalid("/name", "the instance's name must be 1 to 63 of a-z, 0-9 and '-'"));
+        }
+        let orderer = self.person(caller, tenant).await?;
+        let plan = self.plan_called(&order.offering, &order.plan)?;
+        let id = instance_id(tenant, name);
+        let call = signed(call, caller);
+        if let Some(row) = self.current_instance(&orderer, &id).await?
+            && matches!(presence(row.state, row.operation_id.is_some()), Presence::Live | Presence::CleaningUp)
+        {
+            return self.reorder(&orderer, &call, row, &plan, order).await;
+        }
+        let provisioned = self.provision(&orderer, &call, provision(&orderer, id.clone(), name, &plan, order)).await?;
+        let standing = Box::new(self.standing(&orderer, &id).await?);
+        Ok(match provisioned {
+            Provisioned::Created(_) => Placed::Created(standing),
+            Provisioned::Existed(_) => Placed::Unchanged(standing),
+            Provisioned::Accepted(_) => Placed::Accepted(standing),
+        })
+    }
+
+    fn plan_called(&self, offering: &str, plan: &str) -> Result<std::sync::Arc<PlanEntry>, Error> {
+        self.catalog().plan_by_name(offering, plan).cloned().ok_or_else(|| {
+            Error::invalid("/plan", format!("there is no service plan `{plan}` of an offering `{offering}`; GET /api/v1/offerings lists what there is"))
+        })
+    }
+
+    async fn reorder(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        row: InstanceRow,
+        plan: &PlanEntry,
+        order: PersonalOrder,
+    ) -> Result<Placed, Error> {
+        let id = row.platform_instance_id.clone();
+        if row.offering_id != plan.offering_id {
+            let message =
+                format!("instance `{id}` is of another service offering; choose another name, or delete it first");
+            return Err(Error::conflict("name_taken", message));
+        }
+        let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
+        let same_parameters = order.parameters.as_ref().is_none_or(|parameters| *parameters == known.parameters);
+        let same = row.plan_id == plan.plan_id && same_parameters;
+        match (row.state, same) {
+            (InstanceState::Ready, true) => Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?))),
+            (InstanceState::Provisioning | InstanceState::Unresolved, true) if row.ready_at.is_none() => {
+                Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
+            }
+            (InstanceState::Ready, false) => {
+                let request = UpdateRequest {
+                    instance_id: id.clone(),
+                    accepts_incomplete: true,
+                    context: known.context.map_or(Maybe::Absent, Maybe::Present),
+                    service_id: row.offering_id.clone(),
+                    plan_id: if row.plan_id == plan.plan_id {
+                        Maybe::Absent
+                    } else {
+                        Maybe::Present(plan.plan_id.clone())
+                    },
+                    parameters: order.parameters.filter(|_| !same_parameters).into(),
+                    ..UpdateRequest::default()
+                };
+                let updated = self.update(orderer, call, request).await?;
+                let standing = Box::new(self.standing(orderer, &id).await?);
+                Ok(match updated {
+                    Updated::Done(_) => Placed::Unchanged(standing),
+                    Updated::Accepted(_) => Placed::Accepted(standing),
+                })
+            }
+            _ => Err(in_progress()),
+        }
+    }
+
+    /// One instance by name.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn ordered(&self, caller: &Caller, tenant: &str, name: &str) -> Result<Standing, Error> {
+        let orderer = self.person(caller, tenant).await?;
+        let id = instance_id(tenant, name);
+        let row = self.current_instance(&orderer, &id).await?;
+        row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
+        self.standing(&orderer, &id).await
+    }
+
+    /// A page of a tenant's instances, wherever they were ordered from.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the tenant does not exist.
+    pub async fn tenant_instances(&self, tenant: &str, page: &Page) -> Result<Listed<InstanceView>, Error> {
+        let filter = Filter { tenant_id: Some(self.tenant_by_name(tenant).await?.id), ..Filter::default() };
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let rows = self
+            .db()
+            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::list(tx, &filter, &after, rows).await?) }))
+            .await?;
+        let listed = page.cut(rows, |row| row.id.clone());
+        let mut items = Vec::with_capacity(listed.items.len());
+        for row in listed.items {
+            items.push(self.instance_view(row).await?);
+        }
+        Ok(Listed { items, next: listed.next })
+    }
+
+    async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
+        let row = self.current_instance(orderer, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
+        let key = row.id.clone();
+        let operation = self
+            .db()
+            .read(move |tx| {
+                Box::pin(async move { Ok::<_, Error>(crate::store::operations::latest(tx, &key, None).await?) })
+            })
+            .await?;
+        Ok(Standing { instance: self.instance_view(row).await?, operation })
+    }
+
+    /// Deletes an instance by name. `Some` while it goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; as [`App::deprovision`].
+    pub async fn delete_ordered(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        tenant: &str,
+        name: &str,
+    ) -> Result<Option<Standing>, Error> {
+        let orderer = self.person(caller, tenant).await?;
+        let id = instance_id(tenant, name);
+        let row = self.current_instance(&orderer, &id).await?;
+        let row =
+            row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
+        let request = DeprovisionRequest {
+            instance_id: id.clone(),
+            service_id: row.offering_id,
+            plan_id: row.plan_id,
+            accepts_incomplete: true,
+        };
+        match self.deprovision(&orderer, &signed(call, caller), request).await.map_err(busy)? {
+            Deprovisioned::Done(_) => Ok(None),
+            Deprovisioned::Accepted(_) => Ok(Some(self.standing(&orderer, &id).await?)),
+        }
+    }
+
+    /// Binds to an instance by names.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; as [`App::bind`].
+    pub async fn bind_ordered(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        (tenant, name, binding): (&str, &str, &str),
+        parameters: Option<Object>,
+    ) -> Result<PersonallyBound, Error> {
+        if !name::is_name(binding) {
+            return Err(Error::invalid("/binding", "the binding's name must be 1 to 63 of a-z, 0-9 and '-'"));
+        }
+        let orderer = self.person(caller, tenant).await?;
+        let id = instance_id(tenant, name);
+        let row = self.live(&orderer, &id, name).await?;
+        let request = BindRequest {
+            instance_id: id,
+            binding_id: binding.to_owned(),
+            accepts_incomplete: true,
+            context: Maybe::Present(context(&orderer, name)),
+            service_id: Maybe::Present(row.offering_id.clone()),
+            plan_id: Maybe::Present(row.plan_id.clone()),
+            parameters: parameters.into(),
+            ..BindRequest::default()
+        };
+        let bound = self.bind(&orderer, &signed(call, caller), request).await.map_err(busy)?;
+        let binding_row = self.current_binding(&row, binding).await?;
+        let binding_row = binding_row.ok_or_else(|| Error::not_found("binding", binding))?;
+        Ok(match bound {
+            Bound::Created(answer) | Bound::Existed(answer) => {
+                PersonallyBound::Ready(Box::new(PersonalBinding { row: binding_row, answer: Some(answer) }))
+            }
+            Bound::Accepted(_) => {
+                PersonallyBound::Accepted(Box::new(PersonalBinding { row: binding_row, answer: None }))
+            }
+        })
+    }
+
+    /// One binding by names; its credentials only where asked for, which is audited.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; as [`App::fetch_binding`] for the credentials.
+    pub async fn ordered_binding(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        (tenant, name, binding): (&str, &str, &str),
+        credentials: bool,
+    ) -> Result<PersonalBinding, Error> {
+        let orderer = self.person(caller, tenant).await?;
+        let instance = self.live(&orderer, &instance_id(tenant, name), name).await?;
+        let missing = || Error::not_found("binding", binding);
+        let row = self.current_binding(&instance, binding).await?;
+        let row = row.filter(|row| row.gone_at.is_none()).ok_or_else(missing)?;
+        if !credentials {
+            return Ok(PersonalBinding { row, answer: None });
+        }
+        if row.ready_at.is_none() {
+            return Err(in_progress());
+        }
+        let subject = format!("instances/{}/bindings/{}", instance.id, row.id);
+        let audited = self.audit_row(caller, "binding.credentials", subject, json!({ "tenant": tenant }));
+        self.db()
+            .write(move |tx| {
+                let audited = audited.clone();
+                Box::pin(async move { Ok::<_, Error>(audit::append(tx, &audited).await?) })
+            })
+            .await?;
+        let plan = self.plan_of(&instance)?;
+        let answer = self.binding_answer(&instance, &plan, &row, &signed(call, caller)).await?;
+        Ok(PersonalBinding { row, answer: Some(answer) })
+    }
+
+    /// Deletes a binding by names. `Some` while it goes on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; as [`App::unbind`].
+    pub async fn unbind_ordered(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        (tenant, name, binding): (&str, &str, &str),
+    ) -> Result<Option<PersonalBinding>, Error> {
+        let orderer = self.person(caller, tenant).await?;
+        let id = instance_id(tenant, name);
+        let instance = self.live(&orderer, &id, name).await?;
+        let missing = || Error::not_found("binding", binding);
+        let row = self.current_binding(&instance, binding).await?;
+        row.filter(|row| row.gone_at.is_none()).ok_or_else(missing)?;
+        let request = UnbindRequest {
+            instance_id: id,
+            binding_id: binding.to_owned(),
+            service_id: instance.offering_id.clone(),
+            plan_id: instance.plan_id.clone(),
+            accepts_incomplete: true,
+        };
+        match self.unbind(&orderer, &signed(call, caller), request).await.map_err(busy)? {
+            Unbound::Done(_) => Ok(None),
+            Unbound::Accepted(_) => {
+                let row = self.current_binding(&instance, binding).await?.ok_or_else(missing)?;
+                Ok(Some(PersonalBinding { row, answer: None }))
+            }
+        }
+    }
+
+    async fn live(&self, orderer: &Orderer, id: &str, name: &str) -> Result<InstanceRow, Error> {
+        let row = self.current_instance(orderer, id).await?;
+        row.filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
+            .ok_or_else(|| Error::not_found("instance", name))
+    }
+}
+
+/// The id of a person's instance on the built-in platform.
+fn instance_id(tenant: &str, name: &str) -> String {
+    format!("{tenant}/{name}")
+}
+
+fn context(orderer: &Orderer, name: &str) -> Object {
+    let tenant = orderer.tenant.as_ref().map(|tenant: &Tenant| tenant.name.clone());
+    [
+        ("platform".to_owned(), Value::from("bourse")),
+        ("tenant".to_owned(), Value::from(tenant)),
+        ("instance_name".to_owned(), Value::from(name)),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order: PersonalOrder) -> ProvisionRequest {
+    let tenant = orderer.tenant.as_ref().map(|tenant| tenant.id.clone()).unwrap_or_default();
+    ProvisionRequest {
+        instance_id: id,
+        accepts_incomplete: true,
+        service_id: plan.offering_id.clone(),
+        plan_id: plan.plan_id.clone(),
+        context: Maybe::Present(context(orderer, name)),
+        organization_guid: tenant.clone(),
+        space_guid: tenant,
+        parameters: order.parameters.into(),
+        ..ProvisionRequest::default()
+    }
+}
+
+/// The call with the person as originating identity.
+fn signed(call: &Call, caller: &Caller) -> Call {
+    use base64::Engine as _;
+    let user = json!({ "user_id": caller.actor() }).to_string();
+    let value = base64::engine::general_purpose::STANDARD.encode(user);
+    Call { originating_identity: Some(osb::OriginatingIdentity(format!("bourse {value}"))), ..call.clone() }
+}
+
+fn in_progress() -> Error {
+    Error::conflict("operation_in_progress", "another operation is under way; wait until it is over")
+}
+
+/// OSB's `ConcurrencyError` in the management API's words.
+fn busy(error: Error) -> Error {
+    match error {
+        Error::Answer(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => in_progress(),
+        other => other,
+    }
+}

@@ -1,0 +1,110 @@
+//! What can be ordered, for people: searched by words.
+
+use serde_json::Value;
+
+use crate::app::{App, Listed, Page};
+use crate::domain::catalog::{Offering, Plan, State};
+
+/// Words of one search.
+const WORDS_MAX: usize = 16;
+
+/// An offering, whoever's it is.
+#[derive(Clone, Debug)]
+pub struct OfferingView {
+    /// The broker's name.
+    pub broker: String,
+    /// The offering.
+    pub offering: Offering,
+}
+
+/// A plan of an offering.
+pub type PlanView = Plan;
+
+impl App {
+    /// Offerings by name that hold every word of `query` in their names, descriptions, tags or broker's name. Those that
+    /// left their catalog are left out.
+    pub fn offerings(&self, query: &str, page: &Page) -> Listed<OfferingView> {
+        let words: Vec<_> = query.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
+        let catalog = self.catalog();
+        let parts = catalog.parts().iter().filter(|part| !part.deleted);
+        let offered = parts.flat_map(|part| part.offerings.iter().map(move |offering| (part, offering)));
+        let mut found: Vec<_> = offered
+            .filter(|(_, offering)| offering.state != State::Removed)
+            .filter(|(part, offering)| matches(&words, &part.broker_name, offering))
+            .map(|(part, offering)| (key(offering), &part.broker_name, offering))
+            .filter(|(key, ..)| *key > page.after)
+            .collect();
+        found.sort_by(|left, right| left.0.cmp(&right.0));
+        page.cut(found, |(key, ..)| key.clone())
+            .map(|(_, broker, offering)| OfferingView { broker: broker.clone(), offering: offering.clone() })
+    }
+}
+
+/// Names are unique among what can be ordered only.
+fn key(offering: &Offering) -> String {
+    format!("{} {}", offering.name, offering.id)
+}
+
+fn matches(words: &[String], broker: &str, offering: &Offering) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let mut text = format!("{broker}\n{}", offering.name).to_lowercase();
+    let mut add = |value: Option<&Value>| {
+        if let Some(value) = value.and_then(Value::as_str) {
+            text.push('\n');
+            text.push_str(&value.to_lowercase());
+        }
+    };
+    let document = &offering.document;
+    for place in ["/description", "/metadata/displayName", "/metadata/longDescription"] {
+        add(document.pointer(place));
+    }
+    for tag in document.get("tags").and_then(Value::as_array).into_iter().flatten() {
+        add(Some(tag));
+    }
+    for plan in &offering.plans {
+        for place in ["/name", "/description", "/metadata/displayName"] {
+            add(plan.document.pointer(place));
+        }
+    }
+    words.iter().all(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_word_must_be_somewhere_in_any_case() {
+        let offering = Offering {
+            id: "1".to_owned(),
+            backend_id: "1".to_owned(),
+            name: "postgres".to_owned(),
+            state: State::Available,
+            document: json!({"description": "A relational Database", "tags": ["SQL"]}),
+            findings: Vec::new(),
+            position: 0,
+            plans: vec![Plan {
+                id: "2".to_owned(),
+                backend_id: "2".to_owned(),
+                name: "small".to_owned(),
+                state: State::Available,
+                document: json!({"name": "small", "description": "One core"}),
+                position: 0,
+            }],
+        };
+        let found = |query: &str| {
+            let words: Vec<_> = query.split_whitespace().map(str::to_lowercase).collect();
+            matches(&words, "acme", &offering)
+        };
+        for query in ["", "POSTGRES", "data relational", "sql acme", "one core small"] {
+            assert!(found(query), "{query}");
+        }
+        for query in ["mysql", "sql mysql"] {
+            assert!(!found(query), "{query}");
+        }
+    }
+}
