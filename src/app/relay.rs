@@ -62,7 +62,7 @@ impl App {
             None => None,
         };
         let network = Network { ca_pem, proxy: egress.proxy.clone() };
-        let policy = std::sync::Arc::new(crate::egress::Policy::new(egress.allow.clone()));
+        let policy = std::sync::Arc::clone(&self.outgoing().egress);
         let made = self.config().events.sinks.iter().map(|settings| {
             Sink::new(settings, std::sync::Arc::clone(&policy) as _, &network, self.clock().clone())
                 .map_err(|error| Error::Malformed(error.to_string()))
