@@ -7,6 +7,7 @@
 
 mod events;
 mod events_http;
+mod life;
 mod registry;
 mod registry_http;
 mod sinks;

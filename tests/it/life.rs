@@ -1,0 +1,219 @@
+//! The life of instances and bindings through the hub, as a platform sees it, compared with what the broker behind it holds.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::bare::On;
+use crate::support::hub::{BOUND, Hub, Platform, World, polling, sync};
+use crate::support::wait::wait_until;
+
+/// Runs one case on a database of each kind.
+async fn on_both(case: impl AsyncFn(World, Hub, Platform)) {
+    for on in [On::Sqlite, On::Postgres] {
+        let world = World::new(on, |_| {}).await;
+        let hub = world.hub().await;
+        let platform = world.furnish(&hub).await;
+        case(world, hub, platform).await;
+    }
+}
+
+#[tokio::test]
+async fn an_instance_is_ordered_bound_unbound_and_deleted() {
+    on_both(async |world, hub, p| {
+        let made = hub.provision(&p, "i-1", "ok", sync()).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        assert_eq!(world.faults.instances().len(), 1);
+        assert_ne!(world.faults.instances()[0].id, "i-1", "the backend gets Bourse's own id");
+
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 200, "PRV-08");
+        let other = hub.provision(&p, "i-1", "ok", sync().with(json!({"x": 1}))).await;
+        assert_eq!(other.status, 409, "PRV-10");
+
+        let bound = hub.bind(&p, ("i-1", "b-1"), "ok", sync()).await;
+        assert_eq!(bound.status, 201, "{bound:?}");
+        let again = hub.bind(&p, ("i-1", "b-1"), "ok", sync()).await;
+        assert_eq!((again.status, &again.body["credentials"]), (200, &bound.body["credentials"]), "BND-08");
+
+        assert_eq!(hub.delete(&p, "i-1/service_bindings/b-1", "ok", false).await.status, 200);
+        assert_eq!(hub.delete(&p, "i-1/service_bindings/b-1", "ok", false).await.status, 410, "UNB-04");
+        assert_eq!(hub.delete(&p, "i-1", "ok", false).await.status, 200);
+        assert_eq!(hub.delete(&p, "i-1", "ok", false).await.status, 410, "DEP-05");
+        assert_eq!(world.faults.instances().len(), 0);
+        assert_eq!(
+            hub.event_types().await,
+            [
+                "instance.requested",
+                "instance.provisioned",
+                "binding.created",
+                "binding.deleted",
+                "instance.deprovisioned"
+            ]
+        );
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_asynchronous_order_becomes_ready_by_itself() {
+    on_both(async |world, hub, p| {
+        let made = hub.provision(&p, "i-1", "async", polling()).await;
+        assert_eq!(made.status, 202, "{made:?}");
+        let again = hub.provision(&p, "i-1", "async", polling()).await;
+        assert_eq!((again.status, &again.body["operation"]), (202, &made.body["operation"]), "ASY-04");
+        // Nobody polls: the hub finds out by itself.
+        wait_until("the instance to be ready", BOUND, async || {
+            let reply = hub.admin(Method::GET, "/api/v1/instances?state=ready", None).await;
+            reply.body["items"].as_array().is_some_and(|items| items.len() == 1)
+        })
+        .await;
+        assert_eq!(hub.outcome(&p, "i-1").await, "succeeded");
+        assert_eq!(hub.delete(&p, "i-1", "async", true).await.status, 202);
+        assert_eq!(hub.outcome(&p, "i-1").await, "succeeded", "AMB-03");
+        assert_eq!(world.faults.instances().len(), 0);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn asy_01_a_broker_that_needs_polling_says_so() {
+    on_both(async |_, hub, p| {
+        let refused = hub.provision(&p, "i-1", "async-required", sync()).await;
+        assert_eq!((refused.status, refused.body["error"].as_str()), (422, Some("AsyncRequired")));
+        assert_eq!(hub.last_operation(&p, "i-1").await.status, 404, "nothing is left to see");
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn om_15_what_a_broker_refuses_leaves_nothing() {
+    on_both(async |world, hub, p| {
+        let refused = hub.provision(&p, "i-1", "rejects", sync()).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.body["description"].as_str().is_some_and(|text| !text.is_empty()));
+        assert_eq!(hub.delete(&p, "i-1", "rejects", false).await.status, 410);
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201, "the id may be used again");
+        assert_eq!(world.faults.instances().len(), 1);
+        hub.stop().await;
+    })
+    .await;
+}
+
+/// A plan that creates and then gives no usable answer: whoever cannot poll is told so, and nothing is left.
+async fn check_undone(plan: &str, status: u16) {
+    on_both(async |world, hub, p| {
+        let reply = hub.provision(&p, "i-1", plan, sync()).await;
+        assert_eq!(reply.status, status, "{plan}: {reply:?}");
+        wait_until("the clean-up", BOUND, async || {
+            world.clock.advance(std::time::Duration::from_secs(5));
+            let reply = hub.admin(Method::GET, "/api/v1/operations?state=in_progress", None).await;
+            reply.body["items"] == json!([])
+        })
+        .await;
+        assert_eq!(world.faults.instances().len(), 0, "{plan}");
+        assert_eq!(hub.last_operation(&p, "i-1").await.body["state"], "failed");
+        assert_eq!(hub.delete(&p, "i-1", plan, false).await.status, 200, "once");
+        assert_eq!(hub.delete(&p, "i-1", plan, false).await.status, 410);
+        assert_eq!(hub.event_types().await, ["instance.requested", "instance.failed"], "{plan}");
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn om_16_a_500_is_undone() {
+    check_undone("fails-500", 502).await;
+}
+
+#[tokio::test]
+async fn om_19_a_dropped_connection_is_undone() {
+    check_undone("drops-connection", 502).await;
+}
+
+#[tokio::test]
+async fn om_06_garbage_is_undone() {
+    check_undone("garbage", 502).await;
+}
+
+#[tokio::test]
+async fn om_11_a_wrong_status_is_undone() {
+    check_undone("wrong-status", 502).await;
+}
+
+#[tokio::test]
+async fn om_19_a_timeout_is_undone() {
+    check_undone("times-out-after-creating", 504).await;
+}
+
+/// A plan that creates and then gives no usable answer: whoever polls gets 202, and the hub finds the instance.
+async fn check_adopted(plan: &str) {
+    on_both(async |world, hub, p| {
+        let reply = hub.provision(&p, "i-1", plan, polling()).await;
+        assert_eq!(reply.status, 202, "{plan}: {reply:?}");
+        assert_eq!(hub.outcome(&p, "i-1").await, "succeeded", "{plan}");
+        assert_eq!(world.faults.instances().len(), 1, "{plan}");
+        assert_eq!(
+            hub.event_types().await,
+            ["instance.requested", "instance.unresolved", "instance.provisioned"],
+            "{plan}"
+        );
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_resolved_after_a_dropped_connection() {
+    check_adopted("drops-connection").await;
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_resolved_after_a_timeout() {
+    check_adopted("times-out-after-creating").await;
+}
+
+#[tokio::test]
+async fn an_order_that_always_fails_ends_as_failed() {
+    on_both(async |world, hub, p| {
+        assert_eq!(hub.provision(&p, "i-1", "fails-500", polling()).await.status, 202);
+        wait_until("the end", BOUND, async || {
+            world.clock.advance(std::time::Duration::from_secs(5));
+            hub.last_operation(&p, "i-1").await.body["state"] == "failed"
+        })
+        .await;
+        assert_eq!(world.faults.instances().len(), 0);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rule_42_bindings_go_before_their_instance() {
+    on_both(async |world, hub, p| {
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);
+        for binding in ["b-1", "b-2"] {
+            assert_eq!(hub.bind(&p, ("i-1", binding), "ok", sync()).await.status, 201);
+        }
+        assert_eq!(hub.delete(&p, "i-1", "ok", false).await.status, 200);
+        assert_eq!((world.faults.instances().len(), world.faults.bindings().len()), (0, 0));
+        let events = hub.event_types().await;
+        assert_eq!(events[4..], ["binding.deleted", "binding.deleted", "instance.deprovisioned"]);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn platforms_do_not_see_one_another() {
+    on_both(async |world, hub, p| {
+        let q = hub.platform("q", "other").await;
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);
+        assert_eq!(hub.delete(&q, "i-1", "ok", false).await.status, 410);
+        assert_eq!(hub.provision(&q, "i-1", "ok", sync().with(json!({"x": 1}))).await.status, 201, "its own id");
+        assert_eq!(world.faults.instances().len(), 2);
+        hub.stop().await;
+    })
+    .await;
+}
