@@ -12,6 +12,7 @@ mod management_api;
 mod openapi;
 mod platforms;
 mod registry;
+mod registry_http;
 mod serve;
 mod sinks;
 mod stamp_docs;
