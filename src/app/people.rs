@@ -7,7 +7,7 @@ use osb::{
 };
 use serde_json::{Value, json};
 
-use super::instances::InstanceView;
+use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
 use super::sealed;
 use super::{App, Error, Listed, Page};
@@ -16,10 +16,10 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
 use crate::domain::tenant::Tenant;
+use crate::store::audit;
 use crate::store::bindings::BindingRow;
-use crate::store::instances::{Filter, InstanceRow};
+use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
-use crate::store::{audit, instances};
 
 /// What a person orders.
 #[derive(Clone, Debug)]
@@ -183,18 +183,8 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] where the tenant does not exist.
     pub async fn tenant_instances(&self, tenant: &str, page: &Page) -> Result<Listed<InstanceView>, Error> {
-        let filter = Filter { tenant_id: Some(self.tenant_by_name(tenant).await?.id), ..Filter::default() };
-        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
-        let rows = self
-            .db()
-            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::list(tx, &filter, &after, rows).await?) }))
-            .await?;
-        let listed = page.cut(rows, |row| row.id.clone());
-        let mut items = Vec::with_capacity(listed.items.len());
-        for row in listed.items {
-            items.push(self.instance_view(row).await?);
-        }
-        Ok(Listed { items, next: listed.next })
+        let tenant = self.tenant_by_name(tenant).await?.name;
+        self.instances(InstanceFilter { tenant: Some(tenant), ..InstanceFilter::default() }, page).await
     }
 
     async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
