@@ -8,6 +8,7 @@
 mod events;
 mod events_http;
 mod life;
+mod points;
 mod registry;
 mod registry_http;
 mod sinks;
