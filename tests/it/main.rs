@@ -11,6 +11,7 @@ mod life;
 mod management_api;
 mod openapi;
 mod platforms;
+mod points;
 mod registry;
 mod registry_http;
 mod serve;
