@@ -8,6 +8,7 @@
 mod events;
 mod events_http;
 mod life;
+mod osb_side;
 mod registry;
 mod sinks;
 mod stamp_docs;
