@@ -108,7 +108,9 @@ fn go_on(
         operation.answer = Some(error_to_text(trouble));
         operation.description = trouble.description().map(str::to_owned);
     }
-    if phase != Phase::Calling && operation.accepts_incomplete && operation.told == Told::Nothing {
+    // Nobody ordered a clean-up: it is told only to whoever deletes meanwhile.
+    let ordered = operation.accepts_incomplete && operation.kind != OperationKind::OrphanMitigation;
+    if phase != Phase::Calling && ordered && operation.told == Told::Nothing {
         operation.told = Told::Accepted;
     }
     if phase == Phase::Calling || !changed {
