@@ -10,6 +10,7 @@ mod events_http;
 mod life;
 mod management_api;
 mod openapi;
+mod osb_side;
 mod platforms;
 mod points;
 mod registry;
