@@ -4,12 +4,14 @@ use std::fmt;
 
 use super::stamp::StampSettings;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::catalog::Ids;
 
 /// Whether the broker's catalog is at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = BrokerStatus)]
 pub enum Status {
     /// It answered when last asked.
     Available,
@@ -62,7 +64,7 @@ pub struct Settings {
 }
 
 /// Who makes the successor of a binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Rotation {
     /// The broker knows `predecessor_binding_id`.
@@ -89,8 +91,9 @@ impl fmt::Debug for Access {
 }
 
 /// Who the hub is towards a broker.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[schema(as = BrokerCredentials)]
 pub enum Credentials {
     /// HTTP Basic.
     Basic {
@@ -132,8 +135,9 @@ impl fmt::Debug for Credentials {
 }
 
 /// Certificates, PEM.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = BrokerTls)]
 pub struct Tls {
     /// Roots to trust besides the system's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,14 +15,16 @@ pub mod schema;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use merged::{Merged, Part};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
 
 /// Whether something of the catalog can be ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = CatalogState)]
 pub enum State {
     /// In the catalog.
     Available,
@@ -49,7 +51,7 @@ impl State {
 }
 
 /// Which ids platforms see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ids {
     /// The hub's own, derived from the broker's name and its ids ([`ids`]).

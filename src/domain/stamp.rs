@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 const CONTEXT_VERSION: u32 = 1;
 
 /// How a broker wants to be told: `stamp` in its registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StampSettings {
     /// Whether `X-Bourse-Stamp` is sent.

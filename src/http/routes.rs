@@ -7,7 +7,7 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{events, identities, instances, orders, platforms, tenants};
+use super::admin::{brokers, events, identities, instances, offerings, orders, platforms, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -152,6 +152,41 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
         to(metrics::show)
     }),
+    // Brokers, and what they offer.
+    Route::new(Get, "/api/v1/brokers", Admin, "List brokers", || to(brokers::list)).pages::<brokers::BrokerOut>(&[]),
+    Route::new(Post, "/api/v1/brokers", Admin, "Register a broker", || to(brokers::create))
+        .takes::<crate::app::registry::NewBroker>()
+        .gives::<brokers::BrokerOut>()
+        .with(&[201]),
+    Route::new(Get, "/api/v1/brokers/{name}", Admin, "Show a broker", || to(brokers::show))
+        .gives::<brokers::BrokerOut>(),
+    Route::new(Patch, "/api/v1/brokers/{name}", Admin, "Change a broker", || to(brokers::change))
+        .takes::<crate::app::registry::BrokerChange>()
+        .gives::<brokers::BrokerOut>(),
+    Route::new(Delete, "/api/v1/brokers/{name}", Admin, "Delete a broker", || to(brokers::delete)).nothing(),
+    Route::new(Post, "/api/v1/brokers/{name}/refresh", Admin, "Fetch a broker's catalog again", || {
+        to(brokers::refresh)
+    })
+    .gives::<brokers::BrokerOut>(),
+    Route::new(
+        Post,
+        "/api/v1/brokers/{name}/credentials",
+        Admin,
+        "Give a broker a pair of credentials to report usage with",
+        || to(brokers::add_credentials),
+    )
+    .gives::<platforms::PairOut>()
+    .with(&[201]),
+    Route::new(
+        Delete,
+        "/api/v1/brokers/{name}/credentials/{username}",
+        Admin,
+        "Delete one pair of a broker's credentials",
+        || to(brokers::delete_credentials),
+    )
+    .nothing(),
+    Route::new(Get, "/api/v1/offerings", Admin, "Search what can be ordered", || to(offerings::list))
+        .pages::<offerings::OfferingOut>(&["q"]),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", Admin, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),

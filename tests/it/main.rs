@@ -9,6 +9,7 @@ mod events;
 mod events_http;
 mod life;
 mod registry;
+mod registry_http;
 mod sinks;
 mod stamp_docs;
 mod stamps;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::check::{self, issue};
 use super::load::secrets_place;
@@ -16,7 +17,7 @@ use crate::store::brokers::BrokerRow;
 use crate::store::{audit, brokers, versions};
 
 /// What changes of a broker. Absent stays as it is; `null`, where it may be, goes back to the default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrokerChange {
     /// May only be what it is.
@@ -31,21 +32,27 @@ pub struct BrokerChange {
     pub credentials: Option<Credentials>,
     /// Certificates.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<Tls>)]
     pub tls: Option<Option<Tls>>,
     /// Of one call.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
     pub timeout_ms: Option<Option<u64>>,
     /// Orders at once.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
     pub concurrency: Option<Option<u32>>,
     /// `X-Broker-API-Version` towards it.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
     pub api_version: Option<Option<String>>,
     /// What it is told about the tenant.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<StampSettings>)]
     pub stamp: Option<Option<StampSettings>>,
     /// How bindings are rotated.
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<Rotation>)]
     pub rotation: Option<Option<Rotation>>,
     /// It has instances that this hub does not know yet.
     pub takeover: Option<bool>,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::check::{self, issue};
 use super::fetch::{self, Fetched, Read};
@@ -21,7 +22,7 @@ use crate::store::brokers::BrokerRow;
 use crate::store::{self, audit, brokers, events, offerings, versions};
 
 /// A new broker.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBroker {
     /// Immutable: ids of its offerings follow from it.

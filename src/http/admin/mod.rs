@@ -1,8 +1,10 @@
 //! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
 
+pub mod brokers;
 pub mod events;
 pub mod identities;
 pub mod instances;
+pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod tenants;

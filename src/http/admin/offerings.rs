@@ -1,0 +1,122 @@
+//! `/api/v1/offerings`: what can be ordered, of all brokers, searched by words.
+
+use actix_web::web::{Data, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::app::registry::OfferingView;
+use crate::domain::catalog::{Plan, State};
+use crate::http::auth::Admin;
+use crate::http::error::Failure;
+use crate::http::input::Params;
+use crate::http::page::{PageOut, page};
+
+/// What to search for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchParams {
+    /// Words, each of which must be somewhere in names, descriptions, tags or the broker's name.
+    #[serde(default)]
+    q: String,
+    /// As in every list.
+    limit: Option<u32>,
+    /// As in every list.
+    cursor: Option<String>,
+}
+
+/// An offering, whoever's it is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Offering)]
+pub struct OfferingOut {
+    /// What platforms know it by.
+    id: String,
+    /// What people know it by.
+    name: String,
+    /// The broker's name.
+    broker: String,
+    /// Whether it can be ordered.
+    state: State,
+    /// One sentence.
+    description: String,
+    /// Words to find it by.
+    tags: Vec<String>,
+    /// Whether its instances can be bound to, where a plan says nothing else.
+    bindable: bool,
+    /// What its broker says for people: `displayName`, `documentationUrl`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    /// Those that can be ordered.
+    plans: Vec<OfferingPlan>,
+}
+
+/// A plan of an offering.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OfferingPlan {
+    /// What platforms know it by.
+    id: String,
+    /// Its name within the offering.
+    name: String,
+    /// One sentence.
+    description: String,
+    /// Whether its broker says that it costs nothing.
+    free: bool,
+    /// What it costs by the price book in force; `null` where none says.
+    price: Option<Value>,
+    /// What its broker says for people: `bullets`, `displayName`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+}
+
+fn text(document: &Value, name: &str) -> String {
+    document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+impl From<Plan> for OfferingPlan {
+    fn from(plan: Plan) -> Self {
+        Self {
+            description: text(&plan.document, "description"),
+            // Absent means that it is free (PLN-05).
+            free: plan.document.get("free").and_then(Value::as_bool).unwrap_or(true),
+            price: None,
+            metadata: plan.document.get("metadata").cloned(),
+            id: plan.id,
+            name: plan.name,
+        }
+    }
+}
+
+impl From<OfferingView> for OfferingOut {
+    fn from(view: OfferingView) -> Self {
+        let OfferingView { broker, offering } = view;
+        let document = &offering.document;
+        let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
+        let plans = offering.plans.into_iter().filter(|plan| plan.state == State::Available);
+        Self {
+            description: text(document, "description"),
+            tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
+            bindable: document.get("bindable").and_then(Value::as_bool).unwrap_or_default(),
+            metadata: document.get("metadata").cloned(),
+            plans: plans.map(OfferingPlan::from).collect(),
+            id: offering.id,
+            name: offering.name,
+            broker,
+            state: offering.state,
+        }
+    }
+}
+
+/// `GET /offerings`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn list(
+    _: Admin,
+    app: Data<App>,
+    params: Params<SearchParams>,
+) -> Result<Json<PageOut<OfferingOut>>, Failure> {
+    let SearchParams { q, limit, cursor } = params.0;
+    let page = page(limit, cursor.as_deref())?;
+    Ok(Json(app.offerings(&q, &page).map(OfferingOut::from).into()))
+}
