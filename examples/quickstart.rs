@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,12 +54,8 @@ const HUB: &str = "hub";
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run(Args::parse()).await else { return ExitCode::SUCCESS };
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message = format!("{message}: {error}");
-        cause = error.source();
-    }
+    let chain = std::iter::successors(Some(error.as_ref()), |error| error.source());
+    let message = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     // Where even standard error is closed there is nobody left to tell.
     drop(writeln!(std::io::stderr(), "quickstart: {message}"));
     ExitCode::FAILURE
@@ -66,31 +63,22 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = TcpListener::bind(args.listen).map_err(|error| told(args.listen, error))?;
+    let listener = TcpListener::bind(args.listen).map_err(|error| {
+        let what = "end what listens there, or give another address, such as --listen 127.0.0.1:0 for any free port";
+        format!("could not listen on {}: {error}; {what}", args.listen)
+    })?;
     let url = url(listener.local_addr()?);
     // Lives until the end, then removes its directory.
     let temporary = if args.data.is_none() { Some(tempfile::tempdir()?) } else { None };
     let folder = args.data.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned())).unwrap_or_default();
-    std::fs::create_dir_all(&folder).map_err(|error| format!("could not make the directory {folder:?}: {error}"))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|error| format!("could not make the directory {folder:?}: {error}"))?;
+    // Given back by the system however this ends.
+    let lock = File::create(folder.join("lock"))?;
+    lock.try_lock().map_err(|_| format!("another quickstart runs in {folder:?}: end it, or choose another --data"))?;
     let mut kept = Kept::open(folder.join("passwords.json"))?;
 
-    // The hub, as `bourse serve` puts it together.
-    let mut config = Config::load(None, &BTreeMap::new())?;
-    config.server.public_url.clone_from(&url);
-    config.egress.allow = vec!["127.0.0.0/8".parse()?];
-    config.log.level = "warn".to_owned();
-    bourse::telemetry::init(&config.log)?;
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let sealer = Sealer::new(&[Secret::new(kept.or_make("encryption_key", Sealer::generate_key)?)])?;
-    let db = Db::open(&format!("sqlite:{}", folder.join("bourse.db").display()), config.database.connections).await?;
-    db.migrate().await?;
-    let app = App::new(config, db.clone(), Clock::system(), sealer);
-    app.ensure_builtin_platform().await?;
-    app.reload_catalog().await?;
-    if let Some(password) = app.first_administrator().await? {
-        kept.keep("admin", format!("admin:{}", password.expose()))?;
-    }
-    app.join().await?;
+    let (app, db) = hub(&url, &folder, &mut kept).await?;
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(http::serve(app.clone(), Surface::Everything, listener, None, shutdown.clone()));
 
@@ -115,6 +103,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         ("HUB", format!("{HUB}:{password}")),
     ];
     std::io::stdout().write_all(screen(&url, &folder, place, &exports).as_bytes())?;
+    std::io::stdout().flush()?;
 
     tokio::select! {
         _ = terminate.recv() => {}
@@ -133,6 +122,27 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The hub, as `bourse serve` puts it together, and its first administrator.
+async fn hub(url: &str, folder: &Path, kept: &mut Kept) -> Result<(App, Db), Box<dyn Error>> {
+    let mut config = Config::load(None, &BTreeMap::new())?;
+    url.clone_into(&mut config.server.public_url);
+    config.egress.allow = vec!["127.0.0.0/8".parse()?];
+    config.log.level = "warn".to_owned();
+    bourse::telemetry::init(&config.log)?;
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let sealer = Sealer::new(&[Secret::new(kept.or_make("encryption_key", Sealer::generate_key)?)])?;
+    let db = Db::open(&format!("sqlite:{}", folder.join("bourse.db").display()), config.database.connections).await?;
+    db.migrate().await?;
+    let app = App::new(config, db.clone(), Clock::system(), sealer);
+    app.ensure_builtin_platform().await?;
+    app.reload_catalog().await?;
+    if let Some(password) = app.first_administrator().await? {
+        kept.keep("admin", format!("admin:{}", password.expose()))?;
+    }
+    app.join().await?;
+    Ok((app, db))
+}
+
 /// A broker behind a password, which learns its tenants from the stamps of the hub and refuses calls without one.
 fn door(broker: Arc<dyn osb::ServiceBroker>, hub: &str, name: &str, password: &str) -> BasicAuth {
     let verifier = Verifier::from_jwks_url(hub, name);
@@ -140,12 +150,7 @@ fn door(broker: Arc<dyn osb::ServiceBroker>, hub: &str, name: &str, password: &s
 }
 
 /// Registers what is not there yet. Brokers listen on other ports each time, so the hub is told where.
-async fn furnish(
-    app: &App,
-    kept: &mut Kept,
-    brokers: &[(&str, &str)],
-    password: &str,
-) -> Result<(), Box<dyn Error>> {
+async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, &str)], password: &str) -> Result<(), Box<dyn Error>> {
     let admin = Caller::Admin("admin".to_owned());
     for (name, url) in brokers {
         if app.broker(name).await.is_ok() {
@@ -161,7 +166,7 @@ async fn furnish(
     for (name, kind) in [("cf", PlatformKind::CloudFoundry), ("k8s", PlatformKind::Kubernetes)] {
         let key = format!("platform {name}");
         let pair: Pair = match app.platform_by_name(name).await {
-            Ok(_) if kept.get(&key).is_ok() => continue,
+            Ok(_) if kept.values.contains_key(&key) => continue,
             Ok(_) => app.add_platform_credentials(&admin, name).await?,
             Err(app::Error::NotFound { .. }) => {
                 let new = NewPlatform { name: name.to_owned(), kind, default_tenant: None, trust: None };
@@ -171,27 +176,16 @@ async fn furnish(
         };
         kept.keep(&key, format!("{}:{}", pair.username, pair.password.expose()))?;
     }
-    let tenants = json!({
-        "retail": {
-            "display_name": "Retail", "cost_center": "4711", "business_unit": "shops", "owner": "rita@example.org",
-            "identities": [{ "platform": "cf", "organization_guid": "org-retail" }],
-        },
-        "logistics": {
-            "display_name": "Logistics", "cost_center": "4712", "business_unit": "supply", "owner": "luis@example.org",
-            "identities": [{ "platform": "k8s", "namespace": "logistics" }],
-        },
-        "research": {
-            "display_name": "Research", "cost_center": "4713", "business_unit": "lab", "owner": "rosa@example.org",
-            "identities": [
-                { "platform": "cf", "organization_guid": "org-research" },
-                { "platform": "k8s", "namespace": "research" },
-            ],
-        },
-    });
-    for (name, document) in tenants.as_object().into_iter().flatten() {
+    let tenants = [
+        ("retail", "4711", vec![json!({ "platform": "cf", "organization_guid": "org-retail" })]),
+        ("logistics", "4712", vec![json!({ "platform": "k8s", "namespace": "logistics" })]),
+        ("research", "4713", vec![json!({ "platform": "k8s", "namespace": "research" })]),
+    ];
+    for (name, cost_center, identities) in tenants {
         // One that is there may have been changed since, and stays as it is.
         if app.tenant_by_name(name).await.is_err() {
-            app.put_tenant(&admin, name, serde_json::from_value(document.clone())?, Precondition::None).await?;
+            let document = json!({ "display_name": name, "cost_center": cost_center, "identities": identities });
+            app.put_tenant(&admin, name, serde_json::from_value(document)?, Precondition::None).await?;
         }
     }
     Ok(())
@@ -233,7 +227,7 @@ impl Kept {
         self.values.insert(key.to_owned(), value);
         // Written aside and moved, so that a crash leaves the old file or the new one.
         let aside = self.file.with_extension("new");
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         file.write_all(&serde_json::to_vec_pretty(&self.values)?)?;
         file.sync_all()?;
         Ok(std::fs::rename(&aside, &self.file)?)
@@ -256,11 +250,4 @@ fn screen(url: &str, folder: &Path, place: &str, exports: &[(&str, String)]) -> 
 fn url(bound: SocketAddr) -> String {
     let ip = if bound.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { bound.ip() };
     format!("http://{}", SocketAddr::new(ip, bound.port()))
-}
-
-fn told(address: SocketAddr, error: std::io::Error) -> Box<dyn Error> {
-    if error.kind() == ErrorKind::AddrInUse {
-        return format!("{address} is taken: end what listens there, or choose another with --listen 127.0.0.1:0").into();
-    }
-    format!("could not listen on {address}: {error}").into()
 }
