@@ -54,7 +54,7 @@ const HUB: &str = "hub";
 #[tokio::main]
 async fn main() -> ExitCode {
     let Err(error) = run(Args::parse()).await else { return ExitCode::SUCCESS };
-    let chain = std::iter::successors(Some(error.as_ref()), |error| error.source());
+    let chain = std::iter::successors(Some(error.as_ref()), |error| (*error).source());
     let message = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     // Where even standard error is closed there is nobody left to tell.
     drop(writeln!(std::io::stderr(), "quickstart: {message}"));
@@ -127,7 +127,7 @@ async fn hub(url: &str, folder: &Path, kept: &mut Kept) -> Result<(App, Db), Box
     let mut config = Config::load(None, &BTreeMap::new())?;
     url.clone_into(&mut config.server.public_url);
     config.egress.allow = vec!["127.0.0.0/8".parse()?];
-    config.log.level = "warn".to_owned();
+    config.log.level = "error".to_owned();
     bourse::telemetry::init(&config.log)?;
     drop(rustls::crypto::ring::default_provider().install_default());
     let sealer = Sealer::new(&[Secret::new(kept.or_make("encryption_key", Sealer::generate_key)?)])?;

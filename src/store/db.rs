@@ -317,8 +317,7 @@ async fn run_batch(
     sqlx::query("begin immediate").execute(&mut *connection).await?;
     let started = Instant::now();
     let mut next = 0;
-    loop {
-        let Some(job) = batch.get_mut(next) else { break };
+    while let Some(job) = batch.get_mut(next) {
         sqlx::query("savepoint job").execute(&mut *connection).await?;
         let keep = job.run(&mut Tx { connection, rerun: false }).await;
         if !keep {

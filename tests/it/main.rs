@@ -8,11 +8,17 @@
 mod events;
 mod events_http;
 mod life;
+mod management_api;
+mod openapi;
+mod platforms;
+mod quickstart;
 mod registry;
 mod registry_http;
+mod serve;
 mod sinks;
 mod stamp_docs;
 mod stamps;
 mod support;
 mod support_self;
+mod tenants;
 mod tidy;

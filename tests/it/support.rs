@@ -6,6 +6,7 @@
 pub(crate) mod bare;
 pub(crate) mod guard;
 pub(crate) mod hub;
+pub(crate) mod management;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;
