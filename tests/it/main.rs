@@ -13,6 +13,7 @@ mod openapi;
 mod osb_side;
 mod platforms;
 mod points;
+mod quickstart;
 mod registry;
 mod registry_http;
 mod serve;
