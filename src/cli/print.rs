@@ -25,7 +25,7 @@ pub(super) enum Format {
 #[derive(Debug, clap::Args)]
 pub(super) struct Out {
     /// How the result is printed.
-    #[arg(short, long = "output", value_enum, default_value_t, global = true)]
+    #[arg(id = "out_format", short = 'o', long = "output", value_enum, default_value_t, global = true)]
     format: Format,
 }
 

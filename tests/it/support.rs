@@ -4,6 +4,7 @@
 //! test process, however that ends (`guard`).
 
 pub(crate) mod bare;
+pub(crate) mod command;
 pub(crate) mod guard;
 pub(crate) mod hub;
 pub(crate) mod ports;
