@@ -7,7 +7,6 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod domain;
-pub mod egress;
 pub mod http;
 pub mod metrics;
 pub mod secret;

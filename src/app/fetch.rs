@@ -150,7 +150,7 @@ impl App {
             traceparent: call.traceparent.clone(),
         };
         let call = self.backend_call(&backend, request, &facts, &origin).await?;
-        backend.send(&call, request, Purpose::Ask).await.map_err(as_gateway)
+        self.send_to(&backend, &call, request, Purpose::Ask).await.map_err(as_gateway)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Operations as operators see them, and calling one off.
 
+use std::time::Duration;
+
 use super::drive::tell;
 use super::sealed::error_to_text;
 use super::{App, Error, Listed, Page};
@@ -12,6 +14,10 @@ use crate::store::operations::{self, OperationRow};
 
 pub use crate::store::operations::{Filter as OperationFilter, OperationRow as OperationView};
 use crate::store::{audit, bindings, instances};
+
+/// How many waits of a backend's timeout may pass before whoever drives an operation sends its request for the last time:
+/// two questions, each with the wait for its place, and the wait for the request's own place.
+const CALLS_UNDER_WAY: u32 = 5;
 
 impl App {
     /// A page of operations.
@@ -54,6 +60,10 @@ impl App {
         let plan = self.plan_of(&instance)?;
         let clean_up =
             if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
+        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
+        let call_over =
+            now.plus(timeout * CALLS_UNDER_WAY).max(operation.created_at.plus(self.config().server.answer_within));
+        let may_last = call_over.plus(timeout).since(now);
         let names = self.names(&plan);
         let audited = self.audit_row(
             caller,
@@ -64,7 +74,7 @@ impl App {
         let (key, instance_id) = (operation.id.clone(), operation.instance_id.clone());
         self.db()
             .write(move |tx| {
-                let (id, instance_id, clean_up) = (key.clone(), instance_id.clone(), clean_up.clone());
+                let (id, instance_id, mut clean_up) = (key.clone(), instance_id.clone(), clean_up.clone());
                 let (names, audited) = (names.clone(), audited.clone());
                 Box::pin(async move {
                     let over = || Error::conflict("operation_over", "the operation is over already");
@@ -72,6 +82,10 @@ impl App {
                     let mut instance = instance.ok_or_else(|| Error::not_found("instance", &instance_id))?;
                     let mut operation = operations::lock_unfinished(tx, &id).await?.ok_or_else(over)?;
                     call_off(&mut operation, now);
+                    if let (Some(clean_up), Some(_)) = (&mut clean_up, &operation.lease_token) {
+                        // Its call may wait for a place, or be under way: only a deletion after its end is final.
+                        clean_up.final_not_before = clean_up.final_not_before.map(|at| at.plus(may_last));
+                    }
                     let event = undo_state(tx, &mut instance, &operation, clean_up.as_ref(), now).await?;
                     if let Some(clean_up) = &clean_up {
                         operations::insert(tx, clean_up, "").await?;

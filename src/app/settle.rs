@@ -30,6 +30,19 @@ pub(in crate::app) enum Settled {
     Pending(OperationRow),
 }
 
+/// Whoever waits last for an operation clears up behind them: nothing is kept for what nobody waits for. It is made before
+/// the receiver, so that it is dropped after it.
+struct Leaving<'a> {
+    app: &'a App,
+    id: &'a str,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.app.waiters().remove_if(self.id, |_, sender| sender.receiver_count() == 0);
+    }
+}
+
 impl App {
     /// Waits for an operation until it is over, is known to take longer, or the deadline comes.
     ///
@@ -42,6 +55,7 @@ impl App {
         waiter: Waiter,
         deadline: Instant,
     ) -> Result<Settled, Error> {
+        let _leaving = Leaving { app: self, id };
         let mut news = self.watch(id);
         loop {
             news.borrow_and_update();
@@ -113,7 +127,6 @@ impl App {
         if let Some(sender) = self.waiters().get(id) {
             sender.send_modify(|count| *count += 1);
         }
-        self.waiters().remove_if(id, |_, sender| sender.receiver_count() == 0);
     }
 
     /// When an order that begins now must be answered.

@@ -8,6 +8,8 @@ use osb::{
     LastOperation, ProvisionRequest, Provisioned, ServiceBroker, UnbindRequest, Unbound, UpdateRequest, Updated,
 };
 
+use tokio::time::Instant;
+
 use super::error::to_osb;
 use super::order::Orderer;
 use super::{App, Error};
@@ -29,6 +31,7 @@ impl View {
 #[async_trait]
 impl ServiceBroker for View {
     async fn catalog(&self, _call: &Call) -> Result<CatalogDocument, osb::Error> {
+        let started = Instant::now();
         let broker = self.orderer.broker.as_deref();
         let catalog = self.app.catalog();
         if let Some(broker) = broker
@@ -36,11 +39,14 @@ impl ServiceBroker for View {
         {
             return Err(osb::Error::not_found(format!("service broker {broker} does not exist")));
         }
-        Ok(catalog.document(broker, self.orderer.platform.kind))
+        let document = catalog.document(broker, self.orderer.platform.kind);
+        self.app.metrics().osb_request("catalog", "", "succeeded", started.elapsed());
+        Ok(document)
     }
 
     async fn provision(&self, call: &Call, request: ProvisionRequest) -> Result<Provisioned, osb::Error> {
-        self.app.provision(&self.orderer, call, request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(&request.plan_id);
+        self.measured("provision", &broker, call, Box::pin(self.app.provision(&self.orderer, call, request))).await
     }
 
     async fn fetch_instance(
@@ -48,7 +54,9 @@ impl ServiceBroker for View {
         call: &Call,
         request: FetchInstanceRequest,
     ) -> Result<FetchInstanceResponse, osb::Error> {
-        self.app.fetch_instance(&self.orderer, call, &request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
+        self.measured("fetch_instance", &broker, call, Box::pin(self.app.fetch_instance(&self.orderer, call, &request)))
+            .await
     }
 
     async fn instance_operation(
@@ -56,19 +64,26 @@ impl ServiceBroker for View {
         call: &Call,
         request: InstanceOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
-        self.app.instance_operation(&self.orderer, &request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
+        self.measured("last_operation", &broker, call, Box::pin(self.app.instance_operation(&self.orderer, &request)))
+            .await
     }
 
     async fn update(&self, call: &Call, request: UpdateRequest) -> Result<Updated, osb::Error> {
-        self.app.update(&self.orderer, call, request).await.map_err(|error| report(error, call))
+        let plan = request.plan_id.as_option().cloned().unwrap_or_default();
+        let broker = self.broker_of(&plan);
+        self.measured("update", &broker, call, Box::pin(self.app.update(&self.orderer, call, request))).await
     }
 
     async fn deprovision(&self, call: &Call, request: DeprovisionRequest) -> Result<Deprovisioned, osb::Error> {
-        self.app.deprovision(&self.orderer, call, request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(&request.plan_id);
+        self.measured("deprovision", &broker, call, Box::pin(self.app.deprovision(&self.orderer, call, request))).await
     }
 
     async fn bind(&self, call: &Call, request: BindRequest) -> Result<Bound, osb::Error> {
-        self.app.bind(&self.orderer, call, request).await.map_err(|error| report(error, call))
+        let plan = request.plan_id.as_option().cloned().unwrap_or_default();
+        let broker = self.broker_of(&plan);
+        self.measured("bind", &broker, call, Box::pin(self.app.bind(&self.orderer, call, request))).await
     }
 
     async fn fetch_binding(
@@ -76,7 +91,9 @@ impl ServiceBroker for View {
         call: &Call,
         request: FetchBindingRequest,
     ) -> Result<FetchBindingResponse, osb::Error> {
-        self.app.fetch_binding(&self.orderer, call, &request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
+        self.measured("fetch_binding", &broker, call, Box::pin(self.app.fetch_binding(&self.orderer, call, &request)))
+            .await
     }
 
     async fn binding_operation(
@@ -84,11 +101,40 @@ impl ServiceBroker for View {
         call: &Call,
         request: BindingOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
-        self.app.binding_operation(&self.orderer, &request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
+        self.measured("last_operation", &broker, call, Box::pin(self.app.binding_operation(&self.orderer, &request)))
+            .await
     }
 
     async fn unbind(&self, call: &Call, request: UnbindRequest) -> Result<Unbound, osb::Error> {
-        self.app.unbind(&self.orderer, call, request).await.map_err(|error| report(error, call))
+        let broker = self.broker_of(&request.plan_id);
+        self.measured("unbind", &broker, call, Box::pin(self.app.unbind(&self.orderer, call, request))).await
+    }
+}
+
+impl View {
+    /// The name of the broker whose plan a request names; empty where it names none.
+    fn broker_of(&self, plan_id: &str) -> String {
+        self.app.catalog().plan_by_id(plan_id).map(|plan| plan.broker_name.clone()).unwrap_or_default()
+    }
+
+    /// Carries out a request, counted and timed; what is told of an error is OSB's.
+    async fn measured<T>(
+        &self,
+        operation: &'static str,
+        broker: &str,
+        call: &Call,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, osb::Error> {
+        let started = Instant::now();
+        let outcome = work.await.map_err(|error| report(error, call));
+        let word = match &outcome {
+            Ok(_) => "succeeded",
+            Err(error) if error.status < 500 => "refused",
+            Err(_) => "failed",
+        };
+        self.app.metrics().osb_request(operation, broker, word, started.elapsed());
+        outcome
     }
 }
 

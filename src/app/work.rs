@@ -9,6 +9,8 @@ use crate::clock::fresh_id;
 use crate::store::operations::{self, OperationRow};
 use crate::store::{Kind, bindings, processes};
 
+pub use crate::store::operations::Share;
+
 /// Orders that may wait for the driver of this process; more than that are found in the database.
 const HANDED_OVER_MAX: usize = 1024;
 
@@ -29,7 +31,28 @@ impl Default for Work {
     }
 }
 
+/// Marks an operation as worked on here for as long as it lives, however the work ends: a panic included.
+#[derive(Debug)]
+pub(in crate::app) struct Working<'a> {
+    running: &'a DashMap<String, String>,
+    id: String,
+    token: String,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.running.remove_if(&self.id, |_, token| *token == self.token);
+    }
+}
+
 impl App {
+    /// Keeps the sweep away from an operation while it is worked on.
+    pub(in crate::app) fn working(&self, operation: &OperationRow) -> Working<'_> {
+        let (id, token) = (operation.id.clone(), operation.lease_token.clone().unwrap_or_default());
+        self.work().running.insert(id.clone(), token.clone());
+        Working { running: &self.work().running, id, token }
+    }
+
     pub(in crate::app) fn waiters(&self) -> &DashMap<String, watch::Sender<u64>> {
         &self.work().waiters
     }
@@ -60,8 +83,7 @@ impl App {
 
     /// Drives an operation that was leased to this process, and lets go of it.
     pub async fn work_on(&self, operation: OperationRow) {
-        let (id, token) = (operation.id.clone(), operation.lease_token.clone().unwrap_or_default());
-        self.work().running.insert(id.clone(), token);
+        let (id, working) = (operation.id.clone(), self.working(&operation));
         match self.drive(operation).await {
             Ok(()) | Err(Error::Stopped) => {}
             Err(Error::LeaseLost) => tracing::info!(operation.id = id, "somebody else works on the operation now"),
@@ -70,32 +92,31 @@ impl App {
                 tracing::error!(operation.id = id, %error, cause, "an operation could not be driven; it is tried again");
             }
         }
-        self.work().running.remove(&id);
+        drop(working);
         self.announce(&id);
     }
 
-    /// Leases operations that are due, at most so many.
+    /// Leases operations that are due, each broker's share of them.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn lease_due(&self, limit: usize) -> Result<Vec<OperationRow>, Error> {
+    pub async fn lease_due(&self, share: Share) -> Result<Vec<OperationRow>, Error> {
         let (owner, token, now) = (self.process().to_owned(), fresh_id(), self.clock().now());
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.db()
             .write(move |tx| {
-                let (owner, token) = (owner.clone(), token.clone());
-                Box::pin(async move { Ok(operations::lease_due(tx, &owner, &token, now, limit).await?) })
+                let (owner, token, share) = (owner.clone(), token.clone(), share.clone());
+                Box::pin(async move { Ok(operations::lease_due(tx, &owner, &token, now, &share).await?) })
             })
             .await
     }
 
-    /// Whether any operation is due that no process works on.
+    /// Whether any operation is due that no process works on, of brokers other than those whose ids stand in `without`.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn anything_due(&self) -> Result<bool, Error> {
+    pub async fn anything_due(&self, without: String) -> Result<bool, Error> {
         let now = self.clock().now();
-        self.db().read(move |tx| Box::pin(async move { Ok(operations::anything_due(tx, now).await?) })).await
+        self.db().read(move |tx| Box::pin(async move { Ok(operations::anything_due(tx, now, &without).await?) })).await
     }
 
     /// Says that this process is alive, and forgets those that are long dead.

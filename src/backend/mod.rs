@@ -10,7 +10,7 @@ pub mod egress;
 pub mod http;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use osb::client::{BuildError, Credentials, Failure, TlsOptions, UnknownReason};
@@ -88,12 +88,12 @@ pub struct Blueprint {
 /// One service broker.
 #[derive(Debug)]
 pub struct Backend {
-    id: String,
-    name: String,
-    fingerprint: String,
+    blueprint: Blueprint,
+    outgoing: Outgoing,
     timeout: Duration,
-    stamp: StampSettings,
-    client: Client,
+    path_prefix: String,
+    /// Made for the first call: reading root certificates takes long enough to delay the start of a hub with many brokers.
+    client: OnceLock<Result<Client, BuildError>>,
     breaker: Breaker,
     orders: Bulkhead,
     asking: Bulkhead,
@@ -101,53 +101,62 @@ pub struct Backend {
 
 impl Backend {
     /// Makes one ready. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// Where the URL, the certificates or the credentials can't be used, or the egress policy refuses the address.
-    pub fn new(
-        blueprint: Blueprint,
-        defaults: &config::Backends,
-        outgoing: &Outgoing,
-        clock: Clock,
-    ) -> Result<Self, BuildError> {
-        let Blueprint { id, name, url, settings, access, fingerprint } = blueprint;
-        let timeout = settings.timeout_ms.map_or(defaults.timeout, Duration::from_millis);
-        let mut client = Client::builder(&url)
-            .credentials(credentials(&access.credentials))
-            .timeout(timeout)
-            .tls(tls(access.tls, outgoing.ca_pem.as_deref()))
-            .egress(Arc::<Egress>::clone(&outgoing.egress))
-            .proxy(outgoing.proxy.clone());
-        if let Some(version) = &settings.api_version {
-            client = client.api_version(version.as_str());
-        }
+    pub fn new(blueprint: Blueprint, defaults: &config::Backends, outgoing: &Outgoing, clock: Clock) -> Self {
+        let settings = &blueprint.settings;
         let places = settings.concurrency.map_or(defaults.concurrency, |places| usize::try_from(places).unwrap_or(1));
-        Ok(Self {
-            id,
-            name,
-            fingerprint,
-            timeout,
-            stamp: settings.stamp,
-            client: client.build()?,
+        Self {
+            timeout: settings.timeout_ms.map_or(defaults.timeout, Duration::from_millis),
+            path_prefix: http::web_url(&blueprint.url)
+                .map(|url| url.path().trim_end_matches('/').to_owned())
+                .unwrap_or_default(),
+            client: OnceLock::new(),
             breaker: Breaker::new(clock, defaults.breaker_failures, defaults.breaker_open),
             orders: Bulkhead::new(places),
             asking: Bulkhead::new(ASKING_PLACES.min(places)),
-        })
+            outgoing: outgoing.clone(),
+            blueprint,
+        }
+    }
+
+    /// Whether it can be called at all.
+    ///
+    /// # Errors
+    /// Where the URL, the certificates or the credentials can't be used, or the egress policy refuses the address.
+    pub fn usable(&self) -> Result<(), BuildError> {
+        self.client().map(drop).map_err(Clone::clone)
+    }
+
+    fn client(&self) -> Result<&Client, &BuildError> {
+        self.client.get_or_init(|| self.made_client()).as_ref()
+    }
+
+    fn made_client(&self) -> Result<Client, BuildError> {
+        let Blueprint { url, settings, access, .. } = &self.blueprint;
+        let mut client = Client::builder(url)
+            .credentials(credentials(&access.credentials))
+            .timeout(self.timeout)
+            .tls(tls(access.tls.clone(), self.outgoing.ca_pem.as_deref()))
+            .egress(Arc::<Egress>::clone(&self.outgoing.egress))
+            .proxy(self.outgoing.proxy.clone());
+        if let Some(version) = &settings.api_version {
+            client = client.api_version(version.as_str());
+        }
+        client.build()
     }
 
     /// The broker's id.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.blueprint.id
     }
 
     /// The broker's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.blueprint.name
     }
 
     /// What it was made from, in short.
     pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+        &self.blueprint.fingerprint
     }
 
     /// How long one call may take.
@@ -155,14 +164,19 @@ impl Backend {
         self.timeout
     }
 
+    /// How it is treated.
+    pub fn settings(&self) -> &Settings {
+        &self.blueprint.settings
+    }
+
     /// What of the stamp it gets.
     pub fn stamp_settings(&self) -> &StampSettings {
-        &self.stamp
+        &self.blueprint.settings.stamp
     }
 
     /// What stands before `/v2` in what is sent: a stamp signs it too.
     pub fn path_prefix(&self) -> &str {
-        self.client.path_prefix()
+        &self.path_prefix
     }
 
     /// Whether it is spared just now.
@@ -176,7 +190,8 @@ impl Backend {
     /// [`Failure::NotSent`] also where the breaker is open or no place was free in time, else as [`Client::send`].
     pub async fn send(&self, call: &Call, request: &WireRequest, purpose: Purpose) -> Result<WireResponse, Failure> {
         let (_place, _leave) = self.admit(purpose).await?;
-        let answer = self.client.send(call, request).await;
+        let client = self.client().map_err(|error| not_sent(&error.to_string()))?;
+        let answer = client.send(call, request).await;
         // A call whose future is dropped in the middle counts for nothing.
         self.breaker.record(match &answer {
             Ok(answer) if answer.status < 500 => Outcome::Answered,
@@ -193,7 +208,8 @@ impl Backend {
     /// As [`Client::catalog_if_changed`].
     pub async fn catalog(&self, call: &Call, etag: Option<&str>) -> Result<Option<osb::CatalogDocument>, Failure> {
         let (_place, _leave) = self.admit(Purpose::Ask).await?;
-        let answer = self.client.catalog_if_changed(call, etag).await;
+        let client = self.client().map_err(|error| not_sent(&error.to_string()))?;
+        let answer = client.catalog_if_changed(call, etag).await;
         self.breaker.record(answer.as_ref().map_or_else(outcome, |_| Outcome::Answered));
         answer
     }

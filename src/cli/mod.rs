@@ -107,6 +107,8 @@ enum Error {
     Open(#[source] crate::store::Error),
     #[error("could not bring the database to this version")]
     Migrate(#[source] crate::store::Error),
+    #[error("{0}")]
+    NotReady(String),
     #[error("could not prepare the hub")]
     Prepare(#[source] crate::app::Error),
     #[error("could not listen on {0}")]

@@ -275,10 +275,12 @@ pub fn next(situation: &Situation, answer: Answer) -> Step {
 }
 
 fn done(situation: &Situation) -> Step {
+    // What is polled was sent earlier than the poll: a deletion sent late enough has no `final_not_before` any more.
     if let Some(not_before) = situation.final_not_before
-        && situation.sent_at < not_before
+        && (situation.sent_at < not_before || situation.phase == Phase::Polling)
     {
-        return Step::Continue { phase: Phase::Unresolved, at: not_before, operation: None, trouble: None };
+        let at = not_before.max(situation.now);
+        return Step::Continue { phase: Phase::Unresolved, at, operation: None, trouble: None };
     }
     if situation.told == Told::Refused && situation.kind.creates() {
         // They were told that it failed: what is there now must go.
@@ -498,6 +500,21 @@ mod tests {
             panic!()
         };
         assert!(undo);
+    }
+
+    #[test]
+    fn a_clean_up_that_is_polled_is_final_only_where_its_deletion_was_sent_late_enough() {
+        let mut now = situation(OperationKind::OrphanMitigation, Phase::Polling);
+        now.final_not_before = Some(now.now.plus(Duration::from_secs(5)));
+        now.sent_at = now.now.plus(Duration::from_secs(7));
+        now.now = now.sent_at;
+        let Step::Continue { phase, at, .. } = next(&now, Answer::Done) else { panic!() };
+        assert_eq!((phase, at), (Phase::Unresolved, now.now), "the poll is late enough, the deletion was not");
+        now.phase = Phase::Unresolved;
+        assert_eq!(next(&now, Answer::NotThere), Step::Succeed);
+        now.phase = Phase::Polling;
+        now.final_not_before = None;
+        assert_eq!(next(&now, Answer::Done), Step::Succeed);
     }
 
     #[test]

@@ -188,13 +188,26 @@ const LEASE_DUE: &str = "update operations set lease_owner = $1, lease_token = $
     where state = 'in_progress' and phase <> 'waiting_approval' and next_at <= $3 \
     and (lease_owner is null or lease_owner not in \
         (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) \
-    and id in (select id from operations where state = 'in_progress' and phase <> 'waiting_approval' and next_at <= $3 \
+    and id in (select id from (select id, next_at, row_number() over (partition by broker_id order by next_at, id) as place \
+        from operations where state = 'in_progress' and phase <> 'waiting_approval' and next_at <= $3 \
+        and $6 not like ('%' || broker_id || '%') \
         and (lease_owner is null or lease_owner not in \
-            (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) \
-        order by next_at limit $4) \
+            (select id from processes where heartbeat_at > (select now from database_clock) - 10000000))) due \
+        where place <= $5 order by next_at limit $4) \
     returning *";
 
-/// Leases operations that are due and that no living process works on, at most so many.
+/// How many operations are leased at once, and of whom.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// At most so many.
+    pub limit: i64,
+    /// At most so many of one broker, so that a slow one can't take the others' places.
+    pub each: i64,
+    /// None of these brokers: their ids, with anything between them.
+    pub without: String,
+}
+
+/// Leases operations that are due and that no living process works on, each broker's share of them.
 ///
 /// # Errors
 /// [`Error`].
@@ -203,9 +216,15 @@ pub async fn lease_due(
     owner: &str,
     token: &str,
     now: Time,
-    limit: i64,
+    share: &Share,
 ) -> Result<Vec<OperationRow>, Error> {
-    let query = sqlx::query(LEASE_DUE).bind(owner.to_owned()).bind(token.to_owned()).bind(now.0).bind(limit);
+    let query = sqlx::query(LEASE_DUE)
+        .bind(owner.to_owned())
+        .bind(token.to_owned())
+        .bind(now.0)
+        .bind(share.limit)
+        .bind(share.each)
+        .bind(share.without.clone());
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
 
@@ -233,7 +252,7 @@ pub async fn lock_unfinished(tx: &mut Tx<'_>, id: &str) -> Result<Option<Operati
 
 const SAVE: &str = "update operations set state = $2, phase = $3, told = $4, maybe_sent = $5, backend_operation = $6, \
     attempts = $7, give_up_at = $8, next_at = $9, answer = $10, description = $11, finished_at = $12, \
-    lease_owner = null, lease_token = null where id = $1";
+    final_not_before = $13, lease_owner = null, lease_token = null where id = $1";
 
 /// Writes a row that this transaction has locked, and gives its lease back.
 ///
@@ -252,7 +271,8 @@ pub async fn save(tx: &mut Tx<'_>, row: &OperationRow) -> Result<(), Error> {
         .bind(row.next_at.0)
         .bind(row.answer.clone())
         .bind(row.description.clone())
-        .bind(row.finished_at.map(|time| time.0));
+        .bind(row.finished_at.map(|time| time.0))
+        .bind(row.final_not_before.map(|time| time.0));
     tx.execute(query).await?;
     Ok(())
 }
@@ -332,12 +352,14 @@ pub async fn release(tx: &mut Tx<'_>, id: &str, token: &str, maybe_sent: bool) -
 
 const ANYTHING_DUE: &str = "select 1 as due from operations where state = 'in_progress' and phase <> 'waiting_approval' \
     and next_at <= $1 and (lease_owner is null or lease_owner not in \
-        (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) limit 1";
+        (select id from processes where heartbeat_at > (select now from database_clock) - 10000000)) \
+    and $2 not like ('%' || broker_id || '%') limit 1";
 
-/// Whether an operation is due that no living process works on.
+/// Whether an operation is due that no living process works on, of brokers other than those whose ids stand in `without`.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn anything_due(tx: &mut Tx<'_>, now: Time) -> Result<bool, Error> {
-    Ok(tx.fetch_optional(sqlx::query(ANYTHING_DUE).bind(now.0)).await?.is_some())
+pub async fn anything_due(tx: &mut Tx<'_>, now: Time, without: &str) -> Result<bool, Error> {
+    let query = sqlx::query(ANYTHING_DUE).bind(now.0).bind(without.to_owned());
+    Ok(tx.fetch_optional(query).await?.is_some())
 }

@@ -6,7 +6,8 @@ use osb::client::Failure;
 
 use super::classify;
 use super::{App, Error, Job, Outcome};
-use crate::backend::Purpose;
+use crate::app::measure;
+use crate::backend::{Backend, Purpose};
 use crate::domain::operation::{Answer, OperationKind};
 use crate::domain::stamp::StampFacts;
 
@@ -51,7 +52,7 @@ impl App {
         };
         let call = self.backend_call(&backend, request, &self.stamp_facts(job).await?, &Origin::of(job)).await;
         match call {
-            Ok(call) => Ok(backend.send(&call, request, purpose).await),
+            Ok(call) => Ok(self.send_to(&backend, &call, request, purpose).await),
             // Fail closed: without a stamp nothing is sent.
             Err(error) => {
                 tracing::error!(operation.id = job.operation.id, error = %error, "a call could not be stamped");
@@ -95,13 +96,31 @@ impl Origin {
 }
 
 impl App {
+    /// Sends a request to a backend, counted and timed.
+    ///
+    /// # Errors
+    /// As [`Backend::send`].
+    pub(in crate::app) async fn send_to(
+        &self,
+        backend: &Backend,
+        call: &osb::Call,
+        request: &osb::WireRequest,
+        purpose: Purpose,
+    ) -> Result<osb::WireResponse, Failure> {
+        let started = tokio::time::Instant::now();
+        let answer = backend.send(call, request, purpose).await;
+        let outcome = measure::outcome_word(&answer);
+        self.metrics().broker_call(verb(request), backend.name(), outcome, started.elapsed());
+        answer
+    }
+
     /// The headers of a call to a backend, stamped.
     ///
     /// # Errors
     /// Where it can't be signed; then nothing may be sent.
     pub(in crate::app) async fn backend_call(
         &self,
-        backend: &crate::backend::Backend,
+        backend: &Backend,
         request: &osb::WireRequest,
         facts: &StampFacts,
         origin: &Origin,
@@ -122,5 +141,20 @@ impl App {
             if_none_match: None,
             wire: None,
         })
+    }
+}
+
+/// The word for what a request asks, in metrics.
+fn verb(request: &osb::WireRequest) -> &'static str {
+    let path = request.path_and_query.as_str();
+    let binding = path.contains("/service_bindings/");
+    match (request.method.as_str(), binding) {
+        ("PUT", true) => "bind",
+        ("PUT", false) => "provision",
+        ("PATCH", _) => "update",
+        ("DELETE", true) => "unbind",
+        ("DELETE", false) => "deprovision",
+        _ if path.contains("/last_operation") => "last_operation",
+        _ => "fetch",
     }
 }

@@ -58,12 +58,11 @@ impl App {
     pub(super) async fn record_outcome(&self, job: Job, situation: Situation, outcome: Outcome) -> Result<(), Error> {
         let step = operation::next(&situation, outcome.answer.clone());
         let news = self.news(&job, &step, outcome.body, situation.now)?;
-        let clean_up = match &step {
-            Step::Fail { undo: true, .. } => {
-                Some(self.clean_up_after(&job.operation, &job.instance, &job.plan, situation.now)?)
-            }
-            _ => None,
-        };
+        // Whatever the step: that whoever ordered was refused meanwhile may come to light only under the lock.
+        let may_undo = situation.kind.creates() || matches!(step, Step::Fail { undo: true, .. });
+        let clean_up = may_undo
+            .then(|| self.clean_up_after(&job.operation, &job.instance, &job.plan, situation.now))
+            .transpose()?;
         let mut names = Names::new(self, &job.plan);
         if let Some((plan_id, _)) = &news.target
             && *plan_id != job.instance.plan_id

@@ -108,7 +108,13 @@ fn go_on(
         operation.answer = Some(error_to_text(trouble));
         operation.description = trouble.description().map(str::to_owned);
     }
-    if phase != Phase::Calling && operation.accepts_incomplete && operation.told == Told::Nothing {
+    if changed && phase == Phase::Polling && operation.final_not_before.is_some_and(|from| situation.sent_at >= from) {
+        // The backend works on a deletion that was sent late enough: how that ends settles it.
+        operation.final_not_before = None;
+    }
+    // Nobody ordered a clean-up: it is told only to whoever deletes meanwhile.
+    let ordered = operation.accepts_incomplete && operation.kind != OperationKind::OrphanMitigation;
+    if phase != Phase::Calling && ordered && operation.told == Told::Nothing {
         operation.told = Told::Accepted;
     }
     if phase == Phase::Calling || !changed {

@@ -29,8 +29,9 @@ impl App {
             let Some(operation) = self.unbind_for(job, &binding).await? else {
                 return Ok(Some(Answer::NotYet.into()));
             };
-            let id = operation.id.clone();
+            let (id, working) = (operation.id.clone(), self.working(&operation));
             self.drive(operation).await?;
+            drop(working);
             let operation = self
                 .db()
                 .read(move |tx| Box::pin(async move { operations::by_id(tx, &id).await }))

@@ -99,8 +99,7 @@ impl App {
             access,
             fingerprint,
         };
-        Backend::new(blueprint, &self.config().backends, self.outgoing(), self.clock().clone())
-            .map_err(Unusable::Client)
+        Ok(Backend::new(blueprint, &self.config().backends, self.outgoing(), self.clock().clone()))
     }
 }
 
@@ -111,8 +110,6 @@ pub(super) enum Unusable {
     Sealed(crate::secret::Error),
     #[error("its stored credentials can't be read")]
     Garbled,
-    #[error("{0}")]
-    Client(osb::client::BuildError),
 }
 
 /// Where a broker's sealed credentials belong.

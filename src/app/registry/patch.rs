@@ -83,7 +83,8 @@ impl App {
         let elsewhere = change.url.is_some() || change.credentials.is_some() || change.tls.is_some();
         let row = self.changed(&before, change).await?;
         // Everything that it takes to call it is looked at before anything is stored.
-        self.backend_for(&row).map_err(|error| Error::invalid("", error.to_string()))?;
+        let backend = self.backend_for(&row).map_err(|error| Error::invalid("", error.to_string()))?;
+        backend.usable().map_err(|error| Error::invalid("", error.to_string()))?;
         let detail = json!({ "fields": fields });
         let audit = self.audit_row(caller, "broker.patch", format!("brokers/{name}"), detail);
         let written = self.db().write::<_, Error, _>(move |tx| {

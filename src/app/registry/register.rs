@@ -115,6 +115,7 @@ impl App {
     /// The catalog of a broker that is not registered yet, which must be of use.
     async fn first_catalog(&self, row: &mut BrokerRow) -> Result<(Vec<Offering>, String), Error> {
         let backend = self.backend_for(row).map_err(|error| unusable(&error.to_string()))?;
+        backend.usable().map_err(|error| unusable(&error.to_string()))?;
         let document = match self.fetch_catalog(&backend, None).await? {
             Fetched::Document(document) => document,
             Fetched::Same => return Err(unusable("the broker answered 304 to a request that did not ask for it")),

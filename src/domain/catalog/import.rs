@@ -48,13 +48,15 @@ pub fn import(source: Source<'_>, catalog: &Value, known: &[Offering]) -> Result
     };
     let mut findings = by_offering(osb::catalog::validate(&parsed));
     let mut seen = HashSet::new();
+    let homes = known.iter().flat_map(|before| before.plans.iter().map(|plan| (plan.id.as_str(), before.id.as_str())));
+    let homes: HashMap<_, _> = homes.collect();
     let mut offerings: Vec<_> = services
         .iter()
         .enumerate()
         .map(|(position, service)| {
             let findings = findings.remove(&position).unwrap_or_default();
             let offering = read(source, position, service, findings, &mut seen);
-            carry_on(known, stay_in_place(known, offering))
+            carry_on(known, stay_in_place(&homes, offering))
         })
         .collect();
     let here: HashSet<String> = offerings.iter().map(|offering| offering.id.clone()).collect();
@@ -89,9 +91,8 @@ pub fn removed(mut offering: Offering) -> Offering {
 }
 
 /// A plan belongs to one offering for ever (PLN-01): its instances would change their offering with it.
-fn stay_in_place(known: &[Offering], mut offering: Offering) -> Offering {
-    let others = || known.iter().filter(|before| before.id != offering.id).flat_map(|before| &before.plans);
-    let moved = offering.plans.iter().find(|plan| others().any(|other| other.id == plan.id));
+fn stay_in_place(homes: &HashMap<&str, &str>, mut offering: Offering) -> Offering {
+    let moved = offering.plans.iter().find(|plan| homes.get(plan.id.as_str()).is_some_and(|home| *home != offering.id));
     if let Some(plan) = moved {
         let pointer = format!("/services/{}/plans/{}/id", offering.position, plan.position);
         offering.findings.push(error(&pointer, "a plan of another offering has this id: it can't move".to_owned()));

@@ -269,6 +269,16 @@ pub(crate) async fn request(
     credentials: Option<(&str, &str)>,
     body: Option<Value>,
 ) -> Reply {
+    try_request(method, url, credentials, body).await.expect("no answer")
+}
+
+/// One request to a hub that may die before it has answered.
+pub(crate) async fn try_request(
+    method: Method,
+    url: &str,
+    credentials: Option<(&str, &str)>,
+    body: Option<Value>,
+) -> Option<Reply> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("no client");
     let mut request = client.request(method, url).header("X-Broker-API-Version", "2.17");
     if let Some((username, password)) = credentials {
@@ -277,9 +287,9 @@ pub(crate) async fn request(
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body.to_string());
     }
-    let answer = request.send().await.expect("no answer");
+    let answer = request.send().await.ok()?;
     let status = answer.status().as_u16();
     let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let text = answer.text().await.expect("no text");
-    Reply { status, retry_after, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    let text = answer.text().await.ok()?;
+    Some(Reply { status, retry_after, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
 }
