@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod cli;
 mod events;
 mod events_http;
 mod life;
