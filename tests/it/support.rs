@@ -12,4 +12,5 @@ pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod scripted;
 pub(crate) mod services;
+pub(crate) mod site;
 pub(crate) mod wait;
