@@ -331,6 +331,12 @@ impl Config {
         if self.security.stamp_key_published_before >= self.security.stamp_key_rotation {
             return invalid("security.stamp_key_published_before", "must be shorter than stamp_key_rotation");
         }
+        if self.catalog.default_visibility == Visibility::Restricted {
+            return invalid(
+                "catalog.default_visibility",
+                "`restricted` needs visibility per tenant, which is not there yet",
+            );
+        }
         let mut names: Vec<_> = self.events.sinks.iter().map(Sink::name).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair.first() == pair.last()) || names.iter().any(|name| !name_ok(name)) {

@@ -91,16 +91,16 @@ pub struct Metrics {
     http: Histograms<HttpLabels>,
     operations: Histograms<OperationLabels>,
     calls: Histograms<OperationLabels>,
-    breakers: Family<BrokerLabels, Gauge>,
     deliveries: Family<DeliveryLabels, Counter>,
     scraped: Scraped,
     /// Held while the scraped gauges are replaced and rendered.
     scrape: Arc<Mutex<()>>,
 }
 
-/// Gauges that are read from the database at each scrape.
+/// Gauges that are set anew at each scrape.
 #[derive(Clone, Default)]
 struct Scraped {
+    breakers: Family<BrokerLabels, Gauge>,
     under_way: Family<PhaseLabels, Gauge>,
     oldest: Family<PhaseLabels, Seconds>,
     outbox: Gauge,
@@ -110,9 +110,11 @@ struct Scraped {
     dead_letters: Family<SinkLabels, Gauge>,
 }
 
-/// What a scrape found in the database.
+/// What a scrape found in the database, and in this process at this moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scrape {
+    /// The brokers' breakers in this process, by name.
+    pub breakers: Vec<(String, Breaker)>,
     /// Operations under way.
     pub operations: Vec<ScrapedOperations>,
     /// Events without a number.
@@ -173,7 +175,6 @@ impl Metrics {
             http: Family::new_with_constructor(histogram),
             operations: Family::new_with_constructor(histogram),
             calls: Family::new_with_constructor(histogram),
-            breakers: Family::default(),
             deliveries: Family::default(),
             scraped: Scraped::default(),
             scrape: Arc::default(),
@@ -193,11 +194,6 @@ impl Metrics {
             "broker_call_duration_seconds",
             "Calls to service brokers by operation, broker and outcome",
             metrics.calls.clone(),
-        );
-        registry.register(
-            "broker_breaker_state",
-            "Circuit breaker: 0 closed, 1 half open, 2 open",
-            metrics.breakers.clone(),
         );
         registry.register(
             "event_deliveries",
@@ -226,21 +222,6 @@ impl Metrics {
         self.calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// A broker's breaker changed.
-    pub fn breaker(&self, broker: &str, state: Breaker) {
-        let value = match state {
-            Breaker::Closed => 0,
-            Breaker::HalfOpen => 1,
-            Breaker::Open => 2,
-        };
-        self.breakers.get_or_create(&BrokerLabels { broker: broker.to_owned() }).set(value);
-    }
-
-    /// A broker is gone: its breaker is not shown any more.
-    pub fn forget_broker(&self, broker: &str) {
-        self.breakers.remove(&BrokerLabels { broker: broker.to_owned() });
-    }
-
     /// Events were delivered to a sink, or not.
     pub fn delivery(&self, sink: &str, outcome: Delivery, count: u64) {
         let outcome = match outcome {
@@ -266,6 +247,11 @@ impl Metrics {
 
 impl Scraped {
     fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "broker_breaker_state",
+            "Circuit breaker: 0 closed, 1 half open, 2 open",
+            self.breakers.clone(),
+        );
         registry.register("operations_in_progress", "Operations under way by kind and phase", self.under_way.clone());
         registry.register(
             "operations_oldest_age_seconds",
@@ -280,6 +266,15 @@ impl Scraped {
     }
 
     fn replace(&self, scrape: &Scrape) {
+        self.breakers.clear();
+        for (broker, state) in &scrape.breakers {
+            let value = match state {
+                Breaker::Closed => 0,
+                Breaker::HalfOpen => 1,
+                Breaker::Open => 2,
+            };
+            self.breakers.get_or_create(&BrokerLabels { broker: broker.clone() }).set(value);
+        }
         self.under_way.clear();
         self.oldest.clear();
         for found in &scrape.operations {
@@ -326,10 +321,10 @@ mod tests {
         metrics.http_request("GET", "/v2/catalog", 200, Duration::from_millis(3));
         metrics.osb_request("provision", "vnet", "succeeded", Duration::from_millis(40));
         metrics.broker_call("provision", "vnet", "unknown", Duration::from_secs(45));
-        metrics.breaker("vnet", Breaker::Open);
         metrics.delivery("finops", Delivery::Dead, 1);
         let sink = ScrapedSink { name: "finops".into(), behind: 7, dead_letters: 1, ..ScrapedSink::default() };
-        let text = metrics.render(&Scrape { outbox: 2, sinks: vec![sink], ..Scrape::default() });
+        let breakers = vec![("vnet".to_owned(), Breaker::Open)];
+        let text = metrics.render(&Scrape { outbox: 2, sinks: vec![sink], breakers, ..Scrape::default() });
         for line in [
             r#"bourse_http_request_duration_seconds_count{method="GET",route="/v2/catalog",status="2xx"} 1"#,
             r#"bourse_osb_request_duration_seconds_bucket{le="0.05",operation="provision",broker="vnet",outcome="succeeded"} 1"#,

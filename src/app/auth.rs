@@ -67,7 +67,7 @@ impl Logins {
             return Ok(true);
         }
         let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| store::Error::Busy)?.map_err(|_| store::Error::Busy)?;
+        let turn = turn.map_err(|_| Error::busy())?.map_err(|_| Error::busy())?;
         let (password, stored) = (password.to_owned(), stored.to_owned());
         let derived = tokio::task::spawn_blocking(move || {
             let fits = derived_matches(&password, &stored);

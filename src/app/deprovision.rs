@@ -28,7 +28,7 @@ impl App {
     ) -> Result<Deprovisioned, Error> {
         let deadline = self.answer_deadline();
         let row = self.current_instance(orderer, &request.instance_id).await?;
-        let Some(row) = row else { return Err(osb::Error::gone().into()) };
+        let Some(row) = row else { return Err(self.unknown(&request.plan_id)) };
         match presence(row.state, row.operation_id.is_some()) {
             Presence::Gone => return Err(osb::Error::gone().into()),
             Presence::Failed => {
@@ -53,6 +53,18 @@ impl App {
             }
         };
         self.await_deletion(&id, request.accepts_incomplete, waiter, deadline).await
+    }
+
+    /// What a deletion of something unknown is answered: 410, but for a broker whose instances this hub does not all know
+    /// yet, where 410 would make a platform forget a live one.
+    pub(in crate::app) fn unknown(&self, plan_id: &str) -> Error {
+        let broker_id = self.catalog().plan_by_id(plan_id).map(|plan| plan.broker_id.clone());
+        let backend = broker_id.and_then(|id| self.backends().get(&id));
+        if backend.is_some_and(|backend| backend.settings().takeover) {
+            let description = "the instances of this service broker are still being taken over; try again later";
+            return osb::Error::unavailable(description, 60).into();
+        }
+        osb::Error::gone().into()
     }
 
     async fn await_deletion(

@@ -95,6 +95,16 @@ impl Error {
         Self::Invalid(vec![Issue { pointer: pointer.into(), message: message.into() }])
     }
 
+    /// Too much is waiting: it can be tried again in a moment.
+    pub fn busy() -> Self {
+        Self::Store(store::Error::Busy)
+    }
+
+    /// Whether the same request may well succeed in a moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Busy | store::Error::Serialization))
+    }
+
     /// [`Error::Conflict`].
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::Conflict { code, message: message.into() }

@@ -17,6 +17,10 @@ impl App {
             Ok(Ok(steps)) => {
                 vec![format!("the database is {steps} migrations behind: run `bourse migrate`")]
             }
+            // Without its tables the database answers too, and says so.
+            Ok(Err(Error::Database(_))) if self.db().read(|tx| Box::pin(migrations::alive(tx))).await.is_ok() => {
+                vec!["the database is empty: run `bourse migrate`".to_owned()]
+            }
             Ok(Err(error)) => vec![format!("the database does not answer: {error}")],
             Err(_) => vec!["the database does not answer in time".to_owned()],
         }

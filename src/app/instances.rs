@@ -1,5 +1,7 @@
 //! Instances as operators see them: lists, one with its bindings and operations, and forgetting one whose backend is gone.
 
+use std::collections::HashMap;
+
 use super::drive::{Names, tell};
 use super::{App, Error, Listed, Page};
 use crate::domain::caller::Caller;
@@ -81,9 +83,19 @@ impl App {
             .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::list(tx, &filter, &after, rows).await?) }))
             .await?;
         let listed = page.cut(rows, |row| row.id.clone());
+        let (mut tenants, mut platforms) = (HashMap::new(), HashMap::new());
         let mut items = Vec::with_capacity(listed.items.len());
         for row in listed.items {
-            items.push(self.instance_view(row).await?);
+            // A page is mostly of few tenants and platforms.
+            if !tenants.contains_key(&row.tenant_id) {
+                tenants.insert(row.tenant_id.clone(), self.tenant(&row.tenant_id).await?.name);
+            }
+            if !platforms.contains_key(&row.platform_id) {
+                platforms.insert(row.platform_id.clone(), self.platform(&row.platform_id).await?.name);
+            }
+            let name = |names: &HashMap<String, String>, id: &str| names.get(id).cloned().unwrap_or_default();
+            let (tenant, platform) = (name(&tenants, &row.tenant_id), name(&platforms, &row.platform_id));
+            items.push(self.named(row, tenant, platform)?);
         }
         Ok(Listed { items, next: listed.next })
     }
@@ -138,6 +150,10 @@ impl App {
     pub(in crate::app) async fn instance_view(&self, row: InstanceRow) -> Result<InstanceView, Error> {
         let tenant = self.tenant(&row.tenant_id).await?.name;
         let platform = self.platform(&row.platform_id).await?.name;
+        self.named(row, tenant, platform)
+    }
+
+    fn named(&self, row: InstanceRow, tenant: String, platform: String) -> Result<InstanceView, Error> {
         let plan = self.plan_of(&row)?;
         Ok(InstanceView {
             row,

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use osb::WireResponse;
+use osb::client::Failure;
+
 use super::{App, Error};
+use crate::backend::BreakerState;
 use crate::clock::Time;
-use crate::metrics::{Scrape, ScrapedOperations, ScrapedSink};
+use crate::metrics::{Breaker, Scrape, ScrapedOperations, ScrapedSink};
 use crate::store::{self, gauges};
 
 impl App {
@@ -44,12 +48,35 @@ impl App {
             age: age(found.oldest_at),
             dead_letters: found.dead_letters,
         });
+        let backends = self.backends().all();
+        let breakers = backends.values().map(|backend| {
+            let state = match backend.breaker_state() {
+                BreakerState::Closed => Breaker::Closed,
+                BreakerState::HalfOpen => Breaker::HalfOpen,
+                BreakerState::Open => Breaker::Open,
+            };
+            (backend.name().to_owned(), state)
+        });
         let scrape = Scrape {
+            breakers: breakers.collect(),
             operations: operations.collect(),
             outbox: outbox.unnumbered,
             outbox_age: age(outbox.oldest_at),
             sinks: sinks.collect(),
         };
         Ok(self.metrics().render(&scrape))
+    }
+}
+
+/// How a call to a broker ended, in one word of a closed set.
+pub(in crate::app) fn outcome_word(answer: &Result<WireResponse, Failure>) -> &'static str {
+    match answer {
+        Ok(answer) => match answer.status {
+            200..=299 => "succeeded",
+            400..=499 => "refused",
+            _ => "failed",
+        },
+        Err(Failure::NotSent { .. }) => "not_sent",
+        Err(_) => "unknown",
     }
 }

@@ -61,7 +61,8 @@ impl App {
         let clean_up =
             if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
         let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
-        let call_over = now.plus(timeout * CALLS_UNDER_WAY).max(operation.created_at.plus(self.config().server.answer_within));
+        let call_over =
+            now.plus(timeout * CALLS_UNDER_WAY).max(operation.created_at.plus(self.config().server.answer_within));
         let may_last = call_over.plus(timeout).since(now);
         let names = self.names(&plan);
         let audited = self.audit_row(

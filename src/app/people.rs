@@ -7,19 +7,19 @@ use osb::{
 };
 use serde_json::{Value, json};
 
-use super::instances::InstanceView;
+use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
 use super::sealed;
-use super::{App, Error, Listed, Page};
+use super::{App, Error, Issue, Listed, Page};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
 use crate::domain::tenant::Tenant;
+use crate::store::audit;
 use crate::store::bindings::BindingRow;
-use crate::store::instances::{Filter, InstanceRow};
+use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
-use crate::store::{audit, instances};
 
 /// What a person orders.
 #[derive(Clone, Debug)]
@@ -104,6 +104,7 @@ impl App {
         {
             return self.reorder(&orderer, &call, row, &plan, order).await;
         }
+        fits(plan.check_create(&Value::Object(order.parameters.clone().unwrap_or_default())))?;
         let provisioned = self.provision(&orderer, &call, provision(&orderer, id.clone(), name, &plan, order)).await?;
         let standing = Box::new(self.standing(&orderer, &id).await?);
         Ok(match provisioned {
@@ -142,6 +143,9 @@ impl App {
                 Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
             }
             (InstanceState::Ready, false) => {
+                if let Some(parameters) = order.parameters.as_ref().filter(|_| !same_parameters) {
+                    fits(plan.check_update(&Value::Object(parameters.clone())))?;
+                }
                 let request = UpdateRequest {
                     instance_id: id.clone(),
                     accepts_incomplete: true,
@@ -183,18 +187,8 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] where the tenant does not exist.
     pub async fn tenant_instances(&self, tenant: &str, page: &Page) -> Result<Listed<InstanceView>, Error> {
-        let filter = Filter { tenant_id: Some(self.tenant_by_name(tenant).await?.id), ..Filter::default() };
-        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
-        let rows = self
-            .db()
-            .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::list(tx, &filter, &after, rows).await?) }))
-            .await?;
-        let listed = page.cut(rows, |row| row.id.clone());
-        let mut items = Vec::with_capacity(listed.items.len());
-        for row in listed.items {
-            items.push(self.instance_view(row).await?);
-        }
-        Ok(Listed { items, next: listed.next })
+        let tenant = self.tenant_by_name(tenant).await?.name;
+        self.instances(InstanceFilter { tenant: Some(tenant), ..InstanceFilter::default() }, page).await
     }
 
     async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
@@ -254,6 +248,7 @@ impl App {
         let orderer = self.person(caller, tenant).await?;
         let id = instance_id(tenant, name);
         let row = self.live(&orderer, &id, name).await?;
+        fits(self.plan_of(&row)?.check_bind(&Value::Object(parameters.clone().unwrap_or_default())))?;
         let request = BindRequest {
             instance_id: id,
             binding_id: binding.to_owned(),
@@ -349,6 +344,15 @@ impl App {
         row.filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
             .ok_or_else(|| Error::not_found("instance", name))
     }
+}
+
+/// Whether parameters fit their schema, told by where in the body they do not.
+fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let issue = |(pointer, message)| Issue { pointer: format!("/parameters{pointer}"), message };
+    Err(Error::Invalid(problems.into_iter().map(issue).collect()))
 }
 
 /// The id of a person's instance on the built-in platform.

@@ -4,11 +4,15 @@
 //! others go on. Invariant: the cursor moves only with the lease held, and only after the sink has taken the event or the
 //! dead letter is recorded in the same transaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Method;
+
 use super::{App, Error};
+use crate::backend::http::Outgoing;
 use crate::clock::Time;
-use crate::delivery::{Failure, Network, Outcome, Sink};
+use crate::delivery::{self, Failure, Outcome, Post, Sink};
 use crate::domain::event::Numbered;
 use crate::metrics::Delivery;
 use crate::store::dead_letters::{self, DeadLetter};
@@ -53,19 +57,12 @@ impl App {
     /// # Errors
     /// [`Error::Malformed`] where one can't be made from its settings.
     pub fn sinks(&self) -> Result<Vec<Sink>, Error> {
-        let egress = &self.config().egress;
-        let ca_pem = match &egress.ca_file {
-            Some(file) => Some(
-                std::fs::read_to_string(file)
-                    .map_err(|error| Error::Malformed(format!("egress.ca_file cannot be read: {}", error.kind())))?,
-            ),
-            None => None,
-        };
-        let network = Network { ca_pem, proxy: egress.proxy.clone() };
-        let policy = std::sync::Arc::clone(&self.outgoing().egress);
+        let wrong = |why: String| Error::Malformed(format!("egress: {why}"));
+        let outgoing = Outgoing::new(&self.config().egress).map_err(|error| wrong(error.kind().to_string()))?;
+        let http = outgoing.http(delivery::WEBHOOK_TIMEOUT).map_err(|error| wrong(error.to_string()))?;
+        let post: Post = Arc::new(move |url| http.request(Method::POST, url).map_err(|error| error.to_string()));
         let made = self.config().events.sinks.iter().map(|settings| {
-            Sink::new(settings, std::sync::Arc::clone(&policy) as _, &network, self.clock().clone())
-                .map_err(|error| Error::Malformed(error.to_string()))
+            Sink::new(settings, &post, self.clock().clone()).map_err(|error| Error::Malformed(error.to_string()))
         });
         made.collect()
     }

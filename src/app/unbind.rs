@@ -24,9 +24,9 @@ impl App {
     pub async fn unbind(&self, orderer: &Orderer, call: &Call, request: UnbindRequest) -> Result<Unbound, Error> {
         let deadline = self.answer_deadline();
         let instance = self.current_instance(orderer, &request.instance_id).await?;
-        let Some(instance) = instance else { return Err(osb::Error::gone().into()) };
+        let Some(instance) = instance else { return Err(self.unknown(&request.plan_id)) };
         let Some(row) = self.current_binding(&instance, &request.binding_id).await? else {
-            return Err(osb::Error::gone().into());
+            return Err(self.unknown(&request.plan_id));
         };
         let presence = binding_presence(&row);
         if presence == Presence::Gone {

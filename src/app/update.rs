@@ -67,7 +67,10 @@ impl App {
                 if !plan.plan_updateable() {
                     return Err(osb::Error::unprocessable(
                         "PlanChangeNotSupported",
-                        format!("instances of service plan {} cannot change their plan", plan.plan_name),
+                        format!(
+                            "instances of service plan {} cannot change their plan; order another instance instead",
+                            plan.plan_name
+                        ),
                     )
                     .into());
                 }

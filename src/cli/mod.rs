@@ -1,18 +1,41 @@
 //! The command line: one subcommand a file. Parsing is clap's; what a subcommand prints for machines goes to stdout, all else
 //! to stderr.
 
+mod bind;
+mod broker;
+mod client;
+mod credentials;
+mod delete;
+mod event;
+mod instance;
 mod keys;
+mod list;
 mod migrate;
+mod offering;
 mod openapi;
+mod operation;
+mod order;
+mod params;
+mod platform;
+mod print;
+mod problem;
+mod remote;
 mod serve;
 mod settings;
+mod show;
+mod spinner;
+mod tenant;
 mod tls;
+mod unbind;
+mod wait;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::remote::Remote;
 
 /// An internal service marketplace: one Open Service Broker API over many service brokers.
 #[derive(Debug, Parser)]
@@ -28,6 +51,32 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database to this version.
     Migrate(Settings),
+    /// Order an instance by name, or change it.
+    Order(Box<Remote<order::Args>>),
+    /// Bind to an instance and print the credentials.
+    Bind(Box<Remote<bind::Args>>),
+    /// Delete a binding.
+    Unbind(Box<Remote<unbind::Args>>),
+    /// Delete an instance.
+    Delete(Box<Remote<delete::Args>>),
+    /// List a tenant's instances.
+    List(Box<Remote<list::Args>>),
+    /// Show an instance.
+    Show(Box<Remote<show::Args>>),
+    /// Service brokers behind the hub.
+    Broker(Box<Remote<broker::Args>>),
+    /// Platforms that order through the hub.
+    Platform(Box<Remote<platform::Args>>),
+    /// Whom instances are for.
+    Tenant(Box<Remote<tenant::Args>>),
+    /// What can be ordered.
+    Offering(Box<Remote<offering::Args>>),
+    /// Instances of all tenants and platforms.
+    Instance(Box<Remote<instance::Args>>),
+    /// What is under way and how it ended.
+    Operation(Box<Remote<operation::Args>>),
+    /// What happened.
+    Event(Box<Remote<event::Args>>),
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
@@ -52,35 +101,68 @@ enum Error {
     Keys(#[from] keys::Error),
     #[error(transparent)]
     Tls(#[from] tls::Error),
+    #[error(transparent)]
+    Client(#[from] client::Error),
     #[error("could not open the database")]
     Open(#[source] crate::store::Error),
     #[error("could not bring the database to this version")]
     Migrate(#[source] crate::store::Error),
+    #[error("{0}")]
+    NotReady(String),
     #[error("could not prepare the hub")]
     Prepare(#[source] crate::app::Error),
     #[error("could not listen on {0}")]
-    Listen(std::net::SocketAddr, #[source] std::io::Error),
+    Listen(std::net::SocketAddr, #[source] io::Error),
     #[error("could not write to the terminal")]
-    Write(#[source] std::io::Error),
+    Write(#[source] io::Error),
+    #[error("could not print")]
+    Print(#[source] io::Error),
     #[error("could not run")]
-    Run(#[source] std::io::Error),
+    Run(#[source] io::Error),
 }
 
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
-    let outcome = match command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Migrate(settings) => migrate::run(&settings),
-        Command::Openapi => openapi::run(),
-    };
-    match outcome {
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has read enough.
+        Err(Error::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let told = writeln!(std::io::stderr(), "bourse: {}", chain(&error));
+            let told = writeln!(io::stderr(), "bourse: {}", chain(&error));
             // Nobody is left to tell where stderr is gone.
             drop(told);
-            ExitCode::FAILURE
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Migrate(settings) => migrate::run(&settings),
+        Command::Order(remote) => remote.run(order::run),
+        Command::Bind(remote) => remote.run(bind::run),
+        Command::Unbind(remote) => remote.run(unbind::run),
+        Command::Delete(remote) => remote.run(delete::run),
+        Command::List(remote) => remote.run(list::run),
+        Command::Show(remote) => remote.run(show::run),
+        Command::Broker(remote) => remote.run(broker::run),
+        Command::Platform(remote) => remote.run(platform::run),
+        Command::Tenant(remote) => remote.run(tenant::run),
+        Command::Offering(remote) => remote.run(offering::run),
+        Command::Instance(remote) => remote.run(instance::run),
+        Command::Operation(remote) => remote.run(operation::run),
+        Command::Event(remote) => remote.run(event::run),
+        Command::Openapi => openapi::run(),
+    }
+}
+
+impl Error {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Client(error) => ExitCode::from(error.exit_code()),
+            _ => ExitCode::FAILURE,
         }
     }
 }

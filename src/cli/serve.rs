@@ -69,6 +69,10 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
         db.migrate().await.map_err(Error::Migrate)?;
     }
     let app = App::new(config, db.clone(), Clock::system(), sealer);
+    let behind = app.not_ready().await;
+    if !behind.is_empty() {
+        return Err(Error::NotReady(behind.join("; ")));
+    }
     prepare(&app).await?;
     writeln!(std::io::stdout(), "listening on {scheme}://{bound}").map_err(Error::Write)?;
     std::io::stdout().flush().map_err(Error::Write)?;

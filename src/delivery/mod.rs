@@ -12,8 +12,6 @@ mod webhook;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osb::client::EgressPolicy;
-
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::event::Numbered;
@@ -22,6 +20,12 @@ pub use webhook::sign;
 
 /// After that long a batch ends where it is, so that progress is recorded.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long a webhook may take to answer: the timeout of what [`Post`] makes.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Begins a POST to a URL, under the egress policy and with a timeout; or says why not, without naming the URL.
+pub type Post = Arc<dyn Fn(&str) -> Result<reqwest::RequestBuilder, String> + Send + Sync>;
 
 /// Why an event was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,24 +87,18 @@ enum Kind {
 }
 
 impl Sink {
-    /// Makes a sink from its settings. Webhooks go where the policy lets them, to hosts that the system's roots and `ca_pem` vouch
-    /// for.
+    /// Makes a sink from its settings. Webhooks go out through `post`.
     ///
     /// # Errors
-    /// Where a URL or a secret is malformed.
-    pub fn new(
-        settings: &config::Sink,
-        egress: Arc<dyn EgressPolicy>,
-        network: &Network,
-        clock: Clock,
-    ) -> Result<Self, Error> {
+    /// Where a URL or a secret is malformed, or the egress policy refuses an address.
+    pub fn new(settings: &config::Sink, post: &Post, clock: Clock) -> Result<Self, Error> {
         let name = settings.name().to_owned();
         let wrong = |message| Error::Settings { name: name.clone(), message };
         let kind = match settings {
             config::Sink::File { path, .. } => Kind::File(file::File::new(path.clone())),
             config::Sink::Stdout { .. } => Kind::Stdout,
             config::Sink::Webhook { url, secret, .. } => {
-                Kind::Webhook(webhook::Webhook::new(url, secret, egress, network, clock).map_err(wrong)?)
+                Kind::Webhook(webhook::Webhook::new(url, secret, Arc::clone(post), clock).map_err(wrong)?)
             }
             config::Sink::Nats { url, subject, stream, .. } => {
                 Kind::Nats(Box::new(nats::Nats::new(url.clone(), subject.clone(), stream.clone())))
@@ -123,13 +121,4 @@ impl Sink {
             Kind::Nats(nats) => nats.deliver(events).await,
         }
     }
-}
-
-/// How to reach others: `[egress]`, read.
-#[derive(Clone, Debug, Default)]
-pub struct Network {
-    /// More roots, PEM.
-    pub ca_pem: Option<String>,
-    /// A proxy for all.
-    pub proxy: Option<String>,
 }

@@ -1,59 +1,43 @@
 //! The sink `webhook`: one POST an event, signed as Standard Webhooks say.
 //!
-//! It follows no redirect, takes no proxy from the environment, and reads no more of an answer than its status.
+//! It reads no more of an answer than its status. How requests go out, and where to, is the business of whoever hands in [`Post`].
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use osb::client::EgressPolicy;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
 use ring::hmac;
 
-use super::{BATCH_TIME_MAX, Failure, Network, Outcome};
+use super::{BATCH_TIME_MAX, Failure, Outcome, Post};
 use crate::clock::{Clock, Time};
 use crate::domain::event::Numbered;
 use crate::secret::Secret;
 
-const TIMEOUT: Duration = Duration::from_secs(15);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nobody may put us off for longer than that.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 pub(super) struct Webhook {
-    client: reqwest::Client,
-    url: Url,
+    post: Post,
+    url: String,
     key: hmac::Key,
     clock: Clock,
 }
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook").field("host", &self.url.host_str()).finish_non_exhaustive()
+        // The URL may hold a secret.
+        f.debug_struct("Webhook").finish_non_exhaustive()
     }
 }
 
 impl Webhook {
-    pub(super) fn new(
-        url: &str,
-        secret: &Secret<String>,
-        egress: Arc<dyn EgressPolicy>,
-        network: &Network,
-        clock: Clock,
-    ) -> Result<Self, String> {
-        let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or("the url must begin with http:// or https://")?;
-        let literal = url.host_str().unwrap_or_default().trim_matches(['[', ']']).parse::<IpAddr>();
-        if literal.is_ok_and(|ip| !permits(egress.as_ref(), ip)) {
-            return Err("the url's address is not one that egress.allow lets through".to_owned());
-        }
-        let client = client(egress, network)?;
-        Ok(Self { client, url, key: key(secret)?, clock })
+    pub(super) fn new(url: &str, secret: &Secret<String>, post: Post, clock: Clock) -> Result<Self, String> {
+        // So that a URL that can never work is noticed at the start.
+        drop(post(url)?);
+        Ok(Self { post, url: url.to_owned(), key: key(secret)?, clock })
     }
 
     /// Posts events one after the other until one is not taken or the time is over.
@@ -75,9 +59,8 @@ impl Webhook {
     async fn post(&self, event: &Numbered) -> Result<(), Failure> {
         let now = self.clock.now();
         let timestamp = now.seconds().to_string();
-        let answer = self
-            .client
-            .post(self.url.clone())
+        let answer = (self.post)(&self.url)
+            .map_err(Failure::failed)?
             .header(CONTENT_TYPE, "application/cloudevents+json; charset=utf-8")
             .header("webhook-id", &event.id)
             .header("webhook-timestamp", &timestamp)
@@ -151,59 +134,6 @@ fn signature(key: &hmac::Key, id: &str, timestamp: &str, body: &[u8]) -> String 
 /// Where the secret is malformed.
 pub fn sign(secret: &Secret<String>, id: &str, timestamp: &str, body: &[u8]) -> Result<String, String> {
     Ok(signature(&key(secret)?, id, timestamp, body))
-}
-
-fn client(egress: Arc<dyn EgressPolicy>, network: &Network) -> Result<reqwest::Client, String> {
-    // Another part of the process may have installed the same provider already.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let mut builder = reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy();
-    if let Some(pem) = &network.ca_pem {
-        let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
-        let roots = roots.map_err(|_| "egress.ca_file holds no certificates in PEM".to_owned())?;
-        builder = builder.tls_certs_merge(roots);
-    }
-    let mut exempt = None;
-    if let Some(proxy) = &network.proxy {
-        let wrong = || "egress.proxy is not a URL".to_owned();
-        exempt = Url::parse(proxy).ok().and_then(|url| url.host_str().map(str::to_owned));
-        builder = builder.proxy(reqwest::Proxy::all(proxy.as_str()).map_err(|_| wrong())?);
-    }
-    let builder = builder.dns_resolver(Resolver { egress, exempt });
-    builder.build().map_err(|_| "an HTTP client could not be made".to_owned())
-}
-
-fn permits(egress: &dyn EgressPolicy, ip: IpAddr) -> bool {
-    egress.permits(ip) && egress.permits(ip.to_canonical())
-}
-
-/// Resolves names with the system and leaves out what the policy refuses.
-struct Resolver {
-    egress: Arc<dyn EgressPolicy>,
-    /// The proxy's own name, which the operator chose.
-    exempt: Option<String>,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let egress = Arc::clone(&self.egress);
-        let exempt = self.exempt.as_deref() == Some(name.as_str());
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> =
-                found.filter(|address| exempt || permits(egress.as_ref(), address.ip())).collect();
-            if permitted.is_empty() {
-                return Err("the egress policy refuses this host".into());
-            }
-            let addresses: Addrs = Box::new(permitted.into_iter());
-            Ok(addresses)
-        })
-    }
 }
 
 #[cfg(test)]

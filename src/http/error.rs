@@ -10,7 +10,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app;
-use crate::store;
 
 /// What a browser or a script is asked for at 401.
 const CHALLENGE: &str = "Basic realm=\"bourse\", charset=\"UTF-8\"";
@@ -157,7 +156,7 @@ impl From<app::Error> for Failure {
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             },
             E::Answer(answer) => Self::of_answer(answer),
-            E::Store(store::Error::Busy | store::Error::Serialization) => Self {
+            E::Store(_) if error.is_busy() => Self {
                 retry_after_seconds: Some(BUSY_SECONDS),
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
@@ -229,9 +228,7 @@ mod tests {
         check(E::Unavailable("m".to_owned()), 503, "unavailable");
         check(E::LeaseLost, 500, "internal");
         check(E::Stopped, 500, "internal");
-        check(E::Store(store::Error::Busy), 503, "busy");
-        check(E::Store(store::Error::Serialization), 503, "busy");
-        check(E::Store(store::Error::CommitUnknown), 500, "internal");
+        check(E::busy(), 503, "busy");
         check(E::Secret(crate::secret::Error::Random), 500, "internal");
     }
 

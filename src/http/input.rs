@@ -56,6 +56,9 @@ async fn read(mut payload: Payload, max: usize) -> Result<web::BytesMut, Failure
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    if bytes.is_empty() {
+        return Err(Failure::malformed("the body is empty: send a JSON object, {} if there is nothing to say"));
+    }
     // The whole text first: that a field is unknown says nothing while what follows may be no JSON.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| Failure::malformed(no_json(&error)))?;
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {

@@ -19,6 +19,8 @@ pub mod pointer;
 pub mod routes;
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -29,22 +31,55 @@ use crate::app::App;
 
 /// How long a client may take for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; a draining process waits for it at most that long.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long nothing must have been in flight before a draining process lets go of idle connections. Until then what was
+/// answered last is on its way.
+const QUIET: Duration = Duration::from_secs(1);
+const QUIET_TICKS: u32 = 20;
 
-/// True for this process from the moment it is told to stop: `GET /readyz` says so, and no connection is kept.
+/// How a process stops: from the moment that it is told to, `GET /readyz` says so and no connection is kept; and how many
+/// requests are being answered.
 #[derive(Clone, Debug)]
-pub struct Draining(CancellationToken);
+pub struct Draining {
+    shutdown: CancellationToken,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// A request that is being answered, until it is dropped.
+#[derive(Debug)]
+pub(in crate::http) struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Draining {
     /// Follows a token.
     pub fn new(shutdown: CancellationToken) -> Self {
-        Self(shutdown)
+        Self { shutdown, in_flight: Arc::default() }
     }
 
     /// Whether the process is stopping.
     pub fn is_draining(&self) -> bool {
-        self.0.is_cancelled()
+        self.shutdown.is_cancelled()
+    }
+
+    pub(in crate::http) fn enter(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(Arc::clone(&self.in_flight))
+    }
+
+    /// Waits until nothing has been in flight for [`QUIET`].
+    async fn quiet(&self) {
+        let mut ticks = tokio::time::interval(QUIET / QUIET_TICKS);
+        let mut quiet = 0;
+        while quiet <= QUIET_TICKS {
+            ticks.tick().await;
+            quiet = if self.in_flight.load(Ordering::SeqCst) == 0 { quiet + 1 } else { 0 };
+        }
     }
 }
 
@@ -85,12 +120,10 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let (workers, drain) = (app.config().server.workers, app.config().server.drain);
     let draining = Draining::new(shutdown.clone());
+    let factory = draining.clone();
     let server = HttpServer::new(move || {
-        actix_web::App::new().wrap(from_fn(observe::observe)).configure(configure(
-            app.clone(),
-            draining.clone(),
-            surface,
-        ))
+        let parts = configure(app.clone(), factory.clone(), surface);
+        actix_web::App::new().wrap(from_fn(observe::observe)).configure(parts)
     })
     .client_request_timeout(HEAD_WITHIN)
     .keep_alive(KEEP_ALIVE)
@@ -104,14 +137,16 @@ pub async fn serve(
     let server = server.run();
     let handle = server.handle();
     let running = tokio::spawn(server);
-    let stop = async {
-        shutdown.cancelled().await;
-        handle.stop(true).await;
-    };
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return ended.map_err(std::io::Error::other)?,
-        () = stop => {}
+        () = shutdown.cancelled() => {}
     }
-    running.await.map_err(std::io::Error::other)?
+    // Closes the listener at once. It would then wait for connections to close, and an idle HTTP/2 one never does.
+    let stopped = handle.stop(true);
+    tokio::select! {
+        ended = async { stopped.await; running.await } => ended.map_err(std::io::Error::other)?,
+        () = draining.quiet() => Ok(()),
+        () = tokio::time::sleep(drain) => Ok(()),
+    }
 }

@@ -83,7 +83,8 @@ pub async fn observe(
     request.extensions_mut().insert(trace.clone());
     let method = request.method().clone();
     let app = request.app_data::<web::Data<App>>().cloned();
-    let draining = request.app_data::<web::Data<Draining>>().is_some_and(|draining| draining.is_draining());
+    let draining = request.app_data::<web::Data<Draining>>().cloned();
+    let in_flight = draining.as_ref().map(|draining| draining.enter());
     let span = tracing::info_span!("request", request.id = %trace.request_id, trace.id = %trace.trace_id());
     async move {
         let mut response = next.call(request).await?.map_into_boxed_body();
@@ -105,9 +106,10 @@ pub async fn observe(
         if let Ok(id) = HeaderValue::from_str(&trace.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        if draining {
+        if draining.is_some_and(|draining| draining.is_draining()) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        drop(in_flight);
         Ok(response)
     }
     .instrument(span)

@@ -24,6 +24,8 @@ const QUEUE_MAX: usize = 4096;
 /// Writes under one commit, and how long the first of them may wait for the others.
 const BATCH_MAX: usize = 128;
 const BATCH_TIME_MAX: Duration = Duration::from_millis(20);
+/// How long a connection may have been idle and still be used without asking whether it lives.
+const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(5);
 /// Runs of one transaction on PostgreSQL before a serialization failure is given up on.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -165,6 +167,16 @@ impl Db {
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
+            // A ping before each use would double the cost of a read: only what lay idle may have died unnoticed.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > IDLE_UNTESTED_MAX {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
                     if kind == Kind::Sqlite {

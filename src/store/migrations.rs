@@ -38,3 +38,13 @@ pub async fn pending(tx: &mut Tx<'_>) -> Result<usize, Error> {
     let applied: i64 = row.as_ref().map_or(Ok(0), |row| column(row, "applied"))?;
     Ok(STEPS.len().saturating_sub(usize::try_from(applied).unwrap_or(0)))
 }
+
+const ALIVE: &str = "select 1 as alive";
+
+/// Asks the database for nothing but an answer.
+///
+/// # Errors
+/// [`Error`].
+pub async fn alive(tx: &mut Tx<'_>) -> Result<(), Error> {
+    tx.fetch_optional(sqlx::query(ALIVE)).await.map(drop)
+}

@@ -144,8 +144,17 @@ async fn a_replayed_transition_makes_no_second_event() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_and_the_cursor_is_there_also_when_nothing_is_new() {
-    let hub = Bare::on(On::Sqlite, |_| {}).await;
+async fn pages_follow_each_other_and_the_cursor_is_there_also_when_nothing_is_new_on_sqlite() {
+    check_pages(On::Sqlite).await;
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_the_cursor_is_there_also_when_nothing_is_new_on_postgres() {
+    check_pages(On::Postgres).await;
+}
+
+async fn check_pages(on: On) {
+    let hub = Bare::on(on, |_| {}).await;
     let empty = hub.app.feed(FeedQuery::default()).await.expect("no page");
     assert_eq!((empty.items.len(), empty.next.as_str()), (0, "0"));
     for number in 1..=5 {
@@ -170,6 +179,12 @@ async fn pages_follow_each_other_and_the_cursor_is_there_also_when_nothing_is_ne
     let other = FeedQuery { kind: Some("io.bourse.tenant.changed".into()), ..FeedQuery::default() };
     let other = hub.app.feed(other).await.expect("no page");
     assert_eq!((other.items.len(), other.next.as_str()), (0, "10"), "a filter looks at everything only once");
+    let both = FeedQuery {
+        kind: Some("io.bourse.instance.updated".into()),
+        tenant_id: Some("tenant-of-a".into()),
+        ..FeedQuery::default()
+    };
+    assert_eq!(hub.app.feed(both).await.expect("no page").items.len(), 5);
 }
 
 #[tokio::test]
@@ -182,8 +197,17 @@ async fn a_cursor_of_another_feed_is_malformed() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_retention_is_gone_and_numbers_go_on() {
-    let hub = Bare::on(On::Sqlite, |_| {}).await;
+async fn what_is_older_than_the_retention_is_gone_and_numbers_go_on_on_sqlite() {
+    check_retention(On::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_retention_is_gone_and_numbers_go_on_on_postgres() {
+    check_retention(On::Postgres).await;
+}
+
+async fn check_retention(on: On) {
+    let hub = Bare::on(on, |_| {}).await;
     for number in 1..=3 {
         hub.append("old", number).await;
     }

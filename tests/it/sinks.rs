@@ -162,9 +162,21 @@ async fn a_webhook_that_fails_for_a_while_gets_everything_in_order_later() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_refused_three_times_is_a_dead_letter_and_the_others_go_on_until_it_is_redelivered() {
+async fn an_event_that_is_refused_three_times_is_a_dead_letter_and_the_others_go_on_until_it_is_redelivered_on_sqlite()
+{
+    check_refused(On::Sqlite).await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_three_times_is_a_dead_letter_and_the_others_go_on_until_it_is_redelivered_on_postgres()
+ {
+    check_refused(On::Postgres).await;
+}
+
+async fn check_refused(on: On) {
     let receiver = Receiver::start().await;
-    let hub = hub_with(receiver.sink(), 12).await;
+    let sink = receiver.sink();
+    let hub = Bare::on(on, |config| config.events.sinks = vec![sink]).await;
     receiver.with(|state| state.refused = Some(2));
     append_and_number(&hub, 1..=4).await;
     drain(&hub).await;

@@ -5,11 +5,15 @@
 
 pub(crate) mod bare;
 pub(crate) mod dump;
+pub(crate) mod bench;
 pub(crate) mod guard;
 pub(crate) mod hub;
+pub(crate) mod management;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;
+pub(crate) mod raw;
+pub(crate) mod recorder;
 pub(crate) mod scripted;
 pub(crate) mod services;
 pub(crate) mod site;

@@ -6,10 +6,10 @@ use osb::client::Failure;
 
 use super::classify;
 use super::{App, Error, Job, Outcome};
-use crate::backend::{Backend, BreakerState, Purpose};
+use crate::app::measure;
+use crate::backend::{Backend, Purpose};
 use crate::domain::operation::{Answer, OperationKind};
 use crate::domain::stamp::StampFacts;
-use crate::metrics::Breaker;
 
 impl App {
     /// Sends an operation's stored request and classifies the answer.
@@ -109,23 +109,8 @@ impl App {
     ) -> Result<osb::WireResponse, Failure> {
         let started = tokio::time::Instant::now();
         let answer = backend.send(call, request, purpose).await;
-        let outcome = match &answer {
-            Ok(answer) if answer.status < 300 => "succeeded",
-            Ok(answer) if answer.status < 500 => "refused",
-            Ok(_) => "failed",
-            Err(Failure::NotSent { .. }) => "not_sent",
-            Err(Failure::Rejected(_) | Failure::Protocol { .. }) => "refused",
-            Err(Failure::Unknown { .. }) => "unknown",
-        };
+        let outcome = measure::outcome_word(&answer);
         self.metrics().broker_call(verb(request), backend.name(), outcome, started.elapsed());
-        self.metrics().breaker(
-            backend.name(),
-            match backend.breaker_state() {
-                BreakerState::Closed => Breaker::Closed,
-                BreakerState::HalfOpen => Breaker::HalfOpen,
-                BreakerState::Open => Breaker::Open,
-            },
-        );
         answer
     }
 

@@ -112,7 +112,9 @@ fn go_on(
         // The backend works on a deletion that was sent late enough: how that ends settles it.
         operation.final_not_before = None;
     }
-    if phase != Phase::Calling && operation.accepts_incomplete && operation.told == Told::Nothing {
+    // Nobody ordered a clean-up: it is told only to whoever deletes meanwhile.
+    let ordered = operation.accepts_incomplete && operation.kind != OperationKind::OrphanMitigation;
+    if phase != Phase::Calling && ordered && operation.told == Told::Nothing {
         operation.told = Told::Accepted;
     }
     if phase == Phase::Calling || !changed {

@@ -17,6 +17,8 @@ const EXIT_BOUND: Duration = Duration::from_secs(20);
 pub(crate) enum Signal {
     /// Please end: the hub drains.
     Term,
+    /// What Ctrl-C sends.
+    Interrupt,
     /// PostgreSQL's way to crash.
     Quit,
     /// Ends it wherever it is, as a crash does.
@@ -201,6 +203,7 @@ pub(crate) async fn wait_until_gone(pid: u32) {
 pub(crate) fn send(signal: Signal, pid: u32) {
     let name = match signal {
         Signal::Term => "-TERM",
+        Signal::Interrupt => "-INT",
         Signal::Quit => "-QUIT",
         Signal::Kill => "-KILL",
         Signal::Stop => "-STOP",
