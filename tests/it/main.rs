@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod cancel;
 mod crash;
 mod events;
 mod events_http;
