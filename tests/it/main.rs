@@ -5,7 +5,9 @@
 // for granted.
 #![cfg(test)]
 
+mod cancel;
 mod cli;
+mod crash;
 mod events;
 mod events_http;
 mod life;
