@@ -15,6 +15,7 @@ mod platforms;
 mod registry;
 mod registry_http;
 mod serve;
+mod shapes;
 mod sinks;
 mod stamp_docs;
 mod stamps;
