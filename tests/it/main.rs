@@ -20,6 +20,7 @@ mod quickstart;
 mod registry;
 mod registry_http;
 mod serve;
+mod shapes;
 mod sinks;
 mod stamp_docs;
 mod stamps;
