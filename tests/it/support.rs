@@ -4,8 +4,9 @@
 //! test process, however that ends (`guard`).
 
 pub(crate) mod bare;
-pub(crate) mod dump;
 pub(crate) mod bench;
+pub(crate) mod command;
+pub(crate) mod dump;
 pub(crate) mod guard;
 pub(crate) mod hub;
 pub(crate) mod management;
@@ -16,4 +17,5 @@ pub(crate) mod raw;
 pub(crate) mod recorder;
 pub(crate) mod scripted;
 pub(crate) mod services;
+pub(crate) mod site;
 pub(crate) mod wait;
