@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod cancel;
+mod concurrency;
 mod crash;
 mod events;
 mod events_http;
@@ -13,11 +14,13 @@ mod life;
 mod management_api;
 mod openapi;
 mod osb_side;
+mod outage;
 mod platforms;
 mod points;
 mod quickstart;
 mod registry;
 mod registry_http;
+mod replicas;
 mod serve;
 mod sinks;
 mod stamp_docs;
