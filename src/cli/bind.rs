@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[command(flatten)]
     params: Params,
     /// How the credentials are printed.
-    #[arg(short, long = "output", value_enum, default_value_t)]
+    #[arg(short = 'o', long = "output", value_enum, default_value_t)]
     format: Format,
     /// What stands before each variable of `-o env`, such as `NET_`.
     #[arg(long, default_value = "", value_parser = prefix)]
@@ -65,10 +65,10 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     let none = Value::Object(Map::new());
     let given = bound.get("credentials").unwrap_or(&none);
     match format {
-        Format::Json => return print::json(&bound),
-        Format::K8sSecret => return print::json(&credentials::kubernetes_secret(given, &name, &binding)?),
+        Format::Json => print::json(&bound),
+        Format::K8sSecret => print::json(&credentials::kubernetes_secret(given, &name, &binding)?),
         Format::Env | Format::Table if given.as_object().is_none_or(Map::is_empty) => {
-            return print::note(&format!("binding {binding} of {name} has no credentials; -o json shows what it has"));
+            print::note(&format!("binding {binding} of {name} has no credentials; -o json shows what it has"))
         }
         Format::Env => print::lines(&credentials::env(given, &prefix)?),
         Format::Table => {

@@ -26,27 +26,35 @@ const PAGE_MAX: usize = 1000;
 /// Bytes of a password on standard input.
 const PASSWORD_MAX: u64 = 64 * 1024;
 
-/// Which hub, and who asks it.
+/// Which hub, and who asks it. The options are known by ids that no command's own argument has: clap would take one for the
+/// other, and a user name to delete for the user who asks.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Hub")]
 pub(super) struct Connection {
     /// The hub.
-    #[arg(long, global = true, value_name = "URL", env = "BOURSE_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        id = "hub_url",
+        long = "url",
+        global = true,
+        value_name = "URL",
+        env = "BOURSE_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     url: String,
     /// The user name.
-    #[arg(long, global = true, value_name = "NAME", env = "BOURSE_USERNAME")]
+    #[arg(id = "hub_username", long = "username", global = true, value_name = "NAME", env = "BOURSE_USERNAME")]
     username: Option<String>,
     /// The password; better in the environment, or on standard input, than on the command line.
-    #[arg(long, global = true, env = "BOURSE_PASSWORD", hide_env_values = true, value_parser = secret)]
+    #[arg(id = "hub_password", long = "password", global = true, value_name = "PASSWORD", env = "BOURSE_PASSWORD", hide_env_values = true, value_parser = secret)]
     password: Option<Secret<String>>,
     /// Read the password from standard input.
-    #[arg(long, global = true)]
+    #[arg(id = "hub_password_stdin", long = "password-stdin", global = true)]
     password_stdin: bool,
     /// A token, instead of user name and password.
-    #[arg(long, global = true, env = "BOURSE_TOKEN", hide_env_values = true, value_parser = secret)]
+    #[arg(id = "hub_token", long = "token", global = true, value_name = "TOKEN", env = "BOURSE_TOKEN", hide_env_values = true, value_parser = secret)]
     token: Option<Secret<String>>,
     /// More root certificates to trust, PEM.
-    #[arg(long, global = true, value_name = "FILE", env = "BOURSE_CA_FILE")]
+    #[arg(id = "hub_ca_file", long = "ca-file", global = true, value_name = "FILE", env = "BOURSE_CA_FILE")]
     ca_file: Option<PathBuf>,
 }
 
@@ -283,8 +291,9 @@ impl Client {
             let body = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(bytes) };
             return Ok(Answer { status, body: body.map_err(|_| foreign())? });
         }
-        let problem: Problem = serde_json::from_slice(bytes).map_err(|_| foreign())?;
-        Err(Error::Refused(Box::new(Problem { status, ..problem })))
+        let mut problem: Problem = serde_json::from_slice(bytes).map_err(|_| foreign())?;
+        problem.status = status;
+        Err(Error::Refused(Box::new(problem)))
     }
 
     fn broken(&self, error: reqwest::Error) -> Error {

@@ -184,3 +184,44 @@ fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Erro
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Run)?;
     runtime.block_on(future)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_two_options_of_a_command_clash() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_is_taken_for_an_option_of_the_commands_above_it() {
+        fn check(command: &clap::Command, above: &[&str]) {
+            let ids = |global: bool| command.get_arguments().filter(move |arg| arg.is_global_set() == global);
+            for arg in ids(false) {
+                assert!(!above.contains(&arg.get_id().as_str()), "{}: {}", command.get_name(), arg.get_id());
+            }
+            let globals = ids(true).map(|arg| arg.get_id().as_str());
+            let below: Vec<&str> = above.iter().copied().chain(globals).collect();
+            command.get_subcommands().for_each(|command| check(command, &below));
+        }
+        check(&Cli::command(), &[]);
+    }
+
+    #[track_caller]
+    fn reads(line: &str) {
+        let words = line.split_whitespace();
+        assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+    }
+
+    #[test]
+    fn the_connection_may_stand_before_and_after_a_verb() {
+        reads("bourse broker --url http://h --token t list --output json");
+        reads("bourse broker list --url http://h --token t -o json --limit 5");
+        reads("bourse order o p --tenant t --name n --param a=1 --param b=x --wait --timeout PT1M --token t");
+        reads("bourse bind n --tenant t -o k8s-secret --token t");
+        assert!(Cli::try_parse_from("bourse order o p --tenant t --name n --timeout soon".split_whitespace()).is_err());
+    }
+}

@@ -25,7 +25,15 @@ pub(super) enum Format {
 #[derive(Debug, clap::Args)]
 pub(super) struct Out {
     /// How the result is printed.
-    #[arg(short, long = "output", value_enum, default_value_t, global = true)]
+    #[arg(
+        id = "out_format",
+        value_name = "FORMAT",
+        short = 'o',
+        long = "output",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
     format: Format,
 }
 

@@ -15,13 +15,13 @@ pub(super) struct Problem {
     pub(super) detail: String,
     pub(super) code: String,
     #[serde(default)]
-    errors: Vec<Issue>,
+    pub(super) errors: Vec<Issue>,
     #[serde(default)]
-    request_id: Option<String>,
+    pub(super) request_id: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Issue {
+pub(super) struct Issue {
     pointer: String,
     detail: String,
 }

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod cancel;
+mod cli;
 mod concurrency;
 mod crash;
 mod events;
@@ -22,6 +23,7 @@ mod registry;
 mod registry_http;
 mod replicas;
 mod serve;
+mod shapes;
 mod sinks;
 mod stamp_docs;
 mod stamps;

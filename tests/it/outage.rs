@@ -52,13 +52,15 @@ impl Backend {
     }
 
     async fn come_back(&mut self) {
-        let running = wait_for("the port to be free again", BOUND, async || serve(&self.faults, self.address).ok()).await;
+        let running =
+            wait_for("the port to be free again", BOUND, async || serve(&self.faults, self.address).ok()).await;
         self.running = Some(running);
     }
 
     async fn hang(&mut self) -> Mute {
         self.stop().await;
-        let listener = wait_for("the port to be free again", BOUND, async || TcpListener::bind(self.address).await.ok());
+        let listener =
+            wait_for("the port to be free again", BOUND, async || TcpListener::bind(self.address).await.ok());
         let listener = listener.await;
         Mute(tokio::spawn(async move {
             let mut held = Vec::new();

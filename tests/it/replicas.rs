@@ -110,7 +110,8 @@ async fn the_same_orders_through_both_are_made_once() {
     assert!(instances.iter().all(|instance| instance["state"] == "ready"));
     wait_until("all events to be numbered", BOUND, async || {
         let events = events(&pair.a.1).await;
-        let kind = |kind: &str| events.iter().filter(|event| event["type"] == format!("io.bourse.instance.{kind}")).count();
+        let kind =
+            |kind: &str| events.iter().filter(|event| event["type"] == format!("io.bourse.instance.{kind}")).count();
         assert!(kind("requested") <= ORDERS && kind("provisioned") <= ORDERS, "none twice");
         kind("requested") == ORDERS && kind("provisioned") == ORDERS
     })

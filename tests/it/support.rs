@@ -4,8 +4,9 @@
 //! test process, however that ends (`guard`).
 
 pub(crate) mod bare;
-pub(crate) mod dump;
 pub(crate) mod bench;
+pub(crate) mod command;
+pub(crate) mod dump;
 pub(crate) mod guard;
 pub(crate) mod hub;
 pub(crate) mod management;

@@ -57,10 +57,12 @@ pub(crate) async fn is_quiet(url: &str) -> bool {
 
 /// How many spans of each instance are open and closed, by Bourse's own ids.
 pub(crate) async fn spans(db: &Db) -> BTreeMap<String, (i64, i64)> {
-    const SPANS: &str = "select instance_id, count(*) as number, count(ended_at) as closed from spans group by instance_id";
+    const SPANS: &str =
+        "select instance_id, count(*) as number, count(ended_at) as closed from spans group by instance_id";
     let rows = db.read(|tx| Box::pin(async move { tx.fetch_all(sqlx::query(SPANS)).await })).await.expect("spans");
     let read = |row| {
-        let (number, closed): (i64, i64) = (column(row, "number").expect("number"), column(row, "closed").expect("closed"));
+        let (number, closed): (i64, i64) =
+            (column(row, "number").expect("number"), column(row, "closed").expect("closed"));
         (column(row, "instance_id").expect("id"), (number - closed, closed))
     };
     rows.iter().map(read).collect()
