@@ -96,7 +96,7 @@ async fn a_hub_is_set_up_used_and_cleared_from_the_command_line() {
 async fn what_takes_its_time_is_waited_for() {
     let terminal = Terminal::new().await;
     terminal.world.furnish(&terminal.hub).await;
-    let order = ["order", "faults", "async", "--tenant", "retail", "--name", "slow", "--param", "polls=2"];
+    let order = ["order", "faults", "async", "--tenant", "retail", "--name", "slow", "--param", "polls=1"];
     let done = terminal.ok(&order).await;
     assert!(done.err.starts_with("it goes on: `bourse show slow --tenant retail`"), "{done:?}");
     let ready = terminal.ok(&[&order[..], &["--wait"]].concat()).await;
