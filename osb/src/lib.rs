@@ -34,7 +34,7 @@ pub use instance::{
 };
 pub use maybe::Maybe;
 pub use operation::{Accepted, BindingOperationRequest, InstanceOperationRequest, LastOperation, OperationState};
-pub use wire::{WireRequest, WireResponse};
+pub use wire::{WireRequest, WireResponse, from_value};
 
 /// A JSON object whose content is opaque to OSB: parameters, context, metadata, unknown fields. Key order is kept.
 pub type Object = serde_json::Map<String, serde_json::Value>;

@@ -29,6 +29,17 @@ pub struct WireResponse {
     pub body: Bytes,
 }
 
+/// Reads a type of this crate from JSON that is parsed already, whatever numbers its unknown fields hold.
+///
+/// Serde keeps unknown fields in a form of its own for a moment, which has no place for integers beyond 64 bits when they come
+/// from a `Value`; from text they pass. So what can't be read directly is read from its text.
+///
+/// # Errors
+/// Where it doesn't have the type's form.
+pub fn from_value<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Result<T, serde_json::Error> {
+    T::deserialize(value).or_else(|_| serde_json::from_str(&value.to_string()))
+}
+
 /// Percent-encodes everything but RFC 3986's unreserved characters, so that any string is one path segment or query value.
 pub fn encode(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
@@ -70,6 +81,15 @@ mod tests {
             assert_eq!(decode(&encode(text)).as_deref(), Some(text));
         }
         assert_eq!(encode("a%2Fb c"), "a%252Fb%20c");
+    }
+
+    #[test]
+    fn numbers_of_any_size_in_unknown_fields_are_kept() {
+        let text = r#"{"description":"d","x":12345678901234567890123,"y":{"z":[99.0,-12345678901234567890,1e400]}}"#;
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        let read: crate::error::ErrorBody = from_value(&value).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap().to_string(), value.to_string());
+        assert!(from_value::<crate::error::ErrorBody>(&serde_json::json!({"description": 1})).is_err());
     }
 
     #[test]

@@ -5,9 +5,8 @@ use osb::{Accepted, BindRequest, BindResponse, Bound, Call, Maybe, Object};
 use tokio::time::Instant;
 
 use super::order::{self, Intent, Orderer};
-use super::points::Point;
 use super::sealed;
-use super::settle::{Settled, Waiter};
+use super::settle::Settled;
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
@@ -44,10 +43,7 @@ impl App {
                 }
             }
             let Some(operation) = self.intend_bind(orderer, call, &request, &instance, &plan).await? else { continue };
-            let id = operation.id.clone();
-            self.points().pass(Point::IntentWritten, OperationKind::Bind)?;
-            self.hand_over(operation).await;
-            let settled = self.settle(&id, polls(&plan, &request), Waiter::Orderer, deadline).await?;
+            let settled = self.carry_out(operation, polls(&plan, &request), deadline).await?;
             return self.bound(settled, &instance, &plan, call, Bound::Created).await;
         }
         Err(osb::Error::concurrency("another binding with this id is under way").into())
@@ -104,7 +100,7 @@ impl App {
         match (row.state, &row.operation_id) {
             (BindingState::Ready, _) => Ok(Bound::Existed(self.binding_answer(instance, plan, &row, call).await?)),
             (BindingState::Binding | BindingState::Unresolved, Some(id)) if row.ready_at.is_none() => {
-                let settled = self.settle(id, polls(plan, request), Waiter::Joiner, deadline).await?;
+                let settled = self.join_operation(id, polls(plan, request), deadline).await?;
                 self.bound(settled, instance, plan, call, Bound::Existed).await
             }
             _ => Err(osb::Error::concurrency("another operation is under way on the service binding").into()),

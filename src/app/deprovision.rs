@@ -2,12 +2,10 @@
 //! it is known; nothing is forgotten before.
 
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
-use tokio::time::Instant;
 
 use super::order::{self, Intent, Orderer};
-use super::points::Point;
 use super::sealed;
-use super::settle::{Settled, Waiter};
+use super::settle::Settled;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
@@ -41,18 +39,15 @@ impl App {
             }
         }
         let joined = self.unfinished_deletion(&row).await?;
-        let (id, waiter) = match joined {
-            Some(operation) => (operation.id, Waiter::Joiner),
+        let settled = match joined {
+            Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
                 let plan = self.plan_of(&row)?;
                 let operation = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
-                let id = operation.id.clone();
-                self.points().pass(Point::IntentWritten, OperationKind::Deprovision)?;
-                self.hand_over(operation).await;
-                (id, Waiter::Orderer)
+                self.carry_out(operation, request.accepts_incomplete, deadline).await?
             }
         };
-        self.await_deletion(&id, request.accepts_incomplete, waiter, deadline).await
+        self.deprovisioned(settled).await
     }
 
     /// What a deletion of something unknown is answered: 410, but for a broker whose instances this hub does not all know
@@ -67,14 +62,8 @@ impl App {
         osb::Error::gone().into()
     }
 
-    async fn await_deletion(
-        &self,
-        id: &str,
-        accepts_incomplete: bool,
-        waiter: Waiter,
-        deadline: Instant,
-    ) -> Result<Deprovisioned, Error> {
-        match self.settle(id, accepts_incomplete, waiter, deadline).await? {
+    async fn deprovisioned(&self, settled: Settled) -> Result<Deprovisioned, Error> {
+        match settled {
             Settled::Pending(operation) => Ok(Deprovisioned::Accepted(Accepted::operation(operation.id))),
             Settled::Over(operation) if operation.state == OperationState::Succeeded => {
                 if operation.kind == OperationKind::OrphanMitigation {

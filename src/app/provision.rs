@@ -4,10 +4,9 @@ use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 
 use super::drive::tell;
 use super::order::{self, Intent, Orderer};
-use super::points::Point;
 use super::resolve::IdentityClaims;
 use super::sealed;
-use super::settle::{Settled, Waiter};
+use super::settle::Settled;
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
@@ -53,10 +52,7 @@ impl App {
             order::check_parameters(plan.check_create(&parameters))?;
             let tenant = self.tenant_of(orderer, &request).await?;
             if let Some(operation) = self.intend_provision(orderer, call, &request, &plan, tenant).await? {
-                let id = operation.id.clone();
-                self.points().pass(Point::IntentWritten, OperationKind::Provision)?;
-                self.hand_over(operation).await;
-                let settled = self.settle(&id, request.accepts_incomplete, Waiter::Orderer, deadline).await?;
+                let settled = self.carry_out(operation, request.accepts_incomplete, deadline).await?;
                 return self.provisioned(settled, Provisioned::Created).await;
             }
             races += 1;
@@ -106,7 +102,7 @@ impl App {
         match (row.state, &row.operation_id) {
             (InstanceState::Ready | InstanceState::Updating, _) => Ok(Provisioned::Existed(response(&row, None))),
             (_, Some(operation_id)) if row.ready_at.is_none() => {
-                let settled = self.settle(operation_id, request.accepts_incomplete, Waiter::Joiner, deadline).await?;
+                let settled = self.join_operation(operation_id, request.accepts_incomplete, deadline).await?;
                 self.provisioned(settled, Provisioned::Existed).await
             }
             _ => Err(osb::Error::concurrency("another operation is under way on the service instance").into()),

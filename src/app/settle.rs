@@ -4,6 +4,7 @@
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::points::Point;
 use super::sealed::error_from_text;
 use super::{App, Error};
 use crate::domain::operation::{OperationState, Phase, Told};
@@ -14,7 +15,7 @@ const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::app) enum Waiter {
+enum Waiter {
     /// Whoever ordered the operation: the answer is the order's outcome.
     Orderer,
     /// Whoever sent the same order again while it was under way.
@@ -30,36 +31,74 @@ pub(in crate::app) enum Settled {
     Pending(OperationRow),
 }
 
-/// Whoever waits last for an operation clears up behind them: nothing is kept for what nobody waits for. It is made before
-/// the receiver, so that it is dropped after it.
-struct Leaving<'a> {
+/// Waits for news of an operation in this process. Whoever waits last clears up behind them: nothing is kept for what nobody
+/// waits for.
+struct Watching<'a> {
     app: &'a App,
-    id: &'a str,
+    id: String,
+    /// Dropped first, so that the last one to leave sees that nobody is left.
+    news: Option<watch::Receiver<u64>>,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.app.waiters().remove_if(self.id, |_, sender| sender.receiver_count() == 0);
+        self.news = None;
+        self.app.waiters().remove_if(&self.id, |_, sender| sender.receiver_count() == 0);
+    }
+}
+
+impl Watching<'_> {
+    /// Either there is news, or it is time to look: both lead to the same look.
+    async fn until(&mut self, time: Instant) {
+        if let Some(news) = &mut self.news {
+            drop(tokio::time::timeout_at(time, news.changed()).await);
+        }
     }
 }
 
 impl App {
-    /// Waits for an operation until it is over, is known to take longer, or the deadline comes.
+    /// Gives a fresh order to the driver and waits for what comes of it.
+    ///
+    /// # Errors
+    /// As [`App::join_operation`].
+    pub(in crate::app) async fn carry_out(
+        &self,
+        operation: OperationRow,
+        accepts_incomplete: bool,
+        deadline: Instant,
+    ) -> Result<Settled, Error> {
+        // Before anybody works on it, so that no news is missed.
+        let mut watching = self.watching(&operation.id);
+        self.points().pass(Point::IntentWritten, operation.kind)?;
+        self.hand_over(operation).await;
+        watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
+        self.settle(watching, accepts_incomplete, Waiter::Orderer, deadline).await
+    }
+
+    /// Waits for an operation that somebody else ordered.
     ///
     /// # Errors
     /// [`Error::Answer`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
-    pub(in crate::app) async fn settle(
+    pub(in crate::app) async fn join_operation(
         &self,
         id: &str,
+        accepts_incomplete: bool,
+        deadline: Instant,
+    ) -> Result<Settled, Error> {
+        self.settle(self.watching(id), accepts_incomplete, Waiter::Joiner, deadline).await
+    }
+
+    /// Waits until an operation is over, is known to take longer, or the deadline comes.
+    async fn settle(
+        &self,
+        mut watching: Watching<'_>,
         accepts_incomplete: bool,
         waiter: Waiter,
         deadline: Instant,
     ) -> Result<Settled, Error> {
-        let _leaving = Leaving { app: self, id };
-        let mut news = self.watch(id);
+        let id = watching.id.clone();
         loop {
-            news.borrow_and_update();
-            let row = self.operation_row(id).await?;
+            let row = self.operation_row(&id).await?;
             if row.state != OperationState::InProgress {
                 return Ok(Settled::Over(row));
             }
@@ -77,9 +116,7 @@ impl App {
                     (false, Waiter::Orderer) => self.tell_refused(row).await,
                 };
             }
-            let until = deadline.min(Instant::now() + LOOK_EVERY);
-            // Either there is news, or it is time to look: both lead to the same look.
-            drop(tokio::time::timeout_at(until, news.changed()).await);
+            watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
         }
     }
 
@@ -117,9 +154,10 @@ impl App {
         row.ok_or_else(|| Error::not_found("operation", id))
     }
 
-    /// News of an operation in this process.
-    fn watch(&self, id: &str) -> watch::Receiver<u64> {
-        self.waiters().entry(id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    /// Begins to wait for news of an operation.
+    fn watching(&self, id: &str) -> Watching<'_> {
+        let news = self.waiters().entry(id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe();
+        Watching { app: self, id: id.to_owned(), news: Some(news) }
     }
 
     /// Tells whoever waits in this process that there is news of an operation.

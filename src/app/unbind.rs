@@ -1,13 +1,11 @@
 //! Unbind: repeated until the backend's answer settles that the credentials are gone.
 
 use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
-use tokio::time::Instant;
 
 use super::bind::binding_presence;
 use super::order::{self, Intent, Orderer};
-use super::points::Point;
 use super::sealed;
-use super::settle::{Settled, Waiter};
+use super::settle::Settled;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingState, InstanceState, Presence};
@@ -37,28 +35,19 @@ impl App {
             self.forget_failed_binding(&row).await?;
             return Ok(Unbound::Done(Object::new()));
         }
-        let (id, waiter) = match self.unfinished_unbind(&row).await? {
-            Some(operation) => (operation.id, Waiter::Joiner),
+        let settled = match self.unfinished_unbind(&row).await? {
+            Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
                 let plan = self.plan_of(&instance)?;
                 let operation = self.intend_unbind(orderer, call, &request, &instance, &row, &plan).await?;
-                let id = operation.id.clone();
-                self.points().pass(Point::IntentWritten, OperationKind::Unbind)?;
-                self.hand_over(operation).await;
-                (id, Waiter::Orderer)
+                self.carry_out(operation, request.accepts_incomplete, deadline).await?
             }
         };
-        self.await_unbind(&id, request.accepts_incomplete, waiter, deadline).await
+        self.unbound(settled).await
     }
 
-    async fn await_unbind(
-        &self,
-        id: &str,
-        accepts_incomplete: bool,
-        waiter: Waiter,
-        deadline: Instant,
-    ) -> Result<Unbound, Error> {
-        match self.settle(id, accepts_incomplete, waiter, deadline).await? {
+    async fn unbound(&self, settled: Settled) -> Result<Unbound, Error> {
+        match settled {
             Settled::Pending(operation) => Ok(Unbound::Accepted(Accepted::operation(operation.id))),
             Settled::Over(operation) if operation.state == OperationState::Succeeded => {
                 if operation.kind == OperationKind::OrphanMitigation

@@ -6,9 +6,8 @@ use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
 use super::drive::Target;
 use super::order::{self, Intent, Orderer};
-use super::points::Point;
 use super::sealed;
-use super::settle::{Settled, Waiter};
+use super::settle::Settled;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
@@ -40,7 +39,7 @@ impl App {
         }
         let change = self.change(orderer, &row, &request)?;
         if let Some(operation) = self.same_update(&row, &change.target).await? {
-            let settled = self.settle(&operation.id, request.accepts_incomplete, Waiter::Joiner, deadline).await?;
+            let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
         }
         let changes_nothing = request.plan_id.as_option().is_none()
@@ -52,10 +51,7 @@ impl App {
             return Ok(Updated::Done(UpdateResponse::default()));
         }
         let operation = self.intend_update(orderer, call, &request, &row, change).await?;
-        let id = operation.id.clone();
-        self.points().pass(Point::IntentWritten, OperationKind::Update)?;
-        self.hand_over(operation).await;
-        let settled = self.settle(&id, request.accepts_incomplete, Waiter::Orderer, deadline).await?;
+        let settled = self.carry_out(operation, request.accepts_incomplete, deadline).await?;
         self.updated(settled).await
     }
 

@@ -26,6 +26,16 @@ impl View {
     pub fn new(app: App, orderer: Orderer) -> Self {
         Self { app, orderer }
     }
+
+    /// Behind the endpoint of a broker that does not exist there is nothing.
+    fn orderer(&self) -> Result<&Orderer, osb::Error> {
+        match &self.orderer.broker {
+            Some(broker) if !self.app.catalog().has_broker(broker) => {
+                Err(osb::Error::not_found(format!("service broker {broker} does not exist")))
+            }
+            _ => Ok(&self.orderer),
+        }
+    }
 }
 
 #[async_trait]
@@ -46,7 +56,7 @@ impl ServiceBroker for View {
 
     async fn provision(&self, call: &Call, request: ProvisionRequest) -> Result<Provisioned, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("provision", &broker, call, Box::pin(self.app.provision(&self.orderer, call, request))).await
+        self.measured("provision", &broker, call, Box::pin(self.app.provision(self.orderer()?, call, request))).await
     }
 
     async fn fetch_instance(
@@ -55,8 +65,13 @@ impl ServiceBroker for View {
         request: FetchInstanceRequest,
     ) -> Result<FetchInstanceResponse, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("fetch_instance", &broker, call, Box::pin(self.app.fetch_instance(&self.orderer, call, &request)))
-            .await
+        self.measured(
+            "fetch_instance",
+            &broker,
+            call,
+            Box::pin(self.app.fetch_instance(self.orderer()?, call, &request)),
+        )
+        .await
     }
 
     async fn instance_operation(
@@ -65,25 +80,26 @@ impl ServiceBroker for View {
         request: InstanceOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("last_operation", &broker, call, Box::pin(self.app.instance_operation(&self.orderer, &request)))
+        self.measured("last_operation", &broker, call, Box::pin(self.app.instance_operation(self.orderer()?, &request)))
             .await
     }
 
     async fn update(&self, call: &Call, request: UpdateRequest) -> Result<Updated, osb::Error> {
         let plan = request.plan_id.as_option().cloned().unwrap_or_default();
         let broker = self.broker_of(&plan);
-        self.measured("update", &broker, call, Box::pin(self.app.update(&self.orderer, call, request))).await
+        self.measured("update", &broker, call, Box::pin(self.app.update(self.orderer()?, call, request))).await
     }
 
     async fn deprovision(&self, call: &Call, request: DeprovisionRequest) -> Result<Deprovisioned, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("deprovision", &broker, call, Box::pin(self.app.deprovision(&self.orderer, call, request))).await
+        self.measured("deprovision", &broker, call, Box::pin(self.app.deprovision(self.orderer()?, call, request)))
+            .await
     }
 
     async fn bind(&self, call: &Call, request: BindRequest) -> Result<Bound, osb::Error> {
         let plan = request.plan_id.as_option().cloned().unwrap_or_default();
         let broker = self.broker_of(&plan);
-        self.measured("bind", &broker, call, Box::pin(self.app.bind(&self.orderer, call, request))).await
+        self.measured("bind", &broker, call, Box::pin(self.app.bind(self.orderer()?, call, request))).await
     }
 
     async fn fetch_binding(
@@ -92,7 +108,7 @@ impl ServiceBroker for View {
         request: FetchBindingRequest,
     ) -> Result<FetchBindingResponse, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("fetch_binding", &broker, call, Box::pin(self.app.fetch_binding(&self.orderer, call, &request)))
+        self.measured("fetch_binding", &broker, call, Box::pin(self.app.fetch_binding(self.orderer()?, call, &request)))
             .await
     }
 
@@ -102,13 +118,13 @@ impl ServiceBroker for View {
         request: BindingOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("last_operation", &broker, call, Box::pin(self.app.binding_operation(&self.orderer, &request)))
+        self.measured("last_operation", &broker, call, Box::pin(self.app.binding_operation(self.orderer()?, &request)))
             .await
     }
 
     async fn unbind(&self, call: &Call, request: UnbindRequest) -> Result<Unbound, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("unbind", &broker, call, Box::pin(self.app.unbind(&self.orderer, call, request))).await
+        self.measured("unbind", &broker, call, Box::pin(self.app.unbind(self.orderer()?, call, request))).await
     }
 }
 

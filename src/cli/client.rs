@@ -291,8 +291,9 @@ impl Client {
             let body = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(bytes) };
             return Ok(Answer { status, body: body.map_err(|_| foreign())? });
         }
-        let problem: Problem = serde_json::from_slice(bytes).map_err(|_| foreign())?;
-        Err(Error::Refused(Box::new(Problem { status, ..problem })))
+        let mut problem: Problem = serde_json::from_slice(bytes).map_err(|_| foreign())?;
+        problem.status = status;
+        Err(Error::Refused(Box::new(problem)))
     }
 
     fn broken(&self, error: reqwest::Error) -> Error {

@@ -5,7 +5,9 @@
 // for granted.
 #![cfg(test)]
 
+mod cancel;
 mod cli;
+mod crash;
 mod events;
 mod events_http;
 mod life;
@@ -18,6 +20,7 @@ mod quickstart;
 mod registry;
 mod registry_http;
 mod serve;
+mod shapes;
 mod sinks;
 mod stamp_docs;
 mod stamps;

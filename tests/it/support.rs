@@ -17,4 +17,5 @@ pub(crate) mod raw;
 pub(crate) mod recorder;
 pub(crate) mod scripted;
 pub(crate) mod services;
+pub(crate) mod site;
 pub(crate) mod wait;

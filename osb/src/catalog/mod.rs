@@ -52,7 +52,7 @@ pub struct Catalog {
 impl Catalog {
     /// Each offering, read, or the reason why it can't be.
     pub fn offerings(&self) -> impl Iterator<Item = Result<ServiceOffering, serde_json::Error>> + '_ {
-        self.services.iter().map(ServiceOffering::deserialize)
+        self.services.iter().map(crate::from_value)
     }
 }
 

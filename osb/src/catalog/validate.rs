@@ -6,12 +6,11 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::plan::check_plan;
 use super::{Catalog, Finding, ServiceOffering, Severity};
-use crate::Object;
+use crate::{Object, from_value};
 
 /// What a platform knows to do for an offering (SVC-05).
 const REQUIRES: [&str; 3] = ["syslog_drain", "route_forwarding", "volume_mount"];
@@ -40,7 +39,7 @@ pub fn validate_offering(value: &Value, pointer: &str) -> (Option<ServiceOfferin
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return (None, findings);
     }
-    match ServiceOffering::deserialize(value) {
+    match from_value::<ServiceOffering>(value) {
         Ok(offering) => (Some(offering), findings),
         Err(error) => {
             let message = format!("the service offering can't be read: {error}");

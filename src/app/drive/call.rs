@@ -50,7 +50,7 @@ impl App {
         let Some(backend) = self.backends().get(&job.operation.broker_id) else {
             return Ok(Err(Failure::NotSent { reason: "the service broker is not registered any more".into() }));
         };
-        let call = self.backend_call(&backend, request, &self.stamp_facts(job).await?, &Origin::of(job)).await;
+        let call = self.backend_call(&backend, request, &stamp_facts(job), &Origin::of(job)).await;
         match call {
             Ok(call) => Ok(self.send_to(&backend, &call, request, purpose).await),
             // Fail closed: without a stamp nothing is sent.
@@ -60,17 +60,16 @@ impl App {
             }
         }
     }
+}
 
-    async fn stamp_facts(&self, job: &Job) -> Result<StampFacts, Error> {
-        let tenant = self.tenant(&job.instance.tenant_id).await?;
-        let platform = self.platform(&job.instance.platform_id).await?;
-        let mut facts = StampFacts::of(&tenant, &platform);
-        facts.inst = Some(job.instance.id.clone());
-        facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
-        facts.svc = Some(job.plan.offering_backend_id.clone());
-        facts.plan = Some(job.plan.plan_backend_id.clone());
-        Ok(facts)
-    }
+/// What the stamp of a job's calls says.
+fn stamp_facts(job: &Job) -> StampFacts {
+    let mut facts = StampFacts::of(&job.tenant, &job.platform);
+    facts.inst = Some(job.instance.id.clone());
+    facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
+    facts.svc = Some(job.plan.offering_backend_id.clone());
+    facts.plan = Some(job.plan.plan_backend_id.clone());
+    facts
 }
 
 /// The headers that a call carries on from the order that caused it.

@@ -23,10 +23,12 @@ use super::sealed::{self, StoredRequest};
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::operation::{Answer, OperationKind, Phase, Situation};
+use crate::domain::platform::Platform;
+use crate::domain::tenant::Tenant;
 use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
-use crate::store::{bindings, instances};
+use crate::store::{bindings, instances, platforms, tenants};
 
 /// An operation with all that is needed to work on it.
 pub(in crate::app) struct Job {
@@ -34,6 +36,8 @@ pub(in crate::app) struct Job {
     pub(in crate::app) token: String,
     pub(in crate::app) instance: InstanceRow,
     pub(in crate::app) binding: Option<BindingRow>,
+    pub(in crate::app) tenant: Tenant,
+    pub(in crate::app) platform: Platform,
     pub(in crate::app) plan: Arc<PlanEntry>,
     pub(in crate::app) request: StoredRequest,
 }
@@ -98,23 +102,25 @@ impl App {
     async fn load(&self, operation: OperationRow) -> Result<Job, Error> {
         let token = operation.lease_token.clone().ok_or(Error::LeaseLost)?;
         let (instance_id, binding_id) = (operation.instance_id.clone(), operation.binding_id.clone());
-        let (instance, binding) = self
+        let (instance, binding, tenant, platform) = self
             .db()
             .read(|tx| {
                 Box::pin(async move {
-                    let instance = instances::by_id(tx, &instance_id).await?;
+                    let missing = || Error::not_found("instance", &instance_id);
+                    let instance = instances::by_id(tx, &instance_id).await?.ok_or_else(missing)?;
                     let binding = match binding_id {
                         Some(id) => bindings::by_id(tx, &id).await?,
                         None => None,
                     };
-                    Ok::<_, Error>((instance, binding))
+                    let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(missing)?;
+                    let platform = platforms::by_id(tx, &instance.platform_id).await?.ok_or_else(missing)?;
+                    Ok::<_, Error>((instance, binding, tenant, platform))
                 })
             })
             .await?;
-        let instance = instance.ok_or_else(|| Error::not_found("instance", &operation.instance_id))?;
         let plan = self.plan_of(&instance)?;
         let request = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
-        Ok(Job { operation, token, instance, binding, plan, request })
+        Ok(Job { operation, token, instance, binding, tenant, platform, plan, request })
     }
 
     /// The plan of an instance, also where it has left the catalog.

@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet};
 
 use osb::Catalog;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::schema::{self, Schema};
@@ -43,7 +42,7 @@ pub fn import(source: Source<'_>, catalog: &Value, known: &[Offering]) -> Result
         let message = format!("more than {OFFERINGS_MAX} offerings or {PLANS_MAX} plans: split the broker");
         return broken("/services", message);
     }
-    let Ok(parsed) = Catalog::deserialize(catalog) else {
+    let Ok(parsed) = osb::from_value::<Catalog>(catalog) else {
         return broken("", "the catalog can't be read".to_owned());
     };
     let mut findings = by_offering(osb::catalog::validate(&parsed));

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use osb::{CatalogDocument, ServiceOffering};
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
@@ -49,11 +48,11 @@ impl Part {
 
 /// An offering that can't even be read has no entries: it never had an instance.
 fn entries(broker_id: &str, broker_name: &str, deleted: bool, offering: &Offering) -> Vec<Arc<PlanEntry>> {
-    let Ok(mut read) = ServiceOffering::deserialize(&offering.document) else { return Vec::new() };
+    let Ok(mut read) = osb::from_value::<ServiceOffering>(&offering.document) else { return Vec::new() };
     let plans: Vec<_> = offering
         .plans
         .iter()
-        .filter_map(|plan| Some((plan, osb::ServicePlan::deserialize(&plan.document).ok()?)))
+        .filter_map(|plan| Some((plan, osb::from_value::<osb::ServicePlan>(&plan.document).ok()?)))
         .collect();
     read.plans =
         plans.iter().filter(|(plan, _)| plan.state == State::Available).map(|(_, read)| read.clone()).collect();

@@ -26,6 +26,10 @@ async fn refresh(b: &Bench, catalog: &Value) {
     b.recorder.say("catalog", 200, catalog);
     let reply = b.hub.admin(Method::POST, "/api/v1/brokers/recorder/refresh", None).await;
     assert_eq!(reply.status, 200, "{reply:?}");
+    let bad = reply.body["offerings"].as_array().expect("offerings").iter().find(|one| one["state"] != "available");
+    let errors =
+        |one: &Value| one["findings"].as_array().is_some_and(|all| all.iter().any(|f| f["severity"] == "error"));
+    assert!(!bad.is_some_and(errors), "{}", bad.map(|one| one["findings"].to_string()).unwrap_or_default());
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub(crate) fn catalog() -> Value {
     }, {
         "id": "b-readable", "name": "readable", "description": "Can be read", "bindable": true,
         "instances_retrievable": true, "bindings_retrievable": true, "allow_context_updates": true,
-        "plans": [plan("one", json!({"costs": "COSTS"}))]
+        "plans": [plan("one", json!({"x-costs": "COSTS"}))]
     }]});
     // Numbers that no float keeps.
     serde_json::from_str(

@@ -1,0 +1,103 @@
+//! Real hub processes on one database, with a `faults` broker in the test process, which outlives them and can be asked what
+//! really happened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bourse::secret::Sealer;
+use bourse::store::Db;
+use bourse_brokers::faults::plan::{SERVICE_ID, plan_id};
+use bourse_brokers::faults::{Faults, wire};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::bare::On;
+use super::hub::{Platform, Reply, request};
+use super::process::{Process, hub_binary};
+use super::services::postgres;
+
+/// What outlives the processes.
+pub(crate) struct Site {
+    database: String,
+    key: String,
+    pub(crate) faults: Faults,
+    broker: wire::Running,
+    _keep: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+impl Site {
+    /// A fresh database and a fresh broker.
+    pub(crate) async fn new(on: On) -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let (database, keep): (String, Arc<dyn std::any::Any + Send + Sync>) = match on {
+            On::Sqlite => {
+                let folder = tempfile::tempdir().expect("no temporary directory");
+                (format!("sqlite:{}", folder.path().join("bourse.db").display()), Arc::new(folder))
+            }
+            On::Postgres => {
+                let database = postgres().await.database("site").await;
+                (database.url().to_owned(), Arc::new(database))
+            }
+        };
+        let faults = Faults::new();
+        let door = osb::server::BasicAuth::new(Arc::new(faults.clone()), "hub", "secret");
+        let broker = wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
+        Self { database, key: Sealer::generate_key().expect("no key"), faults, broker, _keep: keep }
+    }
+
+    /// Starts a process and says where it listens.
+    pub(crate) async fn start(&self) -> (Process, String) {
+        let settings = [
+            ("BOURSE__DATABASE__URL", self.database.as_str()),
+            ("BOURSE__SECURITY__ENCRYPTION_KEY", self.key.as_str()),
+            ("BOURSE__SERVER__LISTEN", "127.0.0.1:0"),
+            ("BOURSE__SERVER__PUBLIC_URL", "http://127.0.0.1:8080"),
+            ("BOURSE__SERVER__WORKERS", "2"),
+            ("BOURSE__SERVER__DRAIN", "PT5S"),
+            ("BOURSE__ADMIN__PASSWORD", "pw"),
+            ("BOURSE__EGRESS__ALLOW", "127.0.0.0/8"),
+            // Half of the orders fail on purpose, and the others are to be sent all the same.
+            ("BOURSE__BACKENDS__BREAKER_FAILURES", "1000000"),
+        ];
+        Process::serve("hub", Path::new(&hub_binary()), ["serve"], &settings).await
+    }
+
+    /// Registers the broker, makes the tenant `retail` and a platform, and gives that platform's credentials.
+    pub(crate) async fn furnish(&self, url: &str) -> Platform {
+        let broker = json!({
+            "name": "faults", "url": self.broker.url(), "timeout_ms": 1000, "ids": "passthrough",
+            "credentials": {"basic": {"username": "hub", "password": "secret"}},
+        });
+        let reply = admin(url, Method::POST, "brokers", Some(broker)).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        let reply = admin(url, Method::PUT, "tenants/retail", Some(json!({"display_name": "Retail"}))).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        let platform = json!({"name": "p", "kind": "other", "default_tenant": "retail"});
+        credentials(&admin(url, Method::POST, "platforms", Some(platform)).await)
+    }
+
+    /// The database, opened by the test itself.
+    pub(crate) async fn db(&self) -> Db {
+        Db::open(&self.database, 2).await.expect("could not open the database")
+    }
+}
+
+/// A request of the administrator; `path` is what stands behind `/api/v1/`.
+pub(crate) async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
+    request(method, &format!("{url}/api/v1/{path}"), Some(("admin", "pw")), body).await
+}
+
+/// The credentials in an answer.
+pub(crate) fn credentials(reply: &Reply) -> Platform {
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let text = |field: &str| reply.body["credentials"][field].as_str().expect("credentials").to_owned();
+    Platform { username: text("username"), password: text("password") }
+}
+
+/// The body of an order of a plan of the faults broker, whose ids are passed through.
+pub(crate) fn order(plan: &str, parameters: &Value) -> Value {
+    json!({
+        "service_id": SERVICE_ID, "plan_id": plan_id(plan).expect("a plan"), "parameters": parameters,
+        "organization_guid": "o", "space_guid": "s", "context": {"platform": "other"},
+    })
+}
