@@ -314,3 +314,16 @@ async fn a_reader_that_has_read_enough_is_no_error() {
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
     terminal.hub.stop().await;
 }
+
+#[tokio::test]
+async fn a_broker_that_is_gone_is_said_to_be() {
+    let Terminal { world, hub } = Terminal::new().await;
+    world.furnish(&hub).await;
+    world.stop_broker().await;
+    let order = ["order", "faults", "ok", "--tenant", "retail", "--name", "x", "--wait", "--timeout", "PT15S"];
+    let done = finish(command(&hub.url, &order)).await;
+    assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+    let sentence = "the service broker cannot be reached at the moment; `bourse broker list` shows how the brokers are";
+    assert!(done.err.starts_with(&format!("bourse: {sentence} (request ")), "{done:?}");
+    hub.stop().await;
+}
