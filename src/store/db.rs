@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Error, migrations};
@@ -49,6 +50,9 @@ struct Inner {
     pool: AnyPool,
     writer: Option<mpsc::Sender<Box<dyn Job>>>,
     commits: watch::Sender<u64>,
+    /// The runtime that all connections belong to. Threads that answer requests have runtimes of their own, which end
+    /// first: a connection made on one of them would be dead while the rest of the process still needs it.
+    home: Handle,
 }
 
 impl std::fmt::Debug for Db {
@@ -188,8 +192,13 @@ impl Db {
             .connect_with(options)
             .await?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let inner =
-            Arc::new(Inner { kind, pool, writer: writer.is_some().then_some(sender), commits: watch::Sender::new(0) });
+        let inner = Arc::new(Inner {
+            kind,
+            pool,
+            writer: writer.is_some().then_some(sender),
+            commits: watch::Sender::new(0),
+            home: Handle::current(),
+        });
         if let Some(connection) = writer {
             tokio::spawn(run_writer(connection, receiver));
         }
@@ -224,7 +233,7 @@ impl Db {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<Error>,
     {
-        let mut connection = self.inner.pool.acquire().await.map_err(Error::from)?;
+        let mut connection = self.at_home(self.inner.pool.acquire()).await.map_err(Error::from)?;
         body(&mut Tx { connection: &mut connection, rerun: false }).await
     }
 
@@ -254,6 +263,16 @@ impl Db {
         outcome
     }
 
+    /// Carries out what may open a connection, such that it belongs to the runtime on which the database was opened.
+    async fn at_home<F: Future>(&self, opening: F) -> F::Output {
+        let mut opening = std::pin::pin!(opening);
+        let polled = std::future::poll_fn(|context| {
+            let _home = self.inner.home.enter();
+            opening.as_mut().poll(context)
+        });
+        polled.await
+    }
+
     async fn write_here<T, E, F>(&self, body: F) -> Result<T, E>
     where
         F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
@@ -261,7 +280,7 @@ impl Db {
     {
         let mut attempt = 1;
         loop {
-            let mut transaction = self.inner.pool.begin().await.map_err(Error::from)?;
+            let mut transaction = self.at_home(self.inner.pool.begin()).await.map_err(Error::from)?;
             let mut tx = Tx { connection: &mut transaction, rerun: false };
             let outcome = body(&mut tx).await;
             let again = tx.rerun && attempt < ATTEMPTS_MAX;
