@@ -7,6 +7,7 @@
 
 mod events;
 mod events_http;
+mod foreign;
 mod life;
 mod management_api;
 mod openapi;
@@ -14,6 +15,7 @@ mod osb_side;
 mod platforms;
 mod registry;
 mod registry_http;
+mod secrets;
 mod serve;
 mod shapes;
 mod sinks;
