@@ -1,17 +1,26 @@
 //! The command line as people and scripts use it: the built binary against a hub with real brokers behind it.
 
+use std::process::Stdio;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::command::{Done, Terminal, Vnet, command, fed, finish};
 use crate::support::hub::{BOUND, Platform};
 use crate::support::ports;
-use crate::support::process::Process;
+use crate::support::process::{Process, hub_binary};
 use crate::support::wait::wait_until;
 
 /// The words of a text's lines.
 fn words(text: &str) -> Vec<Vec<&str>> {
     text.lines().map(|line| line.split_whitespace().collect()).collect()
+}
+
+/// The block of the page that is marked as tested.
+fn documented() -> String {
+    let page = include_str!("../../docs/cli.md");
+    let (_, rest) = page.split_once("<!-- tested -->\n```sh\n").expect("a tested block");
+    rest.split_once("```").expect("its end").0.to_owned()
 }
 
 fn variables(text: &str) -> Vec<(&str, &str)> {
@@ -241,5 +250,67 @@ async fn operators_see_instances_operations_events_and_unmapped_identities() {
     assert_eq!(put["identities"], json!([{"platform": "p", "organization_guid": "o"}]));
     assert_eq!(put["display_name"], "other");
     assert_eq!(terminal.json(&["tenant", "unmapped"]).await["items"], json!([]));
+    terminal.hub.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_works_as_it_is_printed() {
+    let (terminal, vnet) = (Terminal::new().await, Vnet::start("s3cret").await);
+    let page = documented().replace("http://127.0.0.1:8090", &vnet.url);
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-euc", &page]);
+    let binaries = hub_binary().parent().expect("a folder").to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([binaries].into_iter().chain(std::env::split_paths(&path))).expect("a path");
+    shell.env("PATH", path).env("BOURSE_URL", &terminal.hub.url);
+    shell.env("BOURSE_USERNAME", "admin").env("BOURSE_PASSWORD", "pw");
+    let done = finish(shell).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    for said in ["the network is 10.", "\"kind\": \"Secret\"", "\"state\": \"gone\""] {
+        assert!(done.out.contains(said), "{said}: {done:?}");
+    }
+    terminal.hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_hub_with_a_certificate_of_ones_own_is_trusted_where_it_is_named() {
+    let home = tempfile::tempdir().expect("no temporary directory");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let file = |name: &str, text: String| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (cert, key) = (file("cert.pem", made.cert.pem()), file("key.pem", made.signing_key.serialize_pem()));
+    let database = format!("sqlite:{}", home.path().join("hub.db").display());
+    let settings = [
+        ("BOURSE__SERVER__LISTEN", "127.0.0.1:0"),
+        ("BOURSE__DATABASE__URL", &database),
+        ("BOURSE__ADMIN__PASSWORD", "pw"),
+        ("BOURSE__SERVER__TLS__CERT", &cert),
+        ("BOURSE__SERVER__TLS__KEY", &key),
+    ];
+    let (mut hub, url) = Process::serve("https", &hub_binary(), ["serve"], &settings).await;
+    assert!(url.starts_with("https://"), "{url}");
+    let trusted = finish(command(&url, &["tenant", "list", "--ca-file", &cert, "-o", "json"])).await;
+    assert_eq!((trusted.code, trusted.err.as_str()), (0, ""), "{trusted:?}");
+    let unknown = finish(command(&url, &["tenant", "list"])).await;
+    assert_eq!(unknown.code, 2, "{unknown:?}");
+    assert!(unknown.err.contains("certificate"), "{unknown:?}");
+    let empty = finish(command(&url, &["tenant", "list", "--ca-file", &key])).await;
+    assert_eq!(empty.code, 2, "{empty:?}");
+    assert!(hub.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_reader_that_has_read_enough_is_no_error() {
+    let terminal = Terminal::new().await;
+    let mut list = terminal.command(&["tenant", "list", "-o", "json"]);
+    list.stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Gone long before the hub has answered, so that there is nobody to print for.
+    let mut child = list.spawn().expect("a process");
+    drop(child.stdout.take());
+    let done = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("waited").expect("an output");
+    assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
     terminal.hub.stop().await;
 }
