@@ -54,10 +54,10 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Platform, now: Time) -> Result<bool, 
     Ok(tx.execute(sql.bind(default_tenant_id.clone()).bind(trust).bind(now.0)).await? == 1)
 }
 
-const BY_ID: &str =
-    "select id, name, kind, default_tenant_id, trust from platforms where id = $1 and deleted_at is null";
+const BY_ID: &str = "select id, name, kind, default_tenant_id, trust from platforms where id = $1";
 
-/// The platform of an id.
+/// The platform of an id, also where it was deleted: what was ordered from it is remembered. Its credentials are gone, so
+/// nobody calls as it.
 ///
 /// # Errors
 /// [`Error`].

@@ -66,13 +66,20 @@ fn hung() -> Order {
 #[tokio::test]
 async fn a_failed_order_stays_failed_after_its_clean_up_until_it_is_deleted() {
     on_both(LONG, async |world, hub, p| {
-        assert_eq!(hub.provision(&p, "i-1", "async-then-failed", polling().with(json!({"polls": 0}))).await.status, 202);
+        assert_eq!(
+            hub.provision(&p, "i-1", "async-then-failed", polling().with(json!({"polls": 0}))).await.status,
+            202
+        );
         assert_eq!(hub.outcome(&p, "i-1").await, "failed");
         // The first deletion is too early to be final, and is recorded before the clock moves on.
         operation(&hub, "orphan_mitigation", "unresolved").await;
         is_over(&world, &hub).await;
         assert_eq!(state(&hub, "i-1").await, "failed");
-        assert_eq!(hub.last_operation(&p, "i-1").await.body["state"], "failed", "the clean-up is no success of the order");
+        assert_eq!(
+            hub.last_operation(&p, "i-1").await.body["state"],
+            "failed",
+            "the clean-up is no success of the order"
+        );
         assert_eq!(hub.delete(&p, "i-1", "async-then-failed", true).await.status, 200, "once");
         assert_eq!(hub.delete(&p, "i-1", "async-then-failed", true).await.status, 410);
         assert_eq!(world.faults.instances().len(), 0);

@@ -7,6 +7,7 @@
 
 mod cancel;
 mod cli;
+mod concurrency;
 mod crash;
 mod events;
 mod events_http;
@@ -14,11 +15,13 @@ mod life;
 mod management_api;
 mod openapi;
 mod osb_side;
+mod outage;
 mod platforms;
 mod points;
 mod quickstart;
 mod registry;
 mod registry_http;
+mod replicas;
 mod serve;
 mod shapes;
 mod sinks;

@@ -107,13 +107,13 @@ impl App {
             .read(|tx| {
                 Box::pin(async move {
                     let missing = || Error::not_found("instance", &instance_id);
-                    let instance = instances::by_id(tx, &instance_id).await?.ok_or_else(|| missing())?;
+                    let instance = instances::by_id(tx, &instance_id).await?.ok_or_else(missing)?;
                     let binding = match binding_id {
                         Some(id) => bindings::by_id(tx, &id).await?,
                         None => None,
                     };
-                    let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(|| missing())?;
-                    let platform = platforms::by_id(tx, &instance.platform_id).await?.ok_or_else(|| missing())?;
+                    let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(missing)?;
+                    let platform = platforms::by_id(tx, &instance.platform_id).await?.ok_or_else(missing)?;
                     Ok::<_, Error>((instance, binding, tenant, platform))
                 })
             })

@@ -7,7 +7,8 @@ use crate::support::wait::wait_until;
 
 use super::{Replay, replay};
 
-const IDENTITY: &str = "kubernetes eyJ1c2VybmFtZSI6ImR1a2UiLCJ1aWQiOiJjMmRkZTI0MiIsImdyb3VwcyI6WyJhZG1pbiJdLCJleHRyYSI6e319";
+const IDENTITY: &str =
+    "kubernetes eyJ1c2VybmFtZSI6ImR1a2UiLCJ1aWQiOiJjMmRkZTI0MiIsImdyb3VwcyI6WyJhZG1pbiJdLCJleHRyYSI6e319";
 const ID: &str = "3c41bb63-9ff6-11e9-b3f2-0242ac110006";
 
 fn headers(version: &str) -> String {
