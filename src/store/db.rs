@@ -8,7 +8,7 @@
 //! A closure given to [`Db::write`] may run more than once, so it touches nothing but the [`Tx`].
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -16,6 +16,8 @@ use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, migrations};
 
@@ -47,8 +49,15 @@ pub struct Db {
 struct Inner {
     kind: Kind,
     pool: AnyPool,
-    writer: Option<mpsc::Sender<Box<dyn Job>>>,
+    writer: Option<Writer>,
     commits: watch::Sender<u64>,
+}
+
+/// SQLite's one writer.
+struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    closing: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Db {
@@ -187,13 +196,12 @@ impl Db {
             })
             .connect_with(options)
             .await?;
-        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let inner =
-            Arc::new(Inner { kind, pool, writer: writer.is_some().then_some(sender), commits: watch::Sender::new(0) });
-        if let Some(connection) = writer {
-            tokio::spawn(run_writer(connection, receiver));
-        }
-        Ok(Self { inner })
+        let writer = writer.map(|connection| {
+            let ((queue, receiver), closing) = (mpsc::channel(QUEUE_MAX), CancellationToken::new());
+            let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));
+            Writer { queue, closing, task: Mutex::new(Some(task)) }
+        });
+        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits: watch::Sender::new(0) }) })
     }
 
     /// Which kind it is.
@@ -243,7 +251,7 @@ impl Db {
             Some(writer) => {
                 let (reply, answer) = oneshot::channel();
                 let job = Box::new(Write { body, outcome: None, reply });
-                writer.try_send(job).map_err(|_| Error::Busy)?;
+                writer.queue.try_send(job).map_err(|_| Error::Busy)?;
                 answer.await.map_err(|_| Error::CommitUnknown)?
             }
             None => self.write_here(body).await,
@@ -282,9 +290,17 @@ impl Db {
         }
     }
 
-    /// Closes all connections. Writes that wait are finished first.
+    /// Closes all connections; writes that wait are finished first. SQLite's last connection brings everything into the one
+    /// file, so that after a clean stop a copy of it is a copy of all.
     pub async fn close(&self) {
         self.inner.pool.close().await;
+        let Some(writer) = &self.inner.writer else { return };
+        writer.closing.cancel();
+        let task = writer.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // It ends by itself; had it panicked, there would be nothing left to close.
+            drop(task.await);
+        }
     }
 }
 
@@ -302,8 +318,22 @@ async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-async fn run_writer(mut connection: AnyConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-    while let Some(first) = queue.recv().await {
+async fn run_writer(
+    mut connection: AnyConnection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    closing: CancellationToken,
+) {
+    loop {
+        let first = tokio::select! {
+            biased;
+            () = closing.cancelled(), if !queue.is_closed() => {
+                // What waits is still handed out, then there is no more.
+                queue.close();
+                continue;
+            }
+            first = queue.recv() => first,
+        };
+        let Some(first) = first else { break };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let outcome = run_batch(&mut connection, &mut queue, first, &mut batch).await;
         if outcome.is_err() {
