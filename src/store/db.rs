@@ -8,7 +8,7 @@
 //! A closure given to [`Db::write`] may run more than once, so it touches nothing but the [`Tx`].
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -17,6 +17,8 @@ use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{Error, migrations};
 
@@ -48,11 +50,18 @@ pub struct Db {
 struct Inner {
     kind: Kind,
     pool: AnyPool,
-    writer: Option<mpsc::Sender<Box<dyn Job>>>,
+    writer: Option<Writer>,
     commits: watch::Sender<u64>,
     /// The runtime that all connections belong to. Threads that answer requests have runtimes of their own, which end
     /// first: a connection made on one of them would be dead while the rest of the process still needs it.
     home: Handle,
+}
+
+/// SQLite's one writer.
+struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    closing: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Db {
@@ -191,18 +200,13 @@ impl Db {
             })
             .connect_with(options)
             .await?;
-        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let inner = Arc::new(Inner {
-            kind,
-            pool,
-            writer: writer.is_some().then_some(sender),
-            commits: watch::Sender::new(0),
-            home: Handle::current(),
+        let writer = writer.map(|connection| {
+            let ((queue, receiver), closing) = (mpsc::channel(QUEUE_MAX), CancellationToken::new());
+            let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));
+            Writer { queue, closing, task: Mutex::new(Some(task)) }
         });
-        if let Some(connection) = writer {
-            tokio::spawn(run_writer(connection, receiver));
-        }
-        Ok(Self { inner })
+        let (commits, home) = (watch::Sender::new(0), Handle::current());
+        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits, home }) })
     }
 
     /// Which kind it is.
@@ -252,7 +256,7 @@ impl Db {
             Some(writer) => {
                 let (reply, answer) = oneshot::channel();
                 let job = Box::new(Write { body, outcome: None, reply });
-                writer.try_send(job).map_err(|_| Error::Busy)?;
+                writer.queue.try_send(job).map_err(|_| Error::Busy)?;
                 answer.await.map_err(|_| Error::CommitUnknown)?
             }
             None => self.write_here(body).await,
@@ -301,9 +305,17 @@ impl Db {
         }
     }
 
-    /// Closes all connections. Writes that wait are finished first.
+    /// Closes all connections; writes that wait are finished first. SQLite's last connection brings everything into the one
+    /// file, so that after a clean stop a copy of it is a copy of all.
     pub async fn close(&self) {
         self.inner.pool.close().await;
+        let Some(writer) = &self.inner.writer else { return };
+        writer.closing.cancel();
+        let task = writer.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // It ends by itself; had it panicked, there would be nothing left to close.
+            drop(task.await);
+        }
     }
 }
 
@@ -321,8 +333,22 @@ async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-async fn run_writer(mut connection: AnyConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-    while let Some(first) = queue.recv().await {
+async fn run_writer(
+    mut connection: AnyConnection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    closing: CancellationToken,
+) {
+    loop {
+        let first = tokio::select! {
+            biased;
+            () = closing.cancelled(), if !queue.is_closed() => {
+                // What waits is still handed out, then there is no more.
+                queue.close();
+                continue;
+            }
+            first = queue.recv() => first,
+        };
+        let Some(first) = first else { break };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let outcome = run_batch(&mut connection, &mut queue, first, &mut batch).await;
         if outcome.is_err() {

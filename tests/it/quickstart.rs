@@ -96,10 +96,14 @@ async fn the_lines_of_the_readme_are_printed_and_succeed_in_their_order() {
 
     let answers = run(&written);
     let holds = |part: &str| answers.iter().filter(|answer| answer.contains(part)).count();
-    assert!(holds(r#""cidr":"10.0.0.0/24""#) >= 2, "no network: {answers:?}");
-    for part in [r#""ip":"10.0.0.2""#, r#"{"state":""#, r#""tenant":{"#, "io.bourse.instance.deprovisioned"] {
-        assert!(holds(part) > 0, "nothing holds {part}: {answers:?}");
+    assert!(holds(r#""cidr":"10.0.0.0/24""#) >= 2, "the network was not made and bound");
+    for part in [r#""ip":"10.0.0.2""#, r#"{"state":""#, r#""tenant":{"#, "bourse_broker_call_duration_seconds"] {
+        assert!(holds(part) > 0, "no answer holds {part}");
     }
+    // The feed is a moment behind what happened.
+    let feed = written.iter().find(|line| line.contains("/api/v1/events")).expect("no line reads the feed");
+    let told = async || shell(feed).1.contains("io.bourse.instance.deprovisioned");
+    wait_until("the feed tells of the deletion", std::time::Duration::from_secs(15), told).await;
     quickstart.interrupt().await;
 }
 
@@ -128,6 +132,7 @@ async fn what_is_kept_serves_a_second_start_with_the_same_credentials() {
     run(&first.printed());
     let before = first.exports.clone();
     first.interrupt().await;
+    assert!(!data.join("new/bourse.db-wal").exists(), "a clean stop leaves one file that holds all");
 
     let second = Quickstart::start(&["--data", &folder]).await;
     for name in ["ADMIN", "CF", "K8S", "HUB"] {
