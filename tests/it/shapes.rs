@@ -19,7 +19,6 @@ use crate::support::recorder::{self, Seen};
 /// A platform's side of a recording: what its requests have in common.
 struct Replay<'a> {
     bench: &'a Bench,
-    platform: Platform,
     kind: &'static str,
     /// Headers of each request.
     headers: String,
@@ -40,7 +39,7 @@ async fn replay(kind: &'static str, headers: &str, recording: impl AsyncFn(Repla
             words.insert(service, service_id);
             words.insert(plan, plan_id);
         }
-        recording(Replay { bench: &bench, platform, kind, headers: headers.to_owned(), words }).await;
+        recording(Replay { bench: &bench, kind, headers: headers.to_owned(), words }).await;
         bench.hub.stop().await;
     }
 }
