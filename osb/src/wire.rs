@@ -40,6 +40,19 @@ pub fn from_value<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> 
     T::deserialize(value).or_else(|_| serde_json::from_str(&value.to_string()))
 }
 
+/// What is wrong with the form of some JSON, in Serde's words but without the value that stands there: it may be secret.
+pub fn form_error(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    for start in ["invalid type: ", "invalid value: ", "unknown variant "] {
+        // The value may itself hold these words: the last ones are Serde's.
+        if let Some((value, expected)) = text.strip_prefix(start).and_then(|rest| rest.rsplit_once(", expected ")) {
+            let kind = if value.starts_with('`') { "" } else { value.split(' ').next().unwrap_or_default() };
+            return format!("{}, expected {expected}", format!("{start}{kind}").trim_end());
+        }
+    }
+    text
+}
+
 /// Percent-encodes everything but RFC 3986's unreserved characters, so that any string is one path segment or query value.
 pub fn encode(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
@@ -90,6 +103,21 @@ mod tests {
         let read: crate::error::ErrorBody = from_value(&value).unwrap();
         assert_eq!(serde_json::to_value(&read).unwrap().to_string(), value.to_string());
         assert!(from_value::<crate::error::ErrorBody>(&serde_json::json!({"description": 1})).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_form_is_said_without_the_value() {
+        let check = |json: &str, expected: &str| {
+            let error = serde_json::from_str::<crate::LastOperation>(json).unwrap_err();
+            let said = form_error(&error);
+            assert!(said.starts_with(expected), "{json}: {said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        };
+        check(r#"{"state":"hunter2, expected"}"#, "unknown variant, expected");
+        check(r#"{"state":"failed","instance_usable":"hunter2"}"#, "invalid type: string, expected a boolean");
+        check(r#""hunter2""#, "invalid type: string, expected struct");
+        check(r#"{"state":"failed""#, "EOF while parsing");
+        check("{}", "missing field");
     }
 
     #[test]

@@ -220,19 +220,16 @@ impl App {
     async fn updated(&self, settled: Settled) -> Result<Updated, Error> {
         match settled {
             Settled::Pending(operation) => {
-                let mut response = self.update_response(&operation).await?;
+                let row = self.instance_row(&operation.instance_id).await?;
+                let mut response: UpdateResponse = serde_json::from_str(&row.answer).unwrap_or_default();
                 response.operation = Maybe::Present(operation.id);
                 Ok(Updated::Accepted(response))
             }
             Settled::Over(operation) if operation.state == OperationState::Succeeded => {
-                Ok(Updated::Done(self.update_response(&operation).await?))
+                let answer = operation.answer.as_deref().unwrap_or_default();
+                Ok(Updated::Done(serde_json::from_str(answer).unwrap_or_default()))
             }
             Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
         }
-    }
-
-    async fn update_response(&self, operation: &OperationRow) -> Result<UpdateResponse, Error> {
-        let row = self.instance_row(&operation.instance_id).await?;
-        Ok(serde_json::from_str(&row.answer).unwrap_or_default())
     }
 }

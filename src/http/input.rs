@@ -75,9 +75,10 @@ fn no_json(error: &serde_json::Error) -> String {
     format!("the body is no JSON: {error}")
 }
 
-/// The message without its ` at line 1 column 2`, which the pointer says better.
+/// The message without the value that stands there, which may be secret, and without its ` at line 1 column 2`, which the
+/// pointer says better.
 fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
+    let text = osb::wire::form_error(error);
     text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned()
 }
 

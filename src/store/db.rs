@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,9 @@ struct Inner {
     pool: AnyPool,
     writer: Option<Writer>,
     commits: watch::Sender<u64>,
+    /// The runtime that all connections belong to. Threads that answer requests have runtimes of their own, which end
+    /// first: a connection made on one of them would be dead while the rest of the process still needs it.
+    home: Handle,
 }
 
 /// SQLite's one writer.
@@ -201,7 +205,8 @@ impl Db {
             let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));
             Writer { queue, closing, task: Mutex::new(Some(task)) }
         });
-        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits: watch::Sender::new(0) }) })
+        let (commits, home) = (watch::Sender::new(0), Handle::current());
+        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits, home }) })
     }
 
     /// Which kind it is.
@@ -232,7 +237,7 @@ impl Db {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<Error>,
     {
-        let mut connection = self.inner.pool.acquire().await.map_err(Error::from)?;
+        let mut connection = self.at_home(self.inner.pool.acquire()).await.map_err(Error::from)?;
         body(&mut Tx { connection: &mut connection, rerun: false }).await
     }
 
@@ -262,6 +267,16 @@ impl Db {
         outcome
     }
 
+    /// Carries out what may open a connection, such that it belongs to the runtime on which the database was opened.
+    async fn at_home<F: Future>(&self, opening: F) -> F::Output {
+        let mut opening = std::pin::pin!(opening);
+        let polled = std::future::poll_fn(|context| {
+            let _home = self.inner.home.enter();
+            opening.as_mut().poll(context)
+        });
+        polled.await
+    }
+
     async fn write_here<T, E, F>(&self, body: F) -> Result<T, E>
     where
         F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
@@ -269,7 +284,7 @@ impl Db {
     {
         let mut attempt = 1;
         loop {
-            let mut transaction = self.inner.pool.begin().await.map_err(Error::from)?;
+            let mut transaction = self.at_home(self.inner.pool.begin()).await.map_err(Error::from)?;
             let mut tx = Tx { connection: &mut transaction, rerun: false };
             let outcome = body(&mut tx).await;
             let again = tx.rerun && attempt < ATTEMPTS_MAX;

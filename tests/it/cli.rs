@@ -96,7 +96,7 @@ async fn a_hub_is_set_up_used_and_cleared_from_the_command_line() {
 async fn what_takes_its_time_is_waited_for() {
     let terminal = Terminal::new().await;
     terminal.world.furnish(&terminal.hub).await;
-    let order = ["order", "faults", "async", "--tenant", "retail", "--name", "slow", "--param", "polls=2"];
+    let order = ["order", "faults", "async", "--tenant", "retail", "--name", "slow", "--param", "polls=1"];
     let done = terminal.ok(&order).await;
     assert!(done.err.starts_with("it goes on: `bourse show slow --tenant retail`"), "{done:?}");
     let ready = terminal.ok(&[&order[..], &["--wait"]].concat()).await;
@@ -313,4 +313,17 @@ async fn a_reader_that_has_read_enough_is_no_error() {
     let done = tokio::task::spawn_blocking(move || child.wait_with_output()).await.expect("waited").expect("an output");
     assert_eq!((done.status.code(), String::from_utf8_lossy(&done.stderr).as_ref()), (Some(0), ""));
     terminal.hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_is_gone_is_said_to_be() {
+    let Terminal { world, hub } = Terminal::new().await;
+    world.furnish(&hub).await;
+    world.stop_broker().await;
+    let order = ["order", "faults", "ok", "--tenant", "retail", "--name", "x", "--wait", "--timeout", "PT15S"];
+    let done = finish(command(&hub.url, &order)).await;
+    assert_eq!((done.code, done.out.as_str()), (1, ""), "{done:?}");
+    let sentence = "the service broker cannot be reached at the moment; `bourse broker list` shows how the brokers are";
+    assert!(done.err.starts_with(&format!("bourse: {sentence} (request ")), "{done:?}");
+    hub.stop().await;
 }

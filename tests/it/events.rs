@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::support::bare::{Bare, On, Workers, event};
+use crate::support::bare::{Bare, On, Workers, event, on_each};
 use crate::support::wait::wait_for;
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -78,7 +78,10 @@ async fn check_nothing_is_skipped(on: On) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_sequencers_skip_nothing_and_keep_each_instances_order_on_sqlite() {
-    check_nothing_is_skipped(On::Sqlite).await;
+    on_each(async |on| {
+        check_nothing_is_skipped(on).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,30 +125,39 @@ async fn an_event_whose_transaction_commits_late_is_not_passed_over_on_postgres(
 
 #[tokio::test]
 async fn a_living_process_keeps_the_lease_and_a_gone_one_loses_it() {
-    let one = Bare::on(On::Sqlite, |_| {}).await;
-    let two = one.another().await;
-    one.beat().await;
-    one.append("i", 1).await;
-    assert_eq!(one.app.number_events().await.expect("could not number"), 1);
-    one.append("i", 2).await;
-    assert_eq!(two.app.number_events().await.expect("could not number"), 0, "the lease was not respected");
-    one.leave().await;
-    assert_eq!(two.app.number_events().await.expect("could not number"), 1);
+    on_each(async |on| {
+        let one = Bare::on(on, |_| {}).await;
+        let two = one.another().await;
+        one.beat().await;
+        one.append("i", 1).await;
+        assert_eq!(one.app.number_events().await.expect("could not number"), 1);
+        one.append("i", 2).await;
+        assert_eq!(two.app.number_events().await.expect("could not number"), 0, "the lease was not respected");
+        one.leave().await;
+        assert_eq!(two.app.number_events().await.expect("could not number"), 1);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_replayed_transition_makes_no_second_event() {
-    let hub = Bare::on(On::Sqlite, |_| {}).await;
-    hub.append("i", 1).await;
-    hub.append("i", 1).await;
-    assert_eq!(hub.app.number_events().await.expect("could not number"), 1);
-    hub.append("i", 1).await;
-    assert_eq!(hub.app.number_events().await.expect("could not number"), 0);
+    on_each(async |on| {
+        let hub = Bare::on(on, |_| {}).await;
+        hub.append("i", 1).await;
+        hub.append("i", 1).await;
+        assert_eq!(hub.app.number_events().await.expect("could not number"), 1);
+        hub.append("i", 1).await;
+        assert_eq!(hub.app.number_events().await.expect("could not number"), 0);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn pages_follow_each_other_and_the_cursor_is_there_also_when_nothing_is_new_on_sqlite() {
-    check_pages(On::Sqlite).await;
+    on_each(async |on| {
+        check_pages(on).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -189,16 +201,22 @@ async fn check_pages(on: On) {
 
 #[tokio::test]
 async fn a_cursor_of_another_feed_is_malformed() {
-    let hub = Bare::on(On::Sqlite, |_| {}).await;
-    for after in ["", "x", "-1", "1.5", "1"] {
-        let outcome = hub.app.feed(FeedQuery { after: Some(after.into()), ..FeedQuery::default() }).await;
-        assert!(matches!(outcome, Err(Error::Malformed(_))), "{after:?}: {outcome:?}");
-    }
+    on_each(async |on| {
+        let hub = Bare::on(on, |_| {}).await;
+        for after in ["", "x", "-1", "1.5", "1"] {
+            let outcome = hub.app.feed(FeedQuery { after: Some(after.into()), ..FeedQuery::default() }).await;
+            assert!(matches!(outcome, Err(Error::Malformed(_))), "{after:?}: {outcome:?}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_older_than_the_retention_is_gone_and_numbers_go_on_on_sqlite() {
-    check_retention(On::Sqlite).await;
+    on_each(async |on| {
+        check_retention(on).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -231,23 +249,26 @@ async fn check_retention(on: On) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_in_the_feed_soon_after_its_commit() {
-    let hub = Bare::on(On::Sqlite, |_| {}).await;
-    let workers = Workers::new().sequence(&hub);
-    let mut after = "0".to_owned();
-    let mut delays = Vec::new();
-    for number in 1..=15 {
-        hub.append("i", number).await;
-        let committed = Instant::now();
-        after = wait_for("the event is in the feed", BOUND, async || {
-            let query = FeedQuery { after: Some(after.clone()), ..FeedQuery::default() };
-            let page = hub.app.feed(query).await.expect("no page");
-            (!page.items.is_empty()).then_some(page.next)
-        })
-        .await;
-        delays.push(committed.elapsed());
-    }
-    workers.stop().await;
-    delays.sort_unstable();
-    // The median, since a shared machine may stop us at any time.
-    assert!(delays[delays.len() / 2] < Duration::from_millis(100), "{delays:?}");
+    on_each(async |on| {
+        let hub = Bare::on(on, |_| {}).await;
+        let workers = Workers::new().sequence(&hub);
+        let mut after = "0".to_owned();
+        let mut delays = Vec::new();
+        for number in 1..=15 {
+            hub.append("i", number).await;
+            let committed = Instant::now();
+            after = wait_for("the event is in the feed", BOUND, async || {
+                let query = FeedQuery { after: Some(after.clone()), ..FeedQuery::default() };
+                let page = hub.app.feed(query).await.expect("no page");
+                (!page.items.is_empty()).then_some(page.next)
+            })
+            .await;
+            delays.push(committed.elapsed());
+        }
+        workers.stop().await;
+        delays.sort_unstable();
+        // The median, since a shared machine may stop us at any time.
+        assert!(delays[delays.len() / 2] < Duration::from_millis(100), "{delays:?}");
+    })
+    .await;
 }

@@ -14,7 +14,7 @@ use bourse::delivery;
 use bourse::secret::Secret;
 use serde_json::Value;
 
-use crate::support::bare::{Bare, On, Workers};
+use crate::support::bare::{Bare, On, Workers, on_each};
 use crate::support::services::{Nats, nats};
 use crate::support::wait::{wait_for, wait_until};
 
@@ -217,30 +217,36 @@ async fn an_event_that_fails_too_often_is_a_dead_letter_too() {
 
 #[tokio::test]
 async fn a_webhook_where_the_egress_policy_forbids_it_is_an_error_at_the_start() {
-    let hub = Bare::on(On::Sqlite, |config| {
-        config.egress.allow.clear();
-        config.events.sinks = vec![Receiver { url: "http://127.0.0.1:9/".into(), ..Receiver::default() }.sink()];
+    on_each(async |on| {
+        let hub = Bare::on(on, |config| {
+            config.egress.allow.clear();
+            config.events.sinks = vec![Receiver { url: "http://127.0.0.1:9/".into(), ..Receiver::default() }.sink()];
+        })
+        .await;
+        let outcome = hub.app.sinks();
+        assert!(outcome.as_ref().is_err_and(|error| error.to_string().contains("egress.allow")), "{outcome:?}");
     })
     .await;
-    let outcome = hub.app.sinks();
-    assert!(outcome.as_ref().is_err_and(|error| error.to_string().contains("egress.allow")), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn a_webhook_by_a_name_that_leads_to_a_forbidden_address_is_not_called() {
-    let receiver = Receiver::start().await;
-    let url = receiver.url.replace("127.0.0.1", "localhost");
-    let hub = Bare::on(On::Sqlite, |config| {
-        config.egress.allow.clear();
-        config.events.attempts_max = 1;
-        config.events.sinks = vec![Receiver { url, ..Receiver::default() }.sink()];
+    on_each(async |on| {
+        let receiver = Receiver::start().await;
+        let url = receiver.url.replace("127.0.0.1", "localhost");
+        let hub = Bare::on(on, |config| {
+            config.egress.allow.clear();
+            config.events.attempts_max = 1;
+            config.events.sinks = vec![Receiver { url, ..Receiver::default() }.sink()];
+        })
+        .await;
+        append_and_number(&hub, 1..=1).await;
+        drain(&hub).await;
+        let dead = dead_letters(&hub, None).await;
+        assert_eq!(dead.iter().map(|letter| letter.error.as_str()).collect::<Vec<_>>(), ["no connection"]);
+        assert_eq!(receiver.with(|state| state.requests), 0);
     })
     .await;
-    append_and_number(&hub, 1..=1).await;
-    drain(&hub).await;
-    let dead = dead_letters(&hub, None).await;
-    assert_eq!(dead.iter().map(|letter| letter.error.as_str()).collect::<Vec<_>>(), ["no connection"]);
-    assert_eq!(receiver.with(|state| state.requests), 0);
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ impl Input {
 
     fn typed<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body)
-            .map_err(|error| Error::bad_request(format!("the body is malformed: {error}")))
+            .map_err(|error| Error::bad_request(format!("the body is malformed: {}", wire::form_error(&error))))
     }
 
     /// CT-02: a missing content type is fine, another one is not.

@@ -105,7 +105,12 @@ impl App {
     fn news(&self, job: &Job, step: &Step, body: Body, now: Time) -> Result<News, Error> {
         let mut news = News::default();
         match body {
-            Body::Instance(object) => news.answer = Some(merge(&job.instance.answer, object)),
+            Body::Instance(object) => {
+                if job.operation.kind == OperationKind::Update {
+                    news.update_answer = Some(Value::Object(object.clone()).to_string());
+                }
+                news.answer = Some(merge(&job.instance.answer, object));
+            }
             Body::Binding(answer) if *step == Step::Succeed => {
                 if let Some(binding) = &job.binding {
                     let sealed = self.seal(&sealed::binding_answer(&binding.id), &*answer)?;

@@ -27,6 +27,8 @@ pub(super) struct Rows {
 pub(super) struct News {
     /// The instance's answer from now on.
     pub(super) answer: Option<String>,
+    /// What an update alone was answered: it is relayed as it is, without what is known from before.
+    pub(super) update_answer: Option<String>,
     /// The binding's answer, sealed, and until when it is kept.
     pub(super) binding_answer: Option<(Vec<u8>, Time)>,
     /// The plan and the sealed attributes that an update leads to.
@@ -66,7 +68,7 @@ pub(super) fn apply(rows: &mut Rows, situation: &Situation, step: &Step, news: N
         }
         Step::Succeed => {
             finish(&mut rows.operation, OperationState::Succeeded, now);
-            rows.operation.answer = None;
+            rows.operation.answer.clone_from(&news.update_answer);
             rows.operation.description = None;
             succeed(rows, news, now)
         }

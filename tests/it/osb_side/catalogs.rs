@@ -152,12 +152,11 @@ async fn cloud_foundry_gets_nothing_that_its_controller_refuses() {
         let schema = |create: Value| json!({"service_instance": {"create": {"parameters": create}}});
         recorded["plans"][0]["schemas"] = schema(json!({"type": "object", "description": large}));
         recorded["plans"][1]["schemas"] = schema(json!({"$ref": "https://elsewhere.example/schema.json"}));
-        recorded["plans"][1]["maintenance_info"] = json!({"version": "not-semantic"});
         refresh(b, &catalog).await;
         let line = "GET /v2/catalog";
         let plain = b.check("to others it goes as it is", line, None, (200, "teleport")).await.json();
         let cut = b.check_as(&cf, "to Cloud Foundry it does not", line, None, (200, "Recorded")).await;
-        for refused in ["teleport", "dashboard_client", "xxxxxxxx", "elsewhere.example", "not-semantic", "shareable"] {
+        for refused in ["teleport", "dashboard_client", "xxxxxxxx", "elsewhere.example", "shareable"] {
             assert!(!cut.text.contains(refused), "{refused}");
         }
         let cut = cut.json();

@@ -136,8 +136,6 @@ async fn cloud_foundrys_requests_are_replayed() {
         assert_eq!(seen.header("x-broker-api-originating-identity"), Some(IDENTITY));
         assert_eq!(cf.send(&line, "").await.status, 410);
         cf.check_all().await;
-        assert_eq!(cf.bench.recorder.seen().iter().filter(|seen| seen.instance_id() == instance).count(), 8);
-        assert!(!cf.platform.password.is_empty());
     })
     .await;
 }

@@ -24,6 +24,13 @@ pub(crate) enum On {
     Postgres,
 }
 
+/// Runs a case on a database of each kind.
+pub(crate) async fn on_each(case: impl AsyncFn(On)) {
+    for on in [On::Sqlite, On::Postgres] {
+        case(on).await;
+    }
+}
+
 /// The use cases, with what a test needs to look behind them.
 pub(crate) struct Bare {
     pub(crate) app: App,

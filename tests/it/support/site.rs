@@ -87,10 +87,11 @@ pub(crate) async fn admin(url: &str, method: Method, path: &str, body: Option<Va
     request(method, &format!("{url}/api/v1/{path}"), Some(("admin", "pw")), body).await
 }
 
-/// The credentials in an answer.
+/// The credentials in an answer: of a new platform, or a new pair of one.
 pub(crate) fn credentials(reply: &Reply) -> Platform {
     assert_eq!(reply.status, 201, "{reply:?}");
-    let text = |field: &str| reply.body["credentials"][field].as_str().expect("credentials").to_owned();
+    let pair = reply.body.get("credentials").unwrap_or(&reply.body);
+    let text = |field: &str| pair[field].as_str().expect("credentials").to_owned();
     Platform { username: text("username"), password: text("password") }
 }
 
