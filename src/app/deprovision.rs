@@ -150,15 +150,7 @@ impl App {
         self.db()
             .write(move |tx| {
                 let id = id.clone();
-                Box::pin(async move {
-                    if let Some(mut row) = instances::lock(tx, &id).await?
-                        && presence(row.state, row.operation_id.is_some()) == Presence::Failed
-                    {
-                        row.state = InstanceState::Gone;
-                        instances::save(tx, &row, true, now).await?;
-                    }
-                    Ok(())
-                })
+                Box::pin(async move { Ok(instances::forget_failed(tx, &id, now).await?) })
             })
             .await
     }

@@ -102,7 +102,8 @@ impl App {
             if row.state != OperationState::InProgress {
                 return Ok(Settled::Over(row));
             }
-            let takes_longer = row.phase != Phase::Calling;
+            // In `calling` more than once: something else has to be over first, such as the unbinding of what is bound.
+            let takes_longer = row.phase != Phase::Calling || row.attempts > 0;
             if takes_longer && accepts_incomplete {
                 return self.tell_pending(row).await;
             }

@@ -127,15 +127,7 @@ impl App {
         self.db()
             .write(move |tx| {
                 let id = id.clone();
-                Box::pin(async move {
-                    if let Some(mut row) = bindings::lock(tx, &id).await?
-                        && binding_presence(&row) == Presence::Failed
-                    {
-                        row.state = BindingState::Gone;
-                        bindings::save(tx, &row, true).await?;
-                    }
-                    Ok(())
-                })
+                Box::pin(async move { Ok(bindings::forget_failed(tx, &id).await?) })
             })
             .await
     }

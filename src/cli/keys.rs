@@ -40,7 +40,7 @@ pub(super) fn sealer(config: &Config) -> Result<Sealer, Error> {
 }
 
 /// The file of a SQLite URL; none where it is another database.
-fn sqlite_file(url: &str) -> Option<PathBuf> {
+pub(super) fn sqlite_file(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("sqlite:")?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))

@@ -105,6 +105,8 @@ enum Error {
     Client(#[from] client::Error),
     #[error("could not open the database")]
     Open(#[source] crate::store::Error),
+    #[error("another process serves from this SQLite database: end it first; several processes need PostgreSQL")]
+    InUse,
     #[error("could not bring the database to this version")]
     Migrate(#[source] crate::store::Error),
     #[error("{0}")]

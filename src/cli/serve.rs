@@ -1,6 +1,7 @@
 //! `bourse serve`: opens everything, says where it listens, and runs until it is told to stop. The first SIGTERM or SIGINT
 //! drains: what is in flight is answered within `server.drain`, and the process ends with 0. The second ends it at once.
 
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process;
@@ -64,6 +65,7 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     follow_port(&mut config, scheme, bound);
 
+    let _alone = alone_with(config.database.url.expose())?;
     let db = Db::open(config.database.url.expose(), config.database.connections).await.map_err(Error::Open)?;
     if config.database.migrate {
         db.migrate().await.map_err(Error::Migrate)?;
@@ -94,6 +96,20 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     db.close().await;
     tracing::info!("stopped");
     served.map_err(Error::Run)
+}
+
+/// SQLite is for one process: a second one would take the first one's work for that of the dead. Held for as long as the
+/// process serves; nothing for other databases.
+fn alone_with(url: &str) -> Result<Option<File>, Error> {
+    let Some(database) = keys::sqlite_file(url) else { return Ok(None) };
+    let mut name = database.into_os_string();
+    name.push(".lock");
+    let lock = File::create(name).map_err(Error::Run)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse),
+        Err(TryLockError::Error(error)) => Err(Error::Run(error)),
+    }
 }
 
 /// What every start makes sure of: the built-in platform, the catalog in memory, and an administrator.

@@ -130,6 +130,18 @@ pub async fn save(tx: &mut Tx<'_>, row: &BindingRow, current: bool) -> Result<()
     Ok(())
 }
 
+const FORGET_FAILED: &str = "update bindings set state = 'gone', version = version + 1 \
+    where id = $1 and state = 'failed' and operation_id is null";
+
+/// A failed bind of which nothing is left is only a memory from now on; its id may mean another one by then.
+///
+/// # Errors
+/// [`Error`].
+pub async fn forget_failed(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(FORGET_FAILED).bind(id.to_owned())).await?;
+    Ok(())
+}
+
 const OF_INSTANCE: &str =
     "select * from bindings where instance_id = $1 and ($2 = 1 or state <> 'gone') order by id limit 1000";
 

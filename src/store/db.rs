@@ -174,7 +174,10 @@ impl Db {
         };
         let options = AnyConnectOptions::from_str(&url).map_err(|_| Error::Url)?.disable_statement_logging();
         let writer = match kind {
-            Kind::Sqlite => Some(open_sqlite(&options).await?),
+            Kind::Sqlite => {
+                make_private(&url)?;
+                Some(open_sqlite(&options).await?)
+            }
             Kind::Postgres => None,
         };
         let pool = AnyPoolOptions::new()
@@ -316,6 +319,22 @@ impl Db {
             // It ends by itself; had it panicked, there would be nothing left to close.
             drop(task.await);
         }
+    }
+}
+
+/// Makes SQLite's file before SQLite does, for its owner only; what SQLite puts beside it has the same mode.
+fn make_private(url: &str) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    if path.is_empty() || path == ":memory:" {
+        return Err(Error::Url);
+    }
+    // Only where it is not there: closing a file that SQLite has open would take SQLite's locks away (POSIX).
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(Error::Database(sqlx::Error::Io(error))),
     }
 }
 

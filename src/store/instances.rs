@@ -155,6 +155,19 @@ pub async fn save(tx: &mut Tx<'_>, row: &InstanceRow, current: bool, now: Time) 
     Ok(())
 }
 
+const FORGET_FAILED: &str = "update instances set state = 'gone', updated_at = $2, version = version + 1 \
+    where id = $1 and state = 'failed' and operation_id is null";
+
+/// A failed order of which nothing is left is only a memory from now on. Whether its id means it is left as it is: a new
+/// order may have taken the id meanwhile.
+///
+/// # Errors
+/// [`Error`].
+pub async fn forget_failed(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(FORGET_FAILED).bind(id.to_owned()).bind(now.0)).await?;
+    Ok(())
+}
+
 /// What a list of instances is narrowed to.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {

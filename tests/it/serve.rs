@@ -69,6 +69,29 @@ async fn a_chosen_password_works_and_is_in_no_log_and_not_in_the_database() {
     remove(home);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_keeps_off_a_sqlite_database_that_is_served_and_others_cannot_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = scratch("second");
+    let (mut hub, url) = serve(&home, &[]).await;
+    let second = Command::new(hub_binary())
+        .arg("serve")
+        .env("BOURSE__SERVER__LISTEN", "127.0.0.1:0")
+        .env("BOURSE__DATABASE__URL", format!("sqlite:{}", home.join("bourse.db").display()))
+        .output()
+        .expect("could not start");
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("another process serves from this SQLite database"), "{said}");
+    send(client().get(format!("{url}/healthz"))).await.is(200);
+    for file in ["bourse.db", "bourse.db-wal", "bourse.db.key"] {
+        let mode = std::fs::metadata(home.join(file)).expect(file).permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
+    }
+    assert!(hub.terminate().await.success());
+    remove(home);
+}
+
 /// The beginning of a request whose body has yet to come.
 fn begin(url: &str, length: usize) -> TcpStream {
     let mut connection = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");

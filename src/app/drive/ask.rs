@@ -14,10 +14,11 @@ impl App {
     /// Asks for the last operation.
     pub(super) async fn poll(&self, job: &Job) -> Result<Outcome, Error> {
         let response = self.exchange(job, &last_operation(job), Purpose::Ask).await?;
-        let answer = classify::last_operation(job, response);
-        if answer == Answer::NotThere && job.operation.kind.deletes() && job.operation.attempts >= NOT_FOUND_POLLS {
+        let not_found = response.as_ref().is_ok_and(|response| response.status == 404);
+        if not_found && job.operation.kind.deletes() && job.operation.attempts >= NOT_FOUND_POLLS {
             return self.call(job).await;
         }
+        let answer = classify::last_operation(job, response);
         if answer == Answer::Done && matches!(job.operation.kind, OperationKind::Provision | OperationKind::Bind) {
             // What came about asynchronously is learnt by fetching it, where it can be fetched.
             let found = self.fetch(job).await?;

@@ -91,6 +91,10 @@ pub(super) fn last_operation(job: &Job, response: Result<WireResponse, Failure>)
             OperationState::Failed => Answer::Failed(failed(last)),
         },
         Err(Failure::Rejected(error)) if error.status == 410 && job.operation.kind.deletes() => Answer::NotThere,
+        // A 404 settles no deletion (LOI-08): only a 410 to it, or to its poll, says that nothing is there.
+        Err(Failure::Rejected(error)) if error.status == 404 && job.operation.kind.deletes() => {
+            unknown("the service broker does not know of the deletion".into(), false)
+        }
         Err(Failure::Rejected(error)) if matches!(error.status, 404 | 410) => Answer::NotThere,
         // Any other answer is no answer: go on asking.
         Err(failure) => match from_failure(failure) {
