@@ -83,7 +83,7 @@ async fn a_second_process_keeps_off_a_sqlite_database_that_is_served_and_others_
     assert!(!second.status.success());
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(said.contains("another process serves from this SQLite database"), "{said}");
-    send(client().get(format!("{url}/healthz"))).await.is(200);
+    assert_eq!(send(client().get(format!("{url}/healthz"))).await.status, 200, "the first one goes on");
     for file in ["bourse.db", "bourse.db-wal", "bourse.db.key"] {
         let mode = std::fs::metadata(home.join(file)).expect(file).permissions().mode();
         assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");

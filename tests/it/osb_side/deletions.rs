@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::on_both;
+use crate::support::hub::BOUND;
+use crate::support::wait::wait_until;
 
 #[tokio::test]
 async fn dep_01_ids_come_first_then_what_is_there() {
@@ -99,6 +101,29 @@ async fn dep_04_while_a_deletion_runs_repeats_join_it() {
 }
 
 #[tokio::test]
+async fn loi_08_a_404_to_a_poll_settles_no_deletion_but_a_410_to_the_deletion_itself_does() {
+    on_both(async |b| {
+        b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
+        b.recorder.say("deprovision", 202, &json!({}));
+        b.recorder.say("last_operation", 404, &json!({}));
+        b.check("accepted", &format!("DELETE i?{}&accepts_incomplete=true", b.query("small")), None, (202, "")).await;
+        wait_until("the deletion to be polled and sent again", BOUND, async || {
+            b.world.clock.advance(Duration::from_secs(5));
+            b.recorder.count("deprovision") >= 2
+        })
+        .await;
+        b.check("not settled", "GET i/last_operation", None, (200, "in progress")).await;
+        b.recorder.say("deprovision", 410, &json!({}));
+        wait_until("the deletion to be over", BOUND, async || {
+            b.world.clock.advance(Duration::from_secs(30));
+            b.check("settled or not", "GET i/last_operation", None, (200, "")).await.json()["state"] == "succeeded"
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_a_failed_order_one_delete_is_200_and_then_410() {
     on_both(async |b| {
         let line = |id: &str| format!("DELETE {id}?{}", b.query("small"));
@@ -116,7 +141,7 @@ async fn after_a_failed_order_one_delete_is_200_and_then_410() {
             b.check("a change", &format!("PATCH {id}"), change, (404, "")).await;
         }
         // The deletion that settles it goes out later than the order's call can still be under way.
-        crate::support::wait::wait_until("the clean-up is over", crate::support::hub::BOUND, async || {
+        wait_until("the clean-up is over", BOUND, async || {
             b.world.clock.advance(Duration::from_secs(5));
             let path = "/api/v1/operations?state=in_progress";
             b.hub.admin(reqwest::Method::GET, path, None).await.body["items"] == json!([])
