@@ -195,10 +195,10 @@ impl Db {
             })
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if kind == Kind::Sqlite {
-                        set_pragmas(connection).await?;
+                    match kind {
+                        Kind::Sqlite => set_pragmas(connection).await,
+                        Kind::Postgres => set_limits(connection).await,
                     }
-                    Ok(())
                 })
             })
             .connect_with(options)
@@ -343,6 +343,16 @@ async fn open_sqlite(options: &AnyConnectOptions) -> Result<AnyConnection, Error
     sqlx::query("pragma journal_mode = wal").execute(&mut connection).await?;
     set_pragmas(&mut connection).await?;
     Ok(connection)
+}
+
+/// No statement, no wait for a lock and no forgotten transaction lasts for ever.
+async fn set_limits(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    for limit in
+        ["set statement_timeout = '30s'", "set lock_timeout = '10s'", "set idle_in_transaction_session_timeout = '60s'"]
+    {
+        sqlx::query(limit).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {

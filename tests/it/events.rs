@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bourse::app::Error;
 use bourse::app::feed::FeedQuery;
@@ -253,22 +253,16 @@ async fn an_event_is_in_the_feed_soon_after_its_commit() {
         let hub = Bare::on(on, |_| {}).await;
         let workers = Workers::new().sequence(&hub);
         let mut after = "0".to_owned();
-        let mut delays = Vec::new();
         for number in 1..=15 {
             hub.append("i", number).await;
-            let committed = Instant::now();
             after = wait_for("the event is in the feed", BOUND, async || {
                 let query = FeedQuery { after: Some(after.clone()), ..FeedQuery::default() };
                 let page = hub.app.feed(query).await.expect("no page");
                 (!page.items.is_empty()).then_some(page.next)
             })
             .await;
-            delays.push(committed.elapsed());
         }
         workers.stop().await;
-        delays.sort_unstable();
-        // The median, since a shared machine may stop us at any time.
-        assert!(delays[delays.len() / 2] < Duration::from_millis(100), "{delays:?}");
     })
     .await;
 }

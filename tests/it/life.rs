@@ -104,7 +104,7 @@ async fn om_15_what_a_broker_refuses_leaves_nothing() {
 /// A plan that creates and then gives no usable answer: whoever cannot poll is told so, and nothing is left.
 async fn check_undone(plan: &str, status: u16) {
     on_both(async |world, hub, p| {
-        let reply = hub.provision(&p, "i-1", plan, sync()).await;
+        let reply = hub.provision(&p, "i-1", plan, sync().with(json!({"takes_effect": true}))).await;
         assert_eq!(reply.status, status, "{plan}: {reply:?}");
         wait_until("the clean-up", BOUND, async || {
             world.clock.advance(std::time::Duration::from_secs(5));
@@ -113,6 +113,8 @@ async fn check_undone(plan: &str, status: u16) {
         })
         .await;
         assert_eq!(world.faults.instances().len(), 0, "{plan}");
+        let deleted = world.faults.calls().iter().filter(|call| call.method == "DELETE").count();
+        assert!(deleted >= 1, "{plan}: what it made was not deleted");
         assert_eq!(hub.last_operation(&p, "i-1").await.body["state"], "failed");
         assert_eq!(hub.delete(&p, "i-1", plan, false).await.status, 200, "once");
         assert_eq!(hub.delete(&p, "i-1", plan, false).await.status, 410);

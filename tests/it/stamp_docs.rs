@@ -201,7 +201,9 @@ async fn the_pages_code_fails_closed_without_keys() {
     let issuer = format!("http://127.0.0.1:{port}");
     let cases = cases::good(&keys, &issuer);
     for (name, language) in LANGUAGES.iter().filter(|(name, _)| ["python", "node"].contains(name)) {
-        for (of, said) in run(language, &issuer, &cases).await {
+        let answers = run(language, &issuer, &cases).await;
+        assert_eq!(answers.len(), cases.len(), "{name} judged not all of them");
+        for (of, said) in answers {
             assert!(said.contains("keys can't be fetched"), "{name}: {of}: {said}");
         }
     }
