@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::drive::{Names, tell};
+use super::sealed::error_to_text;
 use super::{App, Error, Listed, Page};
+use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
@@ -13,7 +15,7 @@ use crate::store::bindings::{self, BindingRow};
 
 use crate::store::instances::{self, Filter, InstanceRow};
 use crate::store::operations::{self, OperationRow};
-use crate::store::spans;
+use crate::store::{Tx, spans};
 
 pub use crate::store::bindings::BindingRow as BindingView;
 
@@ -138,7 +140,7 @@ impl App {
             .db()
             .read(move |tx| {
                 Box::pin(async move {
-                    let bindings = bindings::of_instance(tx, &key, true).await?;
+                    let bindings = bindings::of_instance(tx, &key).await?;
                     Ok::<_, Error>((bindings, operations::list(tx, &filter, "", 1000).await?))
                 })
             })
@@ -187,56 +189,93 @@ impl App {
         };
         let (id, reason) = (row.id, reason.to_owned());
         let key = id.clone();
-        self.db()
+        let called_off = self
+            .db()
             .write(move |tx| {
                 let (id, reason, names, audited) = (key.clone(), reason.clone(), names.clone(), audited.clone());
                 Box::pin(async move { forget(tx, &id, &reason, &names, &audited).await })
             })
             .await?;
+        for operation in called_off {
+            self.announce(&operation);
+        }
         self.instance(&id).await
     }
 }
 
+/// Forgets an instance and all that belongs to it; says which operations were called off.
 async fn forget(
-    tx: &mut crate::store::Tx<'_>,
+    tx: &mut Tx<'_>,
     id: &str,
     reason: &str,
     names: &Names,
     audited: &AuditRow,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let now = audited.at;
     let mut row = instances::lock(tx, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
     if row.state == InstanceState::Gone {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    for binding in bindings::of_instance(tx, id, false).await? {
-        if let Some(mut binding) = bindings::lock(tx, &binding.id).await? {
-            binding.state = BindingState::Gone;
-            binding.operation_id = None;
-            binding.answer = None;
-            binding.answer_until = None;
-            binding.gone_at = Some(now);
-            bindings::save(tx, &binding, true).await?;
-        }
-    }
+    forget_bindings(tx, &mut row, reason, names, now).await?;
+    let mut called_off = Vec::new();
     let mut last = operations::latest(tx, id, None).await?;
     while let Some(unfinished) = operations::unfinished(tx, id).await? {
         let Some(mut operation) = operations::lock_unfinished(tx, &unfinished.id).await? else { break };
         operation.state = OperationState::Cancelled;
         operation.finished_at = Some(now);
         operation.description = Some(reason.to_owned());
+        operation.answer = Some(error_to_text(&osb::Error::with(502, "Purged", "an operator purged the instance")));
         operations::save(tx, &operation).await?;
+        called_off.push(operation.id.clone());
         last = Some(operation);
     }
     let Some(operation) = last else { return Err(Error::not_found("operation of instance", id)) };
     spans::close(tx, id, &operation.id, now).await?;
+    // Of an order that failed already, nothing is left to tell.
+    let event = match (row.ready_at, row.state) {
+        (Some(_), _) => Some(EventKind::InstanceDeprovisioned),
+        (None, InstanceState::Failed) => None,
+        (None, _) => Some(EventKind::InstanceFailed),
+    };
     row.state = InstanceState::Gone;
     row.operation_id = None;
     row.gone_at = Some(now);
-    tell(tx, &mut row, &operation, None, EventKind::InstanceDeprovisioned, Some(reason.to_owned()), names, now).await?;
+    if let Some(event) = event {
+        tell(tx, &mut row, &operation, None, event, Some(reason.to_owned()), names, now).await?;
+    }
     instances::save(tx, &row, true, now).await?;
     audit::append(tx, audited).await?;
-    Ok(())
+    Ok(called_off)
+}
+
+async fn forget_bindings(
+    tx: &mut Tx<'_>,
+    instance: &mut InstanceRow,
+    reason: &str,
+    names: &Names,
+    now: Time,
+) -> Result<(), Error> {
+    loop {
+        let standing = bindings::standing(tx, &instance.id).await?;
+        if standing.is_empty() {
+            return Ok(());
+        }
+        for binding in standing {
+            let Some(mut binding) = bindings::lock(tx, &binding.id).await? else { continue };
+            binding.state = BindingState::Gone;
+            binding.operation_id = None;
+            binding.answer = None;
+            binding.answer_until = None;
+            binding.gone_at = Some(now);
+            bindings::save(tx, &binding, true).await?;
+            if binding.ready_at.is_some()
+                && let Some(bind) = operations::bind_of(tx, &binding.id).await?
+            {
+                let (id, reason) = (Some(binding.id), Some(reason.to_owned()));
+                tell(tx, instance, &bind, id, EventKind::BindingDeleted, reason, names, now).await?;
+            }
+        }
+    }
 }
 
 /// A name that means nothing is no error here.

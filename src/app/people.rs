@@ -13,7 +13,7 @@ use super::sealed;
 use super::{App, Error, Issue, Listed, Page};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
-use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
+use crate::domain::instance::{BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
 use crate::domain::tenant::Tenant;
 use crate::store::audit;
@@ -135,7 +135,11 @@ impl App {
             return Err(Error::conflict("name_taken", message));
         }
         let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
-        let same_parameters = order.parameters.as_ref().is_none_or(|parameters| *parameters == known.parameters);
+        let same_parameters = order.parameters.as_ref().is_none_or(|parameters| {
+            let mut folded = known.clone();
+            folded.fold(parameters);
+            folded.parameters == known.parameters
+        });
         let same = row.plan_id == plan.plan_id && same_parameters;
         match (row.state, same) {
             (InstanceState::Ready, true) => Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?))),
@@ -159,7 +163,7 @@ impl App {
                     parameters: order.parameters.filter(|_| !same_parameters).into(),
                     ..UpdateRequest::default()
                 };
-                let updated = self.update(orderer, call, request).await?;
+                let updated = self.update(orderer, call, request).await.map_err(busy)?;
                 let standing = Box::new(self.standing(orderer, &id).await?);
                 Ok(match updated {
                     Updated::Done(_) => Placed::Unchanged(standing),
@@ -291,7 +295,7 @@ impl App {
         if !credentials {
             return Ok(PersonalBinding { row, answer: None });
         }
-        if row.ready_at.is_none() {
+        if row.state != BindingState::Ready {
             return Err(in_progress());
         }
         let subject = format!("instances/{}/bindings/{}", instance.id, row.id);

@@ -98,7 +98,15 @@ impl App {
     ) -> Result<Settled, Error> {
         let id = watching.id.clone();
         loop {
-            let row = self.operation_row(&id).await?;
+            let row = match self.operation_row(&id).await {
+                // The order goes on whatever the database says to this question: it is asked again.
+                Err(Error::Store(error)) if Instant::now() < deadline => {
+                    tracing::warn!(operation.id = id, %error, "an operation that is waited for could not be read");
+                    watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
+                    continue;
+                }
+                read => read?,
+            };
             if row.state != OperationState::InProgress {
                 return Ok(Settled::Over(row));
             }
@@ -125,12 +133,23 @@ impl App {
         if row.told == Told::Accepted || self.tell(&row.id, Told::Accepted).await? {
             return Ok(Settled::Pending(row));
         }
-        Ok(Settled::Over(self.operation_row(&row.id).await?))
+        self.over(&row.id).await
+    }
+
+    /// What became of an operation that could not be told about as it stood.
+    async fn over(&self, id: &str) -> Result<Settled, Error> {
+        let row = self.operation_row(id).await?;
+        if row.state == OperationState::InProgress {
+            return Err(
+                osb::Error::concurrency("an earlier order that was refused is being undone; try again later").into()
+            );
+        }
+        Ok(Settled::Over(row))
     }
 
     async fn tell_refused(&self, row: OperationRow) -> Result<Settled, Error> {
         if !self.tell(&row.id, Told::Refused).await? {
-            return Ok(Settled::Over(self.operation_row(&row.id).await?));
+            return self.over(&row.id).await;
         }
         let trouble = row.answer.as_deref().map(|text| error_from_text(Some(text)));
         Err(trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")).into())

@@ -142,16 +142,26 @@ pub async fn forget_failed(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-const OF_INSTANCE: &str =
-    "select * from bindings where instance_id = $1 and ($2 = 1 or state <> 'gone') order by id limit 1000";
+const OF_INSTANCE: &str = "select * from (select * from bindings where instance_id = $1 order by id desc limit 1000) latest \
+    order by id";
 
-/// The bindings of an instance, at most 1000; with those that are gone only where asked for.
+/// The latest 1000 bindings of an instance, those that are gone too, the newest last.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn of_instance(tx: &mut Tx<'_>, instance_id: &str, with_gone: bool) -> Result<Vec<BindingRow>, Error> {
-    let query = sqlx::query(OF_INSTANCE).bind(instance_id.to_owned()).bind(i64::from(with_gone));
-    tx.fetch_all(query).await?.iter().map(read).collect()
+pub async fn of_instance(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<BindingRow>, Error> {
+    tx.fetch_all(sqlx::query(OF_INSTANCE).bind(instance_id.to_owned())).await?.iter().map(read).collect()
+}
+
+const STANDING: &str = "select * from bindings where instance_id = $1 and state <> 'gone' \
+    and not (state = 'failed' and operation_id is null) order by id limit 100";
+
+/// Bindings of which something is left, at most 100: whoever clears them asks again until there are none.
+///
+/// # Errors
+/// [`Error`].
+pub async fn standing(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<BindingRow>, Error> {
+    tx.fetch_all(sqlx::query(STANDING).bind(instance_id.to_owned())).await?.iter().map(read).collect()
 }
 
 const FORGET: &str = "update bindings set answer = null, answer_until = null where id in \

@@ -246,9 +246,9 @@ pub async fn remove(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.execute(sqlx::query(REMOVE).bind(id.to_owned()).bind(now.0)).await.map(drop)
 }
 
-const INSTANCES: &str = "select count(*) as instances from instances where broker_id = $1 and state <> 'gone'";
+const INSTANCES: &str = "select count(*) as instances from instances where broker_id = $1 and gone_at is null";
 
-/// How many instances it has.
+/// How many instances it has of which something may be left.
 ///
 /// # Errors
 /// [`Error`]

@@ -277,9 +277,11 @@ pub async fn save(tx: &mut Tx<'_>, row: &OperationRow) -> Result<(), Error> {
     Ok(())
 }
 
-const TELL: &str = "update operations set told = $2 where id = $1 and state = 'in_progress' and told <> 'refused'";
+const TELL: &str = "update operations set told = $2 where id = $1 and state = 'in_progress' \
+    and (told <> 'refused' or kind not in ('provision', 'bind'))";
 
-/// Records what whoever ordered is being told. False where the operation is over, so that the real outcome can be told.
+/// Records what whoever ordered is being told. False where the operation is over, so that the real outcome can be told, and
+/// where it makes something whose order was refused: that stays refused.
 ///
 /// # Errors
 /// [`Error`].

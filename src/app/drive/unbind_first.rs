@@ -12,19 +12,29 @@ use crate::store::{bindings, instances, operations};
 impl App {
     /// Works on the bindings that still stand. `None` where none does, so that the instance's turn has come.
     pub(super) async fn unbind_first(&self, job: &Job) -> Result<Option<Outcome>, Error> {
-        let instance_id = job.instance.id.clone();
-        let live = self
-            .db()
-            .read(move |tx| Box::pin(async move { bindings::of_instance(tx, &instance_id, false).await }))
-            .await
-            .map_err(Error::Store)?;
-        for binding in live {
-            match binding.state {
-                BindingState::Gone => continue,
-                BindingState::Failed if binding.operation_id.is_none() => continue,
-                BindingState::Ready => {}
+        // No binding is added to an instance that is being deleted, so each round leaves fewer.
+        loop {
+            let instance_id = job.instance.id.clone();
+            let standing = self
+                .db()
+                .read(move |tx| Box::pin(async move { bindings::standing(tx, &instance_id).await }))
+                .await
+                .map_err(Error::Store)?;
+            if standing.is_empty() {
+                return Ok(None);
+            }
+            if let Some(outcome) = self.unbind_all(job, standing).await? {
+                return Ok(Some(outcome));
+            }
+        }
+    }
+
+    /// Unbinds these. `None` where all of them are gone.
+    async fn unbind_all(&self, job: &Job, standing: Vec<BindingRow>) -> Result<Option<Outcome>, Error> {
+        for binding in standing {
+            if binding.state != BindingState::Ready {
                 // Something works on it; wait for that.
-                _ => return Ok(Some(Answer::NotYet.into())),
+                return Ok(Some(Answer::NotYet.into()));
             }
             let Some(operation) = self.unbind_for(job, &binding).await? else {
                 return Ok(Some(Answer::NotYet.into()));
