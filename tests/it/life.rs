@@ -219,3 +219,48 @@ async fn platforms_do_not_see_one_another() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_purge_tells_of_each_binding_and_of_the_instance_and_calls_nobody() {
+    on_both(async |world, hub, p| {
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);
+        for binding in ["b-1", "b-2"] {
+            assert_eq!(hub.bind(&p, ("i-1", binding), "ok", sync()).await.status, 201);
+        }
+        let listed = hub.admin(Method::GET, "/api/v1/instances", None).await;
+        let id = listed.body["items"][0]["id"].as_str().expect("an id").to_owned();
+        let calls = world.faults.calls().len();
+        let path = format!("/api/v1/instances/{id}/purge");
+        assert_eq!(hub.admin(Method::POST, &path, Some(json!({"reason": " "}))).await.status, 422);
+        let purged = hub.admin(Method::POST, &path, Some(json!({"reason": "the broker burnt down"}))).await;
+        assert_eq!((purged.status, purged.body["state"].as_str()), (200, Some("gone")), "{purged:?}");
+        assert_eq!(world.faults.calls().len(), calls);
+        let events = hub.event_types().await;
+        assert_eq!(events[4..], ["binding.deleted", "binding.deleted", "instance.deprovisioned"]);
+        assert_eq!(hub.delete(&p, "i-1", "ok", false).await.status, 410);
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201, "the id may be used again");
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_persons_order_that_names_what_stands_already_changes_nothing() {
+    on_both(async |world, hub, _| {
+        let path = "/api/v1/tenants/retail/instances/mine";
+        let order = |parameters| Some(json!({"offering": "faults", "plan": "ok", "parameters": parameters}));
+        assert_eq!(hub.admin(Method::PUT, path, order(json!({"a": 1, "b": 2}))).await.status, 201);
+        let calls = world.faults.calls().len();
+        for same in [json!({"a": 1, "b": 2}), json!({"b": 2}), json!({})] {
+            let reply = hub.admin(Method::PUT, path, order(same)).await;
+            assert_eq!((reply.status, reply.body["state"].as_str()), (200, Some("ready")), "{reply:?}");
+        }
+        assert_eq!(world.faults.calls().len(), calls);
+        assert_eq!(hub.admin(Method::PUT, path, order(json!({"a": 3}))).await.status, 200);
+        assert_eq!(world.faults.calls().len(), calls + 1, "a change is sent");
+        assert_eq!(hub.admin(Method::DELETE, path, None).await.status, 204);
+        assert_eq!(hub.admin(Method::GET, path, None).await.status, 404);
+        hub.stop().await;
+    })
+    .await;
+}

@@ -332,7 +332,7 @@ async fn a_broker_with_live_instances_stays() {
         let refused = hub.app.delete_broker(&admin(), "acme").await;
         let Err(Error::Conflict { code: "in_use", message }) = refused else { panic!("{refused:?}") };
         assert!(message.contains("1 instance"), "{message}");
-        execute(&hub, "update instances set state = 'gone'".to_owned()).await;
+        execute(&hub, "update instances set state = 'gone', gone_at = 1".to_owned()).await;
         hub.app.delete_broker(&admin(), "acme").await.expect("deleted");
     })
     .await;
