@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::{Bare, On};
+use crate::support::bare::{Bare, On, on_each};
 use crate::support::scripted::{PASSWORD, Script, Scripted, USERNAME, catalog};
 
 struct Hub {
@@ -15,11 +15,11 @@ struct Hub {
 }
 
 impl Hub {
-    async fn start() -> Self {
+    async fn start(on: On) -> Self {
         // An error means that another test has done it, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().expect("a client");
-        let bare = Bare::on(On::Sqlite, |config| config.admin.password = Some(password())).await;
+        let bare = Bare::on(on, |config| config.admin.password = Some(password())).await;
         let url = format!("{}/api/v1", bare.serve().await);
         Self { url, client, bare }
     }
@@ -61,92 +61,101 @@ fn acme(broker: &Scripted) -> Value {
 
 #[tokio::test]
 async fn a_broker_is_registered_shown_changed_refreshed_and_deleted() {
-    let hub = Hub::start().await;
-    let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"])])));
-    let (status, made) = hub.post("/brokers", Some(acme(&broker))).await;
-    assert_eq!(status, 201, "{made}");
-    assert_eq!((&made["status"], &made["breaker"]), (&json!("available"), &json!("closed")));
-    let offering = &made["offerings"][0];
-    assert_eq!(
-        (&offering["name"], &offering["backend_id"], &offering["state"], &offering["findings"]),
-        (&json!("acme-db"), &json!("db"), &json!("available"), &json!([]))
-    );
-    assert_eq!(offering["plans"][0]["backend_id"], "db-small");
-    assert!(made["fetched_at"].is_string());
-    assert_eq!(hub.get("/brokers/acme").await, (200, made.clone()));
-    assert_eq!(hub.get("/brokers").await, (200, json!({"items": [made], "next": null})));
+    on_each(async |on| {
+        let hub = Hub::start(on).await;
+        let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"])])));
+        let (status, made) = hub.post("/brokers", Some(acme(&broker))).await;
+        assert_eq!(status, 201, "{made}");
+        assert_eq!((&made["status"], &made["breaker"]), (&json!("available"), &json!("closed")));
+        let offering = &made["offerings"][0];
+        assert_eq!(
+            (&offering["name"], &offering["backend_id"], &offering["state"], &offering["findings"]),
+            (&json!("acme-db"), &json!("db"), &json!("available"), &json!([]))
+        );
+        assert_eq!(offering["plans"][0]["backend_id"], "db-small");
+        assert!(made["fetched_at"].is_string());
+        assert_eq!(hub.get("/brokers/acme").await, (200, made.clone()));
+        assert_eq!(hub.get("/brokers").await, (200, json!({"items": [made], "next": null})));
 
-    let (status, changed) =
-        hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"timeout_ms": 2000})), Some("\"1\"")).await;
-    assert_eq!((status, &changed["timeout_ms"]), (200, &json!(2000)));
-    let (status, stale) =
-        hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"timeout_ms": 3000})), Some("\"1\"")).await;
-    assert_eq!(status, 412, "{stale}");
-    let (status, refused) = hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"name_prefix": "x"})), None).await;
-    assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/name_prefix")));
+        let (status, changed) =
+            hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"timeout_ms": 2000})), Some("\"1\"")).await;
+        assert_eq!((status, &changed["timeout_ms"]), (200, &json!(2000)));
+        let (status, stale) =
+            hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"timeout_ms": 3000})), Some("\"1\"")).await;
+        assert_eq!(status, 412, "{stale}");
+        let (status, refused) = hub.ask(Method::PATCH, "/brokers/acme", Some(json!({"name_prefix": "x"})), None).await;
+        assert_eq!((status, &refused["errors"][0]["pointer"]), (422, &json!("/name_prefix")));
 
-    broker.play(Script::Status(500));
-    let (status, view) = hub.post("/brokers/acme/refresh", None).await;
-    assert_eq!((status, &view["status"]), (200, &json!("unavailable")));
-    assert_eq!(view["offerings"][0]["state"], "available");
+        broker.play(Script::Status(500));
+        let (status, view) = hub.post("/brokers/acme/refresh", None).await;
+        assert_eq!((status, &view["status"]), (200, &json!("unavailable")));
+        assert_eq!(view["offerings"][0]["state"], "available");
 
-    let (status, pair) = hub.post("/brokers/acme/credentials", None).await;
-    assert_eq!(status, 201);
-    let username = pair["username"].as_str().expect("a user name");
-    let path = format!("/brokers/acme/credentials/{username}");
-    assert_eq!(hub.ask(Method::DELETE, &path, None, None).await.0, 204);
-    assert_eq!(hub.ask(Method::DELETE, &path, None, None).await.0, 404);
+        let (status, pair) = hub.post("/brokers/acme/credentials", None).await;
+        assert_eq!(status, 201);
+        let username = pair["username"].as_str().expect("a user name");
+        let path = format!("/brokers/acme/credentials/{username}");
+        assert_eq!(hub.ask(Method::DELETE, &path, None, None).await.0, 204);
+        assert_eq!(hub.ask(Method::DELETE, &path, None, None).await.0, 404);
 
-    assert_eq!(hub.ask(Method::DELETE, "/brokers/acme", None, None).await.0, 204);
-    assert_eq!(hub.ask(Method::DELETE, "/brokers/acme", None, None).await.0, 404);
-    assert_eq!(hub.post("/brokers/acme/refresh", None).await.0, 404);
+        assert_eq!(hub.ask(Method::DELETE, "/brokers/acme", None, None).await.0, 204);
+        assert_eq!(hub.ask(Method::DELETE, "/brokers/acme", None, None).await.0, 404);
+        assert_eq!(hub.post("/brokers/acme/refresh", None).await.0, 404);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_registration_is_refused_with_the_status_that_says_why() {
-    let hub = Hub::start().await;
-    let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"])])));
-    let check = async |body: Value, expected: u16| {
-        let (status, problem) = hub.post("/brokers", Some(body)).await;
-        assert_eq!(status, expected, "{problem}");
-        problem
-    };
-    let with = |field: &str, value: Value| {
-        let mut body = acme(&broker);
-        body[field] = value;
-        body
-    };
-    let problem = check(with("url", json!("http://169.254.169.254/latest")), 422).await;
-    assert_eq!(problem["errors"][0]["pointer"], "/url");
-    check(with("url", json!("http://127.0.0.1:1")), 422).await;
-    check(with("nonsense", json!(1)), 422).await;
-    check(with("name", json!("Not A Name")), 422).await;
-    check(acme(&broker), 201).await;
-    let problem = check(acme(&broker), 409).await;
-    assert_eq!(problem["code"], "name_taken");
-    let problem = check(with("name", json!("other")), 409).await;
-    let detail = problem["detail"].as_str().expect("a sentence");
-    assert!(detail.contains("`acme`") && detail.contains("`other`"), "{detail}");
-    let brokers = hub.bare.app.catalog();
-    assert!(brokers.has_broker("acme") && !brokers.has_broker("other"));
+    on_each(async |on| {
+        let hub = Hub::start(on).await;
+        let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"])])));
+        let check = async |body: Value, expected: u16| {
+            let (status, problem) = hub.post("/brokers", Some(body)).await;
+            assert_eq!(status, expected, "{problem}");
+            problem
+        };
+        let with = |field: &str, value: Value| {
+            let mut body = acme(&broker);
+            body[field] = value;
+            body
+        };
+        let problem = check(with("url", json!("http://169.254.169.254/latest")), 422).await;
+        assert_eq!(problem["errors"][0]["pointer"], "/url");
+        check(with("url", json!("http://127.0.0.1:1")), 422).await;
+        check(with("nonsense", json!(1)), 422).await;
+        check(with("name", json!("Not A Name")), 422).await;
+        check(acme(&broker), 201).await;
+        let problem = check(acme(&broker), 409).await;
+        assert_eq!(problem["code"], "name_taken");
+        let problem = check(with("name", json!("other")), 409).await;
+        let detail = problem["detail"].as_str().expect("a sentence");
+        assert!(detail.contains("`acme`") && detail.contains("`other`"), "{detail}");
+        let brokers = hub.bare.app.catalog();
+        assert!(brokers.has_broker("acme") && !brokers.has_broker("other"));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn offerings_are_searched_page_by_page() {
-    let hub = Hub::start().await;
-    let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"]), ("mq", &["one"])])));
-    assert_eq!(hub.post("/brokers", Some(acme(&broker))).await.0, 201);
-    let (status, found) = hub.get("/offerings?q=acme%20DB").await;
-    assert_eq!(status, 200);
-    let item = &found["items"][0];
-    assert_eq!(
-        (&item["name"], &item["broker"], &item["state"]),
-        (&json!("acme-db"), &json!("acme"), &json!("available"))
-    );
-    assert_eq!((&item["plans"][0]["name"], &item["plans"][0]["price"]), (&json!("small"), &Value::Null));
-    let (_, first) = hub.get("/offerings?limit=1").await;
-    let next = first["next"].as_str().expect("another page");
-    let (_, second) = hub.get(&format!("/offerings?limit=1&cursor={next}")).await;
-    assert_eq!((&second["items"][0]["name"], &second["next"]), (&json!("acme-mq"), &Value::Null));
-    assert_eq!(hub.get("/offerings?x=1").await.0, 400);
+    on_each(async |on| {
+        let hub = Hub::start(on).await;
+        let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"]), ("mq", &["one"])])));
+        assert_eq!(hub.post("/brokers", Some(acme(&broker))).await.0, 201);
+        let (status, found) = hub.get("/offerings?q=acme%20DB").await;
+        assert_eq!(status, 200);
+        let item = &found["items"][0];
+        assert_eq!(
+            (&item["name"], &item["broker"], &item["state"]),
+            (&json!("acme-db"), &json!("acme"), &json!("available"))
+        );
+        assert_eq!((&item["plans"][0]["name"], &item["plans"][0]["price"]), (&json!("small"), &Value::Null));
+        let (_, first) = hub.get("/offerings?limit=1").await;
+        let next = first["next"].as_str().expect("another page");
+        let (_, second) = hub.get(&format!("/offerings?limit=1&cursor={next}")).await;
+        assert_eq!((&second["items"][0]["name"], &second["next"]), (&json!("acme-mq"), &Value::Null));
+        assert_eq!(hub.get("/offerings?x=1").await.0, 400);
+    })
+    .await;
 }

@@ -96,8 +96,8 @@ async fn receive(request: HttpRequest, body: web::Bytes, state: web::Data<Mutex<
     answer.finish()
 }
 
-async fn hub_with(sink: Sink, attempts_max: u32) -> Bare {
-    Bare::on(On::Sqlite, move |config: &mut Config| {
+async fn hub_with(on: On, sink: Sink, attempts_max: u32) -> Bare {
+    Bare::on(on, move |config: &mut Config| {
         config.events.sinks = vec![sink];
         config.events.attempts_max = attempts_max;
     })
@@ -134,31 +134,37 @@ async fn drain(hub: &Bare) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_gets_every_event_signed_and_in_order() {
-    let receiver = Receiver::start().await;
-    let hub = hub_with(receiver.sink(), 12).await;
-    let workers = Workers::new().sequence(&hub).relay(&hub);
-    for number in 1..=30 {
-        hub.append("i", number).await;
-    }
-    wait_until("all events arrived", BOUND, async || receiver.taken().len() >= 30).await;
-    workers.stop().await;
-    assert_eq!(receiver.taken(), (1..=30).collect::<Vec<_>>());
-    assert_eq!(receiver.with(|state| (state.requests, state.unsigned)), (30, 0));
+    on_each(async |on| {
+        let receiver = Receiver::start().await;
+        let hub = hub_with(on, receiver.sink(), 12).await;
+        let workers = Workers::new().sequence(&hub).relay(&hub);
+        for number in 1..=30 {
+            hub.append("i", number).await;
+        }
+        wait_until("all events arrived", BOUND, async || receiver.taken().len() >= 30).await;
+        workers.stop().await;
+        assert_eq!(receiver.taken(), (1..=30).collect::<Vec<_>>());
+        assert_eq!(receiver.with(|state| (state.requests, state.unsigned)), (30, 0));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_webhook_that_fails_for_a_while_gets_everything_in_order_later() {
-    let receiver = Receiver::start().await;
-    let hub = hub_with(receiver.sink(), 12).await;
-    receiver.with(|state| state.answers = [(204, None), (503, None), (500, None), (429, Some("120"))].into());
-    append_and_number(&hub, 1..=3).await;
-    let began = hub.clock.now();
-    drain(&hub).await;
-    assert_eq!(receiver.taken(), [1, 2, 3]);
-    assert_eq!(receiver.with(|state| (state.requests, state.unsigned)), (6, 0));
-    let waited = hub.clock.now().since(began);
-    assert!(waited >= Duration::from_secs(1 + 2 + 120), "Retry-After and back-off were not kept: {waited:?}");
-    assert!(dead_letters(&hub, None).await.is_empty());
+    on_each(async |on| {
+        let receiver = Receiver::start().await;
+        let hub = hub_with(on, receiver.sink(), 12).await;
+        receiver.with(|state| state.answers = [(204, None), (503, None), (500, None), (429, Some("120"))].into());
+        append_and_number(&hub, 1..=3).await;
+        let began = hub.clock.now();
+        drain(&hub).await;
+        assert_eq!(receiver.taken(), [1, 2, 3]);
+        assert_eq!(receiver.with(|state| (state.requests, state.unsigned)), (6, 0));
+        let waited = hub.clock.now().since(began);
+        assert!(waited >= Duration::from_secs(1 + 2 + 120), "Retry-After and back-off were not kept: {waited:?}");
+        assert!(dead_letters(&hub, None).await.is_empty());
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -205,14 +211,17 @@ async fn check_refused(on: On) {
 
 #[tokio::test]
 async fn an_event_that_fails_too_often_is_a_dead_letter_too() {
-    let receiver = Receiver::start().await;
-    let hub = hub_with(receiver.sink(), 4).await;
-    receiver.with(|state| state.answers = [(500, None); 4].into());
-    append_and_number(&hub, 1..=2).await;
-    drain(&hub).await;
-    assert_eq!(receiver.taken(), [2]);
-    let dead = dead_letters(&hub, None).await;
-    assert_eq!(dead.iter().map(|letter| (letter.sequence, letter.attempts)).collect::<Vec<_>>(), [(1, 4)]);
+    on_each(async |on| {
+        let receiver = Receiver::start().await;
+        let hub = hub_with(on, receiver.sink(), 4).await;
+        receiver.with(|state| state.answers = [(500, None); 4].into());
+        append_and_number(&hub, 1..=2).await;
+        drain(&hub).await;
+        assert_eq!(receiver.taken(), [2]);
+        let dead = dead_letters(&hub, None).await;
+        assert_eq!(dead.iter().map(|letter| (letter.sequence, letter.attempts)).collect::<Vec<_>>(), [(1, 4)]);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -251,20 +260,24 @@ async fn a_webhook_by_a_name_that_leads_to_a_forbidden_address_is_not_called() {
 
 #[tokio::test]
 async fn a_file_has_whole_lines_only_and_a_restart_goes_on_where_it_was() {
-    let folder = tempfile::tempdir().expect("no temporary directory");
-    let path = folder.path().join("events.jsonl");
-    let hub = hub_with(Sink::File { name: "file".into(), path: path.clone() }, 12).await;
-    append_and_number(&hub, 1..=3).await;
-    drain(&hub).await;
-    // A crash in the middle of a line, before the cursor was written.
-    let whole = std::fs::read_to_string(&path).expect("no file");
-    std::fs::write(&path, format!("{whole}{{\"specversion\":\"1.")).expect("could not write");
-    let restarted = hub.another().await;
-    append_and_number(&restarted, 4..=5).await;
-    drain(&restarted).await;
-    let lines = std::fs::read_to_string(&path).expect("no file");
-    let numbers: Vec<_> = lines.lines().map(|line| number(&serde_json::from_str(line).expect("a torn line"))).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    on_each(async |on| {
+        let folder = tempfile::tempdir().expect("no temporary directory");
+        let path = folder.path().join("events.jsonl");
+        let hub = hub_with(on, Sink::File { name: "file".into(), path: path.clone() }, 12).await;
+        append_and_number(&hub, 1..=3).await;
+        drain(&hub).await;
+        // A crash in the middle of a line, before the cursor was written.
+        let whole = std::fs::read_to_string(&path).expect("no file");
+        std::fs::write(&path, format!("{whole}{{\"specversion\":\"1.")).expect("could not write");
+        let restarted = hub.another().await;
+        append_and_number(&restarted, 4..=5).await;
+        drain(&restarted).await;
+        let lines = std::fs::read_to_string(&path).expect("no file");
+        let numbers: Vec<_> =
+            lines.lines().map(|line| number(&serde_json::from_str(line).expect("a torn line"))).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -311,7 +324,7 @@ async fn messages(url: &str, name: &str) -> Vec<(String, i64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream_gets_every_event_once_and_in_order_into_a_stream_that_is_made() {
     let url = nats().await.url();
-    let hub = hub_with(nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
+    let hub = hub_with(On::Sqlite, nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
     let workers = Workers::new().sequence(&hub).relay(&hub);
     for number in 1..=20 {
         hub.append("i", number).await;
@@ -323,7 +336,7 @@ async fn jetstream_gets_every_event_once_and_in_order_into_a_stream_that_is_made
     .await;
     workers.stop().await;
     // A process that crashed before it wrote the cursor delivers again: the stream knows the ids.
-    let again = hub_with(nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
+    let again = hub_with(On::Sqlite, nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
     append_and_number(&again, 1..=20).await;
     drain(&again).await;
     let numbers: Vec<_> = messages(&url, "SINKS_ORDER").await.into_iter().map(|(_, number)| number).collect();
@@ -333,7 +346,7 @@ async fn jetstream_gets_every_event_once_and_in_order_into_a_stream_that_is_made
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream_that_is_away_gets_everything_when_it_is_back() {
     let mut server = Nats::start().await.expect("no NATS");
-    let hub = hub_with(nats_sink(server.url(), "SINKS_BACK"), 100).await;
+    let hub = hub_with(On::Sqlite, nats_sink(server.url(), "SINKS_BACK"), 100).await;
     append_and_number(&hub, 1..=2).await;
     drain(&hub).await;
     server.process().signal(crate::support::process::Signal::Stop);
