@@ -27,7 +27,7 @@ use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret};
 use bourse::store::instances::{self, InstanceRow};
 use bourse::store::operations::{self, OperationRow};
-use bourse::store::{self, Db, events, spans, tenants};
+use bourse::store::{self, Db, events, platforms, spans, tenants};
 use bourse::worker::{self, Work};
 use osb::{
     BindRequest, BindingOperationRequest, Bound, Call, Catalog, CatalogDocument, Client, DeprovisionRequest,
@@ -183,6 +183,8 @@ async fn bare(db: &Db, template: &(InstanceRow, OperationRow)) -> Outcome<()> {
     db.write(move |tx| {
         let (instance, operation) = first.clone();
         Box::pin(async move {
+            tenants::hold(tx, &instance.tenant_id).await?;
+            platforms::hold(tx, &instance.platform_id).await?;
             instances::insert(tx, &instance).await?;
             operations::insert(tx, &operation, "bench").await?;
             let tenant = tenants::by_id(tx, &instance.tenant_id).await?.map(|tenant| json!(tenant.document));

@@ -73,6 +73,7 @@ impl std::fmt::Debug for Db {
 /// A connection with a transaction open on it (in [`Db::write`]), or just a connection (in [`Db::read`]).
 pub struct Tx<'c> {
     connection: &'c mut AnyConnection,
+    kind: Kind,
     rerun: bool,
 }
 
@@ -80,6 +81,15 @@ pub struct Tx<'c> {
 pub type Sql = Query<'static, Any, AnyArguments>;
 
 impl Tx<'_> {
+    /// The one of two statements that fits the database: for reading a row such that nobody changes it before this
+    /// transaction ends. SQLite's only writer needs nothing for that; PostgreSQL needs `for share`.
+    pub fn shared(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self.kind {
+            Kind::Sqlite => sqlite,
+            Kind::Postgres => postgres,
+        }
+    }
+
     /// Runs a statement and says how many rows it touched.
     ///
     /// # Errors
@@ -241,7 +251,7 @@ impl Db {
         E: From<Error>,
     {
         let mut connection = self.at_home(self.inner.pool.acquire()).await.map_err(Error::from)?;
-        body(&mut Tx { connection: &mut connection, rerun: false }).await
+        body(&mut Tx { connection: &mut connection, kind: self.inner.kind, rerun: false }).await
     }
 
     /// Runs a transaction: all of the body's changes, or none where it returns an error. The body may run more than once.
@@ -288,7 +298,7 @@ impl Db {
         let mut attempt = 1;
         loop {
             let mut transaction = self.at_home(self.inner.pool.begin()).await.map_err(Error::from)?;
-            let mut tx = Tx { connection: &mut transaction, rerun: false };
+            let mut tx = Tx { connection: &mut transaction, kind: self.inner.kind, rerun: false };
             let outcome = body(&mut tx).await;
             let again = tx.rerun && attempt < ATTEMPTS_MAX;
             match outcome {
@@ -405,7 +415,7 @@ async fn run_batch(
     let mut next = 0;
     while let Some(job) = batch.get_mut(next) {
         sqlx::query("savepoint job").execute(&mut *connection).await?;
-        let keep = job.run(&mut Tx { connection, rerun: false }).await;
+        let keep = job.run(&mut Tx { connection, kind: Kind::Sqlite, rerun: false }).await;
         if !keep {
             sqlx::query("rollback to job").execute(&mut *connection).await?;
         }

@@ -54,6 +54,18 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Platform, now: Time) -> Result<bool, 
     Ok(tx.execute(sql.bind(default_tenant_id.clone()).bind(trust).bind(now.0)).await? == 1)
 }
 
+const STANDS: &str = "select id from platforms where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str = "select id from platforms where id = $1 and deleted_at is null for share";
+
+/// Whether a platform is there, and stays there until this transaction ends.
+///
+/// # Errors
+/// [`Error`].
+pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    let sql = tx.shared(STANDS, STANDS_SHARED);
+    Ok(tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.is_some())
+}
+
 const BY_ID: &str = "select id, name, kind, default_tenant_id, trust from platforms where id = $1";
 
 /// The platform of an id, also where it was deleted: what was ordered from it is remembered. Its credentials are gone, so

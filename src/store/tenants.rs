@@ -71,6 +71,18 @@ pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
     Ok(())
 }
 
+const STANDS: &str = "select id from tenants where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str = "select id from tenants where id = $1 and deleted_at is null for share";
+
+/// Whether a tenant is there, and stays there until this transaction ends.
+///
+/// # Errors
+/// [`Error`].
+pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    let sql = tx.shared(STANDS, STANDS_SHARED);
+    Ok(tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.is_some())
+}
+
 const BY_ID: &str = "select id, name, document from tenants where id = $1";
 
 /// The tenant of an id, also where it was deleted.

@@ -264,3 +264,45 @@ async fn a_persons_order_that_names_what_stands_already_changes_nothing() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_ordered_for_a_tenant_that_is_being_deleted() {
+    const LEFT: &str = "select count(*) as instances from instances i join tenants t on t.id = i.tenant_id \
+        where t.deleted_at is not null and i.gone_at is null";
+    on_both(async |_, hub, _| {
+        for round in 0..6 {
+            let tenant = format!("/api/v1/tenants/short-{round}");
+            let made = hub.admin(Method::PUT, &tenant, Some(json!({"display_name": "Short"}))).await;
+            assert_eq!(made.status, 201);
+            let orders =
+                (0..8).map(|number| {
+                    let path = format!("{tenant}/instances/i-{number}");
+                    let hub = &hub;
+                    async move {
+                        hub.admin(Method::PUT, &path, Some(json!({"offering": "faults", "plan": "ok"}))).await.status
+                    }
+                });
+            let (ordered, deleted) = futures_util::future::join(
+                futures_util::future::join_all(orders),
+                hub.admin(Method::DELETE, &tenant, None),
+            )
+            .await;
+            assert!(ordered.iter().all(|status| matches!(status, 201 | 404 | 422)), "{ordered:?}");
+            assert!(matches!(deleted.status, 204 | 409), "{deleted:?}");
+        }
+        let left: i64 = hub
+            .db
+            .read(|tx| {
+                Box::pin(async move {
+                    let row = tx.fetch_optional(sqlx::query(LEFT)).await?.expect("a row");
+                    bourse::store::db::column(&row, "instances")
+                })
+            })
+            .await
+            .map_err(|error: bourse::store::Error| error.to_string())
+            .expect("a count");
+        assert_eq!(left, 0, "instances of deleted tenants");
+        hub.stop().await;
+    })
+    .await;
+}
