@@ -22,6 +22,7 @@ mod points;
 mod quickstart;
 mod registry;
 mod registry_http;
+mod registry_tls;
 mod replicas;
 mod secrets;
 mod serve;
