@@ -33,6 +33,7 @@ pub mod stamps;
 pub mod tenants;
 mod unbind;
 mod update;
+mod upstream;
 pub mod view;
 pub mod work;
 
@@ -73,6 +74,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    verifiers: upstream::Verifiers,
 }
 
 impl App {
@@ -91,6 +93,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            verifiers: upstream::Verifiers::default(),
             config,
             db,
             clock,

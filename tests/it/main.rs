@@ -12,6 +12,7 @@ mod crash;
 mod events;
 mod events_http;
 mod foreign;
+mod hubs;
 mod life;
 mod management_api;
 mod openapi;
