@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod adopt;
 mod cancel;
 mod cli;
 mod concurrency;
