@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::support::bare::On;
 use crate::support::dump::{instances, is_quiet, items};
 use crate::support::hub::{BOUND, Hub, Platform, Reply, World, request};
+use crate::support::ports::free_port;
 use crate::support::wait::{wait_for, wait_until};
 
 /// A faults broker that can be taken away from its address, and come back.
@@ -37,7 +38,7 @@ impl Backend {
     /// Listens and is registered under that name, which stands before the names of its offerings too.
     async fn register(hub: &Hub, name: &str, timeout_ms: u32) -> Self {
         let faults = Faults::new();
-        let running = serve(&faults, "127.0.0.1:0".parse().expect("an address")).expect("no port");
+        let running = serve(&faults, SocketAddr::from(([127, 0, 0, 1], free_port()))).expect("no port");
         let new = json!({
             "name": name, "url": running.url(), "timeout_ms": timeout_ms, "name_prefix": format!("{name}-"),
             "credentials": {"basic": {"username": "hub", "password": "secret"}},

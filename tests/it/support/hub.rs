@@ -27,6 +27,9 @@ use super::wait::wait_for;
 
 /// How long anything may take that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
+/// How long hubs of tests wait for a broker that answers at once: long enough for a machine that is busy. A test in which a
+/// broker hangs sets a time of its own.
+pub(crate) const TIMEOUT_MS: u32 = 15_000;
 
 /// What outlives a hub: its database, its keys, its clock, the broker behind it.
 pub(crate) struct World {
@@ -124,7 +127,7 @@ impl World {
     /// Registers the broker `faults`, with more in its registration.
     pub(crate) async fn register(&self, hub: &Hub, more: Value) {
         let mut new = json!({
-            "name": "faults", "url": self.broker_url, "timeout_ms": 1000,
+            "name": "faults", "url": self.broker_url, "timeout_ms": TIMEOUT_MS,
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
         new.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
@@ -159,6 +162,12 @@ impl Hub {
     /// A request of the administrator.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         request(method, &format!("{}{path}", self.url), Some(("admin", "pw")), body).await
+    }
+
+    /// Waits for answers of the broker `faults` for a second only, from now on: it hangs.
+    pub(crate) async fn loses_patience(&self) {
+        let change = json!({"timeout_ms": 1000});
+        assert_eq!(self.admin(Method::PATCH, "/api/v1/brokers/faults", Some(change)).await.status, 200);
     }
 
     /// A new platform whose orders are for `retail` unless they say otherwise.
