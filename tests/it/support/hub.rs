@@ -38,7 +38,7 @@ pub(crate) struct World {
     config: Config,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    broker: faults::wire::Running,
+    broker: Option<faults::wire::Running>,
     broker_url: String,
     _keep: Arc<dyn std::any::Any + Send + Sync>,
 }
@@ -86,7 +86,7 @@ impl World {
         let broker = faults::wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
         let broker_url = broker.url();
         let key = Sealer::generate_key().expect("no key");
-        Self { url, key, config, clock: Clock::system(), faults, broker, broker_url, _keep: keep }
+        Self { url, key, config, clock: Clock::system(), faults, broker: Some(broker), broker_url, _keep: keep }
     }
 
     /// Starts a hub on it. Where it has none yet, the broker `faults`, the platform `p` and the tenant `retail` are made.
@@ -136,8 +136,8 @@ impl World {
     }
 
     /// The broker is gone from now on.
-    pub(crate) async fn stop_broker(self) {
-        self.broker.stop().await;
+    pub(crate) async fn stop_broker(&mut self) {
+        self.broker.take().expect("it is there").stop().await;
     }
 }
 
