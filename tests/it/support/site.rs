@@ -12,11 +12,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::bare::On;
-use super::dump::events;
+use super::dump::{count, events};
 use super::hub::{BOUND, Platform, Reply, TIMEOUT_MS, request};
 use super::process::{Process, hub_binary};
 use super::services::postgres;
 use super::wait::wait_until;
+
+/// Counts the events that are not in the feed yet.
+pub(crate) const UNNUMBERED: &str = "select count(*) as number from events where sequence is null";
 
 /// What outlives the processes.
 pub(crate) struct Site {
@@ -49,7 +52,17 @@ impl Site {
 
     /// Starts a process and says where it listens.
     pub(crate) async fn start(&self) -> (Process, String) {
-        let settings = [
+        self.start_as("all").await
+    }
+
+    /// The same with a role of its own.
+    pub(crate) async fn start_as(&self, role: &str) -> (Process, String) {
+        self.start_with(&["serve", "--role", role], &[]).await
+    }
+
+    /// The same with arguments and more settings of one's own.
+    pub(crate) async fn start_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> (Process, String) {
+        let mut settings = vec![
             ("BOURSE__DATABASE__URL", self.database.as_str()),
             ("BOURSE__SECURITY__ENCRYPTION_KEY", self.key.as_str()),
             ("BOURSE__SERVER__LISTEN", "127.0.0.1:0"),
@@ -61,7 +74,8 @@ impl Site {
             // Half of the orders fail on purpose, and the others are to be sent all the same.
             ("BOURSE__BACKENDS__BREAKER_FAILURES", "1000000"),
         ];
-        Process::serve("hub", Path::new(&hub_binary()), ["serve"], &settings).await
+        settings.extend_from_slice(more);
+        Process::serve("hub", Path::new(&hub_binary()), arguments, &settings).await
     }
 
     /// Registers the broker, makes the tenant `retail` and a platform, and gives that platform's credentials.
@@ -82,13 +96,8 @@ impl Site {
 
     /// The whole feed, once nothing is left to be numbered.
     pub(crate) async fn feed(&self, url: &str) -> Vec<Value> {
-        const UNNUMBERED: &str = "select id from events where sequence is null limit 1";
         let db = self.db().await;
-        wait_until("all events to be numbered", BOUND, async || {
-            let row = db.read(|tx| Box::pin(async move { tx.fetch_optional(sqlx::query(UNNUMBERED)).await })).await;
-            row.expect("events").is_none()
-        })
-        .await;
+        wait_until("all events to be numbered", BOUND, async || count(&db, UNNUMBERED).await == 0).await;
         db.close().await;
         events(url).await
     }
