@@ -43,6 +43,9 @@ pub enum Error {
     /// Two transactions met; the same one may be run again.
     #[error("the transaction met another one")]
     Serialization,
+    /// Nobody answers at the database's address.
+    #[error("no connection could be had within 10 s; is its server running, and is `database.url` right?")]
+    Unreachable,
     /// Too many writes wait.
     #[error("the database is busy: too many writes are waiting")]
     Busy,

@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use osb::{Call, WireRequest};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// What it wants to see with each request.
 pub(crate) const USERNAME: &str = "hub";
@@ -77,6 +78,8 @@ pub(crate) struct Recorder {
 struct Shared {
     seen: Mutex<Vec<Seen>>,
     answers: Mutex<HashMap<String, (u16, String)>>,
+    /// The verb that is not answered for now.
+    held: watch::Sender<&'static str>,
 }
 
 impl Recorder {
@@ -120,6 +123,16 @@ impl Recorder {
         self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(verb);
     }
 
+    /// Hears requests with that verb, and answers none of them until [`Recorder::release`].
+    pub(crate) fn hold(&self, verb: &'static str) {
+        self.shared.held.send_replace(verb);
+    }
+
+    /// Answers everybody again.
+    pub(crate) fn release(&self) {
+        self.shared.held.send_replace("");
+    }
+
     /// Is no longer there.
     pub(crate) async fn close(&self) {
         self.handle.stop(false).await;
@@ -155,6 +168,8 @@ async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) ->
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let seen = Seen { verb, method: request.method().as_str().to_owned(), target, headers, body };
     shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    // Fails only with the sender, which is kept as long as there are requests.
+    drop(shared.held.subscribe().wait_for(|held| *held != verb).await);
     let told = shared.answers.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
     let (status, body) = told.unwrap_or_else(|| usual(verb));
     let status = StatusCode::from_u16(status).expect("a status");
