@@ -139,6 +139,7 @@ impl App {
             answer: None,
             answer_until: None,
             operation_id: Some(operation.id.clone()),
+            asked_until: None,
             version: 1,
             created_at: now,
             ready_at: None,

@@ -2,6 +2,7 @@
 
 use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
 
+use super::ask_again;
 use super::bind::binding_presence;
 use super::order::{self, Intent, Orderer};
 use super::sealed;
@@ -99,7 +100,7 @@ impl App {
             request: wire,
             now: self.clock().now(),
         })?;
-        let (owner, binding_id) = (self.process().to_owned(), row.id.clone());
+        let (owner, binding_id, now) = (self.process().to_owned(), row.id.clone(), operation.created_at);
         self.db()
             .write(move |tx| {
                 let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());
@@ -111,6 +112,9 @@ impl App {
                     }
                     let locked = bindings::lock(tx, &binding_id).await?;
                     let mut row = locked.filter(|row| row.state == BindingState::Ready).ok_or_else(busy)?;
+                    if row.asked_until.is_some_and(|until| until > now) {
+                        return Err(ask_again::under_way());
+                    }
                     row.state = BindingState::Unbinding;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;

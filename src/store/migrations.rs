@@ -8,12 +8,20 @@ use super::db::{Tx, column};
 use super::{Error, Kind};
 
 /// Version, description, SQLite's text, PostgreSQL's text.
-const STEPS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "first",
-    include_str!("../../migrations/sqlite/0001_first.sql"),
-    include_str!("../../migrations/postgres/0001_first.sql"),
-)];
+const STEPS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "first",
+        include_str!("../../migrations/sqlite/0001_first.sql"),
+        include_str!("../../migrations/postgres/0001_first.sql"),
+    ),
+    (
+        2,
+        "asked until",
+        include_str!("../../migrations/sqlite/0002_asked_until.sql"),
+        include_str!("../../migrations/postgres/0002_asked_until.sql"),
+    ),
+];
 
 /// The steps for that kind of database.
 pub fn migrator(kind: Kind) -> Migrator {

@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod ask_again;
 mod cancel;
 mod cli;
 mod concurrency;
