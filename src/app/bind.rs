@@ -147,7 +147,9 @@ impl App {
             id,
         };
         let owner = self.process().to_owned();
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
                 Box::pin(async move {
@@ -162,7 +164,8 @@ impl App {
                     Ok::<_, Error>(Some(operation))
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, Some(intent.clone())).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]

@@ -14,6 +14,7 @@ pub mod feed;
 mod fetch;
 pub mod health;
 pub mod instances;
+mod intent;
 mod last_operation;
 pub mod measure;
 pub mod operations;

@@ -101,7 +101,9 @@ impl App {
             now: self.clock().now(),
         })?;
         let (owner, binding_id, now) = (self.process().to_owned(), row.id.clone(), operation.created_at);
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());
                 Box::pin(async move {
@@ -122,7 +124,8 @@ impl App {
                     Ok(operation)
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, intent.clone()).await
     }
 
     /// A failed bind of which nothing is left: the platform knows now.
