@@ -35,6 +35,7 @@ pub mod stamps;
 pub mod tenants;
 mod unbind;
 mod update;
+mod upstream;
 pub mod view;
 pub mod work;
 
@@ -75,6 +76,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    verifiers: upstream::Verifiers,
 }
 
 impl App {
@@ -93,6 +95,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            verifiers: upstream::Verifiers::default(),
             config,
             db,
             clock,

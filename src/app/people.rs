@@ -76,6 +76,7 @@ impl App {
             platform: self.builtin_platform().await?,
             broker: None,
             tenant: Some(self.tenant_by_name(tenant).await?),
+            upstream: None,
             actor: caller.actor(),
         })
     }

@@ -73,6 +73,9 @@ impl App {
         if let Some(tenant) = &orderer.tenant {
             return Ok(tenant.clone());
         }
+        if let Some(upstream) = &orderer.upstream {
+            return self.resolve_stamped_tenant(&orderer.platform, &upstream.tenant).await;
+        }
         let claims = IdentityClaims {
             context: request.context.as_option(),
             organization_guid: &request.organization_guid,

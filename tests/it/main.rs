@@ -13,6 +13,7 @@ mod crash;
 mod events;
 mod events_http;
 mod foreign;
+mod hubs;
 mod hung_database;
 mod life;
 mod management_api;
