@@ -16,7 +16,7 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
-use crate::store::{platforms, tenants};
+use crate::store::{brokers, platforms, tenants};
 
 /// How often an order is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
@@ -179,9 +179,12 @@ impl App {
                 let (mut row, operation) = (row.clone(), operation.clone());
                 let (owner, names) = (owner.clone(), names.clone());
                 Box::pin(async move {
-                    // In the order tenant, platform: whoever deletes one of them waits, or is seen here.
-                    if !tenants::hold(tx, &row.tenant_id).await? || !platforms::hold(tx, &row.platform_id).await? {
-                        let message = "the tenant or the platform of this order was deleted".to_owned();
+                    // In the order tenant, platform, broker: whoever deletes one of them waits, or is seen here.
+                    if !tenants::hold(tx, &row.tenant_id).await?
+                        || !platforms::hold(tx, &row.platform_id).await?
+                        || !brokers::stands(tx, &row.broker_id).await?
+                    {
+                        let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
                         return Err(Error::Refused { code: "deleted", message });
                     }
                     if !instances::insert(tx, &row).await? {

@@ -190,6 +190,18 @@ pub async fn hold(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, Error> 
     row.map(|row| column(&row, "id")).transpose()
 }
 
+const STANDS: &str = "select id from brokers where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str = "select id from brokers where id = $1 and deleted_at is null for share";
+
+/// Whether a broker is there, and stays there until this transaction ends.
+///
+/// # Errors
+/// [`Error`]
+pub async fn stands(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    let sql = tx.shared(STANDS, STANDS_SHARED);
+    Ok(tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.is_some())
+}
+
 const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4, etag = $5 where id = $1";
 
 /// How it is reached and treated. After [`lock`].
