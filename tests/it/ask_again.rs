@@ -26,6 +26,8 @@ async fn stale(on: On) -> Bench {
     b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
     b.check("a bind", &format!("PUT {BINDING}"), Some(body(&b)), (201, "of-the-binding")).await;
     b.world.clock.advance(Duration::from_secs(3601));
+    let impatient = json!({"timeout_ms": 1500});
+    assert_eq!(b.hub.admin(Method::PATCH, "/api/v1/brokers/recorder", Some(impatient)).await.status, 200);
     b
 }
 
