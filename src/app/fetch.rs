@@ -128,7 +128,7 @@ impl App {
     }
 
     /// A question to a backend about an instance or binding that is there.
-    async fn ask_backend(
+    pub(in crate::app) async fn ask_backend(
         &self,
         instance: &InstanceRow,
         plan: &PlanEntry,

@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+pub mod adopt;
 mod audit;
 mod auth;
 mod bind;
@@ -33,6 +34,7 @@ pub mod stamps;
 pub mod tenants;
 mod unbind;
 mod update;
+mod upstream;
 pub mod view;
 pub mod work;
 
@@ -73,6 +75,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    verifiers: upstream::Verifiers,
 }
 
 impl App {
@@ -91,6 +94,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            verifiers: upstream::Verifiers::default(),
             config,
             db,
             clock,

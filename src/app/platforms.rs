@@ -363,5 +363,8 @@ fn check_trust(kind: PlatformKind, trust: Option<&Trust>) -> Result<(), Error> {
     if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
         return Err(Error::invalid("/trust/jwks_url", "must be an http or https URL"));
     }
+    if trust.audience.as_ref().is_some_and(|audience| !is_name(audience)) {
+        return Err(Error::invalid("/trust/audience", RULE));
+    }
     Ok(())
 }

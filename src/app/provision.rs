@@ -73,6 +73,9 @@ impl App {
         if let Some(tenant) = &orderer.tenant {
             return Ok(tenant.clone());
         }
+        if let Some(upstream) = &orderer.upstream {
+            return self.resolve_stamped_tenant(&orderer.platform, &upstream.tenant).await;
+        }
         let claims = IdentityClaims {
             context: request.context.as_option(),
             organization_guid: &request.organization_guid,
@@ -211,7 +214,7 @@ impl App {
 }
 
 /// What is remembered of an order.
-fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
+pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     InstanceAttributes {
         version: 1,
         parameters: request.parameters.clone().into_option().unwrap_or_default(),
@@ -221,7 +224,7 @@ fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     }
 }
 
-fn name_of(request: &ProvisionRequest) -> Option<String> {
+pub(in crate::app) fn name_of(request: &ProvisionRequest) -> Option<String> {
     request.context.as_option()?.get("instance_name")?.as_str().map(str::to_owned)
 }
 

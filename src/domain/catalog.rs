@@ -7,6 +7,7 @@
 
 pub mod clash;
 pub mod cloudfoundry;
+pub mod hubs;
 pub mod ids;
 pub mod import;
 pub mod merged;

@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod adopt;
 mod cancel;
 mod cli;
 mod concurrency;
@@ -12,6 +13,7 @@ mod crash;
 mod events;
 mod events_http;
 mod foreign;
+mod hubs;
 mod life;
 mod management_api;
 mod openapi;

@@ -32,6 +32,17 @@ impl App {
         Ok(classify::for_platform(job, outcome))
     }
 
+    /// What the stamp of a job's calls says.
+    fn stamp_facts(&self, job: &Job) -> StampFacts {
+        let mut facts = StampFacts::of(&job.tenant, &job.platform);
+        facts.via = self.via(job.request.via.clone());
+        facts.inst = Some(job.instance.id.clone());
+        facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
+        facts.svc = Some(job.plan.offering_backend_id.clone());
+        facts.plan = Some(job.plan.plan_backend_id.clone());
+        facts
+    }
+
     fn order_deadline(&self, job: &Job) -> tokio::time::Instant {
         let age = self.clock().now().since(job.operation.created_at);
         let left = self.config().server.answer_within.saturating_sub(age).saturating_sub(Duration::from_secs(1));
@@ -50,7 +61,7 @@ impl App {
         let Some(backend) = self.backends().get(&job.operation.broker_id) else {
             return Ok(Err(Failure::NotSent { reason: "the service broker is not registered any more".into() }));
         };
-        let call = self.backend_call(&backend, request, &stamp_facts(job), &Origin::of(job)).await;
+        let call = self.backend_call(&backend, request, &self.stamp_facts(job), &Origin::of(job)).await;
         match call {
             Ok(call) => Ok(self.send_to(&backend, &call, request, purpose).await),
             // Fail closed: without a stamp nothing is sent.
@@ -60,16 +71,6 @@ impl App {
             }
         }
     }
-}
-
-/// What the stamp of a job's calls says.
-fn stamp_facts(job: &Job) -> StampFacts {
-    let mut facts = StampFacts::of(&job.tenant, &job.platform);
-    facts.inst = Some(job.instance.id.clone());
-    facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
-    facts.svc = Some(job.plan.offering_backend_id.clone());
-    facts.plan = Some(job.plan.plan_backend_id.clone());
-    facts
 }
 
 /// The headers that a call carries on from the order that caused it.

@@ -76,6 +76,7 @@ impl App {
             &request,
             job.request.originating_identity.clone(),
             job.request.request_identity.clone(),
+            job.request.via.clone(),
         );
         let row = OperationRow {
             kind: OperationKind::Unbind,

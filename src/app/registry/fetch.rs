@@ -49,12 +49,14 @@ impl App {
     /// What goes with a request for a catalog: nobody caused it, and it is for no tenant.
     async fn catalog_call(&self, backend: &Backend) -> Result<Call, Error> {
         let origin = Origin { originating_identity: None, request_identity: fresh_id(), traceparent: None };
-        self.backend_call(backend, &osb::client::encode::catalog(), &StampFacts::default(), &origin).await
+        let facts = StampFacts { via: self.via(Vec::new()), ..StampFacts::default() };
+        self.backend_call(backend, &osb::client::encode::catalog(), &facts, &origin).await
     }
 }
 
 /// Reads a catalog off the threads that answer requests.
 pub(super) async fn read(
+    hub: String,
     broker: String,
     settings: Settings,
     json: bytes::Bytes,
@@ -65,7 +67,8 @@ pub(super) async fn read(
             Ok(catalog) => catalog,
             Err(error) => return Read::Nothing(vec![finding("", &format!("the catalog is not JSON: {error}"))]),
         };
-        let source = Source { broker: &broker, name_prefix: &settings.name_prefix, ids: settings.ids };
+        let (name_prefix, ids) = (settings.name_prefix.as_str(), settings.ids);
+        let source = Source { broker: &broker, name_prefix, ids, hub: &hub };
         import(source, &catalog, &known).map_or_else(Read::Nothing, Read::Catalog)
     });
     work.await.map_err(|_| Error::Store(crate::store::Error::Busy))

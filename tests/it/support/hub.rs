@@ -96,6 +96,15 @@ impl World {
 
     /// A hub that stops at failure points.
     pub(crate) async fn hub_with(&self, points: Points) -> Hub {
+        self.start(points, Work::Everything).await
+    }
+
+    /// A hub that takes orders and carries none out.
+    pub(crate) async fn hub_without_workers(&self) -> Hub {
+        self.start(Points::default(), Work::KeepUp).await
+    }
+
+    async fn start(&self, points: Points, work: Work) -> Hub {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("no port");
         let address = listener.local_addr().expect("an address");
@@ -111,7 +120,7 @@ impl World {
         app.reload_catalog().await.expect("no catalog");
         app.join().await.expect("could not join");
         let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
-        let workers = worker::start(&app, Work::Everything, &stop_work).expect("no workers");
+        let workers = worker::start(&app, work, &stop_work).expect("no workers");
         let server = tokio::spawn(http::serve(app.clone(), Surface::Everything, listener, None, stop_http.clone()));
         Hub { app, url: format!("http://{address}"), db, stop_http, stop_work, workers, server }
     }
