@@ -102,7 +102,12 @@ impl Error {
 
     /// Whether the same request may well succeed in a moment.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Store(store::Error::Busy | store::Error::Serialization))
+        matches!(self, Self::Store(store::Error::Busy | store::Error::Late | store::Error::Serialization))
+    }
+
+    /// Whether it may have been done all the same.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Store(store::Error::CommitUnknown))
     }
 
     /// [`Error::Conflict`].
@@ -147,7 +152,9 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         Error::Stale => osb::Error::conflict("it was changed meanwhile"),
         Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
         Error::Unavailable(message) => osb::Error::unavailable(message, 10),
-        Error::Store(store::Error::Busy) => osb::Error::unavailable("the marketplace is busy; try again", 2),
+        Error::Store(store::Error::Busy | store::Error::Late | store::Error::CommitUnknown) => {
+            osb::Error::unavailable("the marketplace is busy; try again", 2)
+        }
         Error::Store(_) | Error::Secret(_) => osb::Error::internal("the marketplace could not do it"),
     }
 }

@@ -2,6 +2,7 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 pub mod adopt;
+mod ask_again;
 mod audit;
 mod auth;
 mod bind;
@@ -14,6 +15,7 @@ pub mod feed;
 mod fetch;
 pub mod health;
 pub mod instances;
+mod intent;
 mod last_operation;
 pub mod measure;
 pub mod operations;
@@ -26,6 +28,7 @@ mod provision;
 pub mod registry;
 pub mod relay;
 pub mod resolve;
+mod rotate;
 mod rows;
 mod sealed;
 pub mod sequence;

@@ -161,6 +161,15 @@ impl From<app::Error> for Failure {
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
             },
+            E::Store(_) if error.is_unknown() => Self {
+                retry_after_seconds: Some(BUSY_SECONDS),
+                cause: Some(Box::new(error)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "outcome_unknown",
+                    "the database did not say whether it was done: look before you repeat it",
+                )
+            },
             E::Store(_) | E::Secret(_) | E::Stopped | E::LeaseLost => Self {
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the hub could not do it; its log says why")

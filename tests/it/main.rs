@@ -6,6 +6,8 @@
 #![cfg(test)]
 
 mod adopt;
+mod ask_again;
+mod bridge;
 mod cancel;
 mod cli;
 mod concurrency;
@@ -14,6 +16,7 @@ mod events;
 mod events_http;
 mod foreign;
 mod hubs;
+mod hung_database;
 mod life;
 mod management_api;
 mod openapi;
@@ -25,6 +28,7 @@ mod quickstart;
 mod registry;
 mod registry_http;
 mod registry_tls;
+mod repeats;
 mod replicas;
 mod secrets;
 mod serve;

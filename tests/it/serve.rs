@@ -131,7 +131,7 @@ async fn sigterm_answers_what_is_in_flight_takes_nothing_new_and_ends_with_0() {
         let plan = plan_ids(&url, &p, "recorded", "small").await;
 
         // In flight: an order at whose broker the call hangs, and a request half of which has come.
-        broker.hold("provision");
+        let held = broker.hold("provision");
         let body = json!({"service_id": plan.0, "plan_id": plan.1, "organization_guid": "o", "space_guid": "s"});
         let path = format!("{url}/v2/service_instances/i");
         let order =
@@ -153,7 +153,7 @@ async fn sigterm_answers_what_is_in_flight_takes_nothing_new_and_ends_with_0() {
         let mut answer = String::new();
         late.read_to_string(&mut answer).expect("an answer, then the end of the connection");
         assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
-        broker.release();
+        drop(held);
         let reply = order.await.expect("it panicked").expect("an answer");
         assert_eq!(reply.status, 201, "{reply:?}");
         assert!(hub.exit_status().await.success());

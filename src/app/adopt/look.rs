@@ -137,7 +137,7 @@ pub(super) fn well_formed(scope: &Scope<'_>, candidate: &Candidate) -> Result<()
 
 /// What the backend said: the thing, that it has none, or nothing that settles it.
 fn answered<T>(
-    told: Result<WireResponse, Error>,
+    told: Result<Result<WireResponse, Failure>, Error>,
     what: &str,
     read: fn(&WireResponse) -> Result<T, Failure>,
 ) -> Result<Result<T, No>, Error> {
@@ -148,7 +148,7 @@ fn answered<T>(
         Err(Error::Answer(error)) => return Ok(Err(unknown(error.description().unwrap_or("no answer")))),
         Err(error) => return Err(error),
     };
-    Ok(read(&told).map_err(|failure| match failure {
+    Ok(told.and_then(|told| read(&told)).map_err(|failure| match failure {
         Failure::Rejected(error) if matches!(error.status, 404 | 410) => {
             No::refused(format!("the service broker does not have {what}"))
         }

@@ -69,6 +69,7 @@ impl App {
                 attributes: self.seal(&sealed::binding_attributes(id), &binding_attributes(&asked))?,
                 answer: None,
                 answer_until: None,
+                asked_until: None,
                 operation_id: None,
                 version: 1,
                 created_at: row.created_at,

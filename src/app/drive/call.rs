@@ -22,6 +22,11 @@ impl App {
         let response = self.exchange(job, &job.request.wire()?, purpose).await?;
         let outcome = classify::mutation(job, response);
         if let Answer::Rejected(error) = &outcome.answer
+            && error.code() == Some(osb::error::MAINTENANCE_INFO_CONFLICT)
+        {
+            self.look_soon(&job.operation.broker_id).await;
+        }
+        if let Answer::Rejected(error) = &outcome.answer
             && error.status == 409
             && job.operation.kind.creates()
         {

@@ -9,6 +9,7 @@ use crate::app::{App, Error};
 use crate::backend::Backend;
 use crate::clock::fresh_id;
 use crate::domain::broker::Settings;
+use crate::domain::catalog::bridge::Terms;
 use crate::domain::catalog::import::{Source, import};
 use crate::domain::catalog::{Finding, Offering, Severity};
 use crate::domain::stamp::StampFacts;
@@ -68,7 +69,8 @@ pub(super) async fn read(
             Err(error) => return Read::Nothing(vec![finding("", &format!("the catalog is not JSON: {error}"))]),
         };
         let (name_prefix, ids) = (settings.name_prefix.as_str(), settings.ids);
-        let source = Source { broker: &broker, name_prefix, ids, hub: &hub };
+        let terms = Terms { api_version: settings.api_version.as_deref(), rotation: settings.rotation };
+        let source = Source { broker: &broker, name_prefix, ids, hub: &hub, terms };
         import(source, &catalog, &known).map_or_else(Read::Nothing, Read::Catalog)
     });
     work.await.map_err(|_| Error::Store(crate::store::Error::Busy))

@@ -72,6 +72,19 @@ impl App {
         }
     }
 
+    /// Has a broker's catalog fetched as soon as somebody gets round to it: what it answered shows that the hub's copy is
+    /// old. Where that can't be written down, the scheduled refresh comes later.
+    pub(in crate::app) async fn look_soon(&self, broker_id: &str) {
+        let (id, now) = (broker_id.to_owned(), self.clock().now());
+        let written = self.db().write::<_, Error, _>(move |tx| {
+            let id = id.clone();
+            Box::pin(async move { Ok(brokers::hasten(tx, &id, now).await?) })
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(broker.id = broker_id, %error, "a catalog that is out of date is not fetched before its time");
+        }
+    }
+
     async fn look(&self, row: &BrokerRow, known: &[Offering]) -> Result<Look, Error> {
         let kept = |status, finding| Look {
             status,

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use osb::Catalog;
 use serde_json::Value;
 
+use super::bridge::{self, Terms};
 use super::schema::{self, Schema};
 use super::{Finding, Ids, Offering, Plan, Severity, State, hubs, ids};
 
@@ -25,6 +26,8 @@ pub struct Source<'a> {
     pub ids: Ids,
     /// This hub's name: what it offers itself is not taken in again.
     pub hub: &'a str,
+    /// How the broker is spoken to.
+    pub terms: Terms<'a>,
 }
 
 /// Reads a catalog. `known` is what is stored of the same broker; what the catalog no longer has comes back as removed.
@@ -123,6 +126,9 @@ fn read(
     mut findings: Vec<Finding>,
     seen: &mut HashSet<String>,
 ) -> Offering {
+    let mut fitted = service.clone();
+    bridge::fit(&mut fitted, source.terms);
+    let service = &fitted;
     if let Some(why) = hubs::refused(service, source.hub) {
         findings.push(error(&format!("/services/{position}"), why));
     }
@@ -214,7 +220,13 @@ mod tests {
 
     use super::*;
 
-    const SOURCE: Source<'_> = Source { broker: "acme", name_prefix: "acme-", ids: Ids::Mapped, hub: "bourse" };
+    const SOURCE: Source<'_> = Source {
+        broker: "acme",
+        name_prefix: "acme-",
+        ids: Ids::Mapped,
+        hub: "bourse",
+        terms: Terms { api_version: None, rotation: None },
+    };
 
     fn plan(id: &str) -> Value {
         json!({"id": id, "name": id, "description": "A plan", "x-unknown": {"price": 99.0}})

@@ -276,8 +276,12 @@ mod tests {
 
     fn part(broker: &str, prefix: &str) -> Part {
         let catalog = serde_json::from_str(CATALOG).unwrap();
-        let offerings =
-            import(Source { broker, name_prefix: prefix, ids: Ids::Mapped, hub: "bourse" }, &catalog, &[]).unwrap();
+        let offerings = import(
+            Source { broker, name_prefix: prefix, ids: Ids::Mapped, hub: "bourse", terms: Default::default() },
+            &catalog,
+            &[],
+        )
+        .unwrap();
         Part::new(format!("id-of-{broker}"), broker.to_owned(), 1, false, offerings)
     }
 
@@ -371,7 +375,8 @@ mod tests {
         catalog["services"][0]["plans"][0]["schemas"] = json!({
             "service_instance": {"create": {"parameters": schema}, "update": {"parameters": {"$ref": "http://x/"}}},
         });
-        let source = Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse" };
+        let source =
+            Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse", terms: Default::default() };
         let offerings = import(source, &catalog, &[]).unwrap();
         let merged = merged(vec![Part::new("1".to_owned(), "a".to_owned(), 1, false, offerings)]);
         let plan = merged.plan_by_name("db", "small").unwrap();

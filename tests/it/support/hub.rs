@@ -75,6 +75,15 @@ impl World {
                 (database.url().to_owned(), Arc::new(database))
             }
         };
+        Self::at(url, keep, change)
+    }
+
+    /// On an empty database that lives as long as `keep`.
+    pub(crate) fn at(
+        url: String,
+        keep: Arc<dyn std::any::Any + Send + Sync>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::load(None, &BTreeMap::new()).expect("the defaults are valid");
         config.egress.allow = vec!["127.0.0.0/8".parse().expect("a network")];
         config.admin.password = Some(Secret::new("pw".to_owned()));
