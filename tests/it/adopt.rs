@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::On;
+use crate::support::bare::on_each;
 use crate::support::bench::Bench;
 use crate::support::dump::spans;
 use crate::support::hub::Reply;
@@ -58,7 +58,7 @@ fn is_untouched(b: &Bench) {
 
 #[tokio::test]
 async fn what_is_adopted_is_an_instance_like_any_other_under_the_ids_it_had() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let b = Bench::new(on).await;
         has(&b.recorder);
         let dry = adopt(&b, to_platform(legacy(json!({})), true)).await;
@@ -99,87 +99,95 @@ async fn what_is_adopted_is_an_instance_like_any_other_under_the_ids_it_had() {
         assert_eq!(events[2..], ["binding.deleted", "instance.deprovisioned"]);
         assert_eq!(only(&adopt(&b, to_platform(legacy(json!({})), false)).await).0, "refused", "it had that id before");
         b.hub.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_not_as_it_is_said_to_be_is_refused_with_the_reason() {
-    let b = Bench::new(On::Sqlite).await;
-    has(&b.recorder);
-    let cases = [
-        (json!({"offering": "nothing"}), "no plan one of nothing"),
-        (json!({"plan": "two"}), "no plan two of readable"),
-        (json!({"backend_instance_id": ".."}), "ids must be"),
-        (json!({"backend_instance_id": ""}), "ids must be"),
-        (json!({"platform_instance_id": "x".repeat(513)}), "ids must be"),
-        (json!({"bindings": [{"backend_binding_id": ""}]}), "ids must be"),
-        (json!({"context": {"organization_guid": "other"}}), "organization_guid"),
-    ];
-    for (more, says) in cases {
-        let (verdict, message) = only(&adopt(&b, to_platform(legacy(more.clone()), false)).await);
-        assert_eq!(verdict, "refused", "{more}");
-        assert!(message.contains(says), "{more}: {message}");
-    }
-    for (verb, status, body, verdict, says) in [
-        ("fetch", 404, json!({}), "refused", "does not have the service instance"),
-        ("fetch", 200, json!({"plan_id": "b-other"}), "refused", "another service offering or plan"),
-        ("fetch", 500, json!({}), "unknown", "could not be asked"),
-        ("fetch", 422, json!({"error": "ConcurrencyError", "description": "busy"}), "unknown", "busy"),
-        ("fetch_binding", 404, json!({}), "refused", "does not have the service binding legacy-b"),
-        ("fetch_binding", 503, json!({}), "unknown", "could not be asked"),
-    ] {
+    on_each(async |on| {
+        let b = Bench::new(on).await;
         has(&b.recorder);
-        b.recorder.say(verb, status, &body);
-        let (found, message) = only(&adopt(&b, to_platform(legacy(json!({})), false)).await);
-        assert_eq!(found, verdict, "{verb} {status}: {message}");
-        assert!(message.contains(says), "{verb} {status}: {message}");
-        b.recorder.usual(verb);
-    }
-    let list = b.hub.admin(Method::GET, "/api/v1/instances", None).await.body;
-    assert_eq!(list["items"], json!([]), "nothing is half done");
-    assert!(spans(&b.hub.db).await.is_empty());
-    is_untouched(&b);
+        let cases = [
+            (json!({"offering": "nothing"}), "no plan one of nothing"),
+            (json!({"plan": "two"}), "no plan two of readable"),
+            (json!({"backend_instance_id": ".."}), "ids must be"),
+            (json!({"backend_instance_id": ""}), "ids must be"),
+            (json!({"platform_instance_id": "x".repeat(513)}), "ids must be"),
+            (json!({"bindings": [{"backend_binding_id": ""}]}), "ids must be"),
+            (json!({"context": {"organization_guid": "other"}}), "organization_guid"),
+        ];
+        for (more, says) in cases {
+            let (verdict, message) = only(&adopt(&b, to_platform(legacy(more.clone()), false)).await);
+            assert_eq!(verdict, "refused", "{more}");
+            assert!(message.contains(says), "{more}: {message}");
+        }
+        for (verb, status, body, verdict, says) in [
+            ("fetch", 404, json!({}), "refused", "does not have the service instance"),
+            ("fetch", 200, json!({"plan_id": "b-other"}), "refused", "another service offering or plan"),
+            ("fetch", 500, json!({}), "unknown", "could not be asked"),
+            ("fetch", 422, json!({"error": "ConcurrencyError", "description": "busy"}), "unknown", "busy"),
+            ("fetch_binding", 404, json!({}), "refused", "does not have the service binding legacy-b"),
+            ("fetch_binding", 503, json!({}), "unknown", "could not be asked"),
+        ] {
+            has(&b.recorder);
+            b.recorder.say(verb, status, &body);
+            let (found, message) = only(&adopt(&b, to_platform(legacy(json!({})), false)).await);
+            assert_eq!(found, verdict, "{verb} {status}: {message}");
+            assert!(message.contains(says), "{verb} {status}: {message}");
+            b.recorder.usual(verb);
+        }
+        let list = b.hub.admin(Method::GET, "/api/v1/instances", None).await.body;
+        assert_eq!(list["items"], json!([]), "nothing is half done");
+        assert!(spans(&b.hub.db).await.is_empty());
+        is_untouched(&b);
 
-    for (body, pointer) in [
-        (json!({"broker": "none", "platform": "p", "instances": [legacy(json!({}))]}), "/broker"),
-        (json!({"broker": "recorder", "platform": "none", "instances": [legacy(json!({}))]}), "/platform"),
-        (json!({"broker": "recorder", "tenant": "none", "instances": [legacy(json!({}))]}), "/tenant"),
-        (json!({"broker": "recorder", "instances": [legacy(json!({}))]}), ""),
-        (json!({"broker": "recorder", "platform": "p", "instances": []}), "/instances"),
-        (json!({"broker": "recorder", "platform": "p", "instances": vec![legacy(json!({})); 201]}), "/instances"),
-    ] {
-        let refused = adopt(&b, body).await;
-        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!(pointer)), "{refused:?}");
-    }
-    b.hub.stop().await;
+        for (body, pointer) in [
+            (json!({"broker": "none", "platform": "p", "instances": [legacy(json!({}))]}), "/broker"),
+            (json!({"broker": "recorder", "platform": "none", "instances": [legacy(json!({}))]}), "/platform"),
+            (json!({"broker": "recorder", "tenant": "none", "instances": [legacy(json!({}))]}), "/tenant"),
+            (json!({"broker": "recorder", "instances": [legacy(json!({}))]}), ""),
+            (json!({"broker": "recorder", "platform": "p", "instances": []}), "/instances"),
+            (json!({"broker": "recorder", "platform": "p", "instances": vec![legacy(json!({})); 201]}), "/instances"),
+        ] {
+            let refused = adopt(&b, body).await;
+            assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!(pointer)), "{refused:?}");
+        }
+        b.hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn people_order_on_with_what_was_adopted_for_their_tenant() {
-    let b = Bench::new(On::Sqlite).await;
-    has(&b.recorder);
-    let body = |name: Option<&str>| {
-        let item = legacy(json!({"platform_instance_id": name, "backend_instance_id": "Legacy_1"}));
-        json!({"broker": "recorder", "tenant": "retail", "instances": [item]})
-    };
-    let (verdict, message) = only(&adopt(&b, body(None)).await);
-    assert_eq!(verdict, "refused", "Legacy_1 is no name");
-    assert!(message.contains("the name that people order by"), "{message}");
-    assert_eq!(only(&adopt(&b, body(Some("books"))).await).0, "adopted");
-    let path = "/api/v1/tenants/retail/instances/books";
-    let shown = b.hub.admin(Method::GET, path, None).await;
-    assert_eq!((shown.status, &shown.body["id"], &shown.body["name"]), (200, &json!("Legacy_1"), &json!("books")));
-    let again = b.hub.admin(Method::PUT, path, Some(json!({"offering": "readable", "plan": "one"}))).await;
-    assert_eq!((again.status, &again.body["state"]), (200, &json!("ready")), "{again:?}");
-    let bound = b.hub.admin(Method::GET, &format!("{path}/bindings/legacy-b?credentials=true"), None).await;
-    assert_eq!(bound.body["credentials"]["password"], "of-the-binding", "{bound:?}");
-    is_untouched(&b);
-    b.hub.stop().await;
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        has(&b.recorder);
+        let body = |name: Option<&str>| {
+            let item = legacy(json!({"platform_instance_id": name, "backend_instance_id": "Legacy_1"}));
+            json!({"broker": "recorder", "tenant": "retail", "instances": [item]})
+        };
+        let (verdict, message) = only(&adopt(&b, body(None)).await);
+        assert_eq!(verdict, "refused", "Legacy_1 is no name");
+        assert!(message.contains("the name that people order by"), "{message}");
+        assert_eq!(only(&adopt(&b, body(Some("books"))).await).0, "adopted");
+        let path = "/api/v1/tenants/retail/instances/books";
+        let shown = b.hub.admin(Method::GET, path, None).await;
+        assert_eq!((shown.status, &shown.body["id"], &shown.body["name"]), (200, &json!("Legacy_1"), &json!("books")));
+        let again = b.hub.admin(Method::PUT, path, Some(json!({"offering": "readable", "plan": "one"}))).await;
+        assert_eq!((again.status, &again.body["state"]), (200, &json!("ready")), "{again:?}");
+        let bound = b.hub.admin(Method::GET, &format!("{path}/bindings/legacy-b?credentials=true"), None).await;
+        assert_eq!(bound.body["credentials"]["password"], "of-the-binding", "{bound:?}");
+        is_untouched(&b);
+        b.hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn where_nothing_can_be_fetched_the_operator_is_believed_and_credentials_are_asked_for_again() {
-    let b = Bench::new(On::Sqlite).await;
+    on_each(async |on| {
+    let b = Bench::new(on).await;
     let item = json!({
         "backend_instance_id": "blind-1", "platform_instance_id": "i-1", "offering": "b-recorded", "plan": "b-small",
         "organization_guid": "o", "space_guid": "s", "parameters": {"x": 1},
@@ -196,11 +204,13 @@ async fn where_nothing_can_be_fetched_the_operator_is_believed_and_credentials_a
     assert_eq!((asked.instance_id(), asked.binding_id()), ("blind-1".into(), "blind-b".into()));
     assert_eq!(asked.json()["parameters"], json!({"role": "reader"}));
     b.hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_instance_whose_bindings_id_is_taken_is_not_half_adopted() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let b = Bench::new(on).await;
         has(&b.recorder);
         assert_eq!(only(&adopt(&b, to_platform(legacy(json!({})), false)).await).0, "adopted");
@@ -210,5 +220,6 @@ async fn an_instance_whose_bindings_id_is_taken_is_not_half_adopted() {
         assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "{list}");
         assert_eq!(b.hub.event_types().await.len(), 2);
         b.hub.stop().await;
-    }
+    })
+    .await;
 }

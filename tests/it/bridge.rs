@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::On;
+use crate::support::bare::on_each;
 use crate::support::bench::{Bench, catalog};
 use crate::support::hub::BOUND;
 use crate::support::recorder::Recorder;
@@ -55,7 +55,7 @@ fn rotatable() -> Value {
 
 #[tokio::test]
 async fn rot_04_a_broker_that_rotates_gets_its_own_id_of_the_predecessor() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let b = Bench::new(on).await;
         let recorder = second(&b, &rotatable(), json!({"rotation": "native"})).await;
         assert_eq!(shown(&b, "second-recorded", "small").await.1["binding_rotatable"], true);
@@ -84,12 +84,13 @@ async fn rot_04_a_broker_that_rotates_gets_its_own_id_of_the_predecessor() {
         }
         assert_eq!(recorder.count("unbind"), 2);
         b.hub.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn rot_04_for_a_broker_that_cannot_rotate_the_hub_binds_anew_with_what_the_predecessor_had() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let b = Bench::new(on).await;
         let recorder = second(&b, &catalog(), json!({"rotation": "emulated"})).await;
         assert_eq!(shown(&b, "second-recorded", "small").await.1["binding_rotatable"], true);
@@ -121,59 +122,69 @@ async fn rot_04_for_a_broker_that_cannot_rotate_the_hub_binds_anew_with_what_the
         let refused = b.call("PUT i/service_bindings/b-4", Some(&json!({"predecessor_binding_id": "b-3"}))).await;
         assert_eq!(refused.status, 400, "ROT-02: {}", refused.text);
         b.hub.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn rot_04_a_successor_needs_no_parameters_whatever_the_schema_asks_for() {
-    let b = Bench::new(On::Sqlite).await;
-    let recorder = second(&b, &catalog(), json!({"rotation": "emulated"})).await;
-    let plan = "second-recorded/checked";
-    assert_eq!(b.call("PUT i", Some(&b.order(plan, json!({"parameters": {"size": 1}})))).await.status, 201);
-    let bind = b.bind_body(plan, json!({"parameters": {"size": 2}}));
-    assert_eq!(b.call("PUT i/service_bindings/b-1", Some(&bind)).await.status, 201);
-    let made = b.call("PUT i/service_bindings/b-2", Some(&json!({"predecessor_binding_id": "b-1"}))).await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    assert_eq!(recorder.last("bind").json()["parameters"], json!({"size": 2}));
-    b.hub.stop().await;
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        let recorder = second(&b, &catalog(), json!({"rotation": "emulated"})).await;
+        let plan = "second-recorded/checked";
+        assert_eq!(b.call("PUT i", Some(&b.order(plan, json!({"parameters": {"size": 1}})))).await.status, 201);
+        let bind = b.bind_body(plan, json!({"parameters": {"size": 2}}));
+        assert_eq!(b.call("PUT i/service_bindings/b-1", Some(&bind)).await.status, 201);
+        let made = b.call("PUT i/service_bindings/b-2", Some(&json!({"predecessor_binding_id": "b-1"}))).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        assert_eq!(recorder.last("bind").json()["parameters"], json!({"size": 2}));
+        b.hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn ver_05_a_broker_of_2_13_is_spoken_to_in_2_13_and_asked_for_nothing_newer() {
-    let b = Bench::new(On::Sqlite).await;
-    let recorder = second(&b, &catalog(), json!({"api_version": "2.13"})).await;
-    let (offering, plan) = shown(&b, "second-readable", "one").await;
-    for newer in ["instances_retrievable", "bindings_retrievable", "allow_context_updates"] {
-        assert_eq!(offering.get(newer), None, "{newer}");
-    }
-    assert_eq!(plan["x-costs"]["amount"].to_string(), "99.0", "the rest is as it was");
-    assert_eq!(shown(&b, "second-recorded", "small").await.1.get("maintenance_info"), None);
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        let recorder = second(&b, &catalog(), json!({"api_version": "2.13"})).await;
+        let (offering, plan) = shown(&b, "second-readable", "one").await;
+        for newer in ["instances_retrievable", "bindings_retrievable", "allow_context_updates"] {
+            assert_eq!(offering.get(newer), None, "{newer}");
+        }
+        assert_eq!(plan["x-costs"]["amount"].to_string(), "99.0", "the rest is as it was");
+        assert_eq!(shown(&b, "second-recorded", "small").await.1.get("maintenance_info"), None);
 
-    let plan = "second-readable/one";
-    assert_eq!(b.call("PUT i?accepts_incomplete=true", Some(&b.order(plan, json!({})))).await.status, 201);
-    let bind = b.bind_body(plan, json!({}));
-    assert_eq!(b.call("PUT i/service_bindings/b?accepts_incomplete=true", Some(&bind)).await.status, 201);
-    let context = json!({"context": {"platform": "other", "name": "new"}, "service_id": b.ids(plan).0});
-    assert_eq!(b.call("PATCH i", Some(&context)).await.status, 200);
-    assert_eq!(b.call("GET i", None).await.status, 200);
-    assert_eq!(b.call("GET i/service_bindings/b", None).await.status, 200);
-    for seen in recorder.seen() {
-        assert_eq!(seen.header("x-broker-api-version"), Some("2.13"), "{}", seen.target);
-        assert!(["catalog", "provision", "bind"].contains(&seen.verb), "{} {}", seen.method, seen.target);
-    }
-    assert!(!recorder.last("bind").target.contains("accepts_incomplete=true"), "binds are never asynchronous in 2.13");
+        let plan = "second-readable/one";
+        assert_eq!(b.call("PUT i?accepts_incomplete=true", Some(&b.order(plan, json!({})))).await.status, 201);
+        let bind = b.bind_body(plan, json!({}));
+        assert_eq!(b.call("PUT i/service_bindings/b?accepts_incomplete=true", Some(&bind)).await.status, 201);
+        let context = json!({"context": {"platform": "other", "name": "new"}, "service_id": b.ids(plan).0});
+        assert_eq!(b.call("PATCH i", Some(&context)).await.status, 200);
+        assert_eq!(b.call("GET i", None).await.status, 200);
+        assert_eq!(b.call("GET i/service_bindings/b", None).await.status, 200);
+        for seen in recorder.seen() {
+            assert_eq!(seen.header("x-broker-api-version"), Some("2.13"), "{}", seen.target);
+            assert!(["catalog", "provision", "bind"].contains(&seen.verb), "{} {}", seen.method, seen.target);
+        }
+        assert!(
+            !recorder.last("bind").target.contains("accepts_incomplete=true"),
+            "binds are never asynchronous in 2.13"
+        );
 
-    // The newest again, and all of it is there.
-    let change = json!({"api_version": "2.17"});
-    assert_eq!(b.hub.admin(Method::PATCH, "/api/v1/brokers/second", Some(change)).await.status, 200);
-    assert_eq!(shown(&b, "second-readable", "one").await.0["bindings_retrievable"], true);
-    assert_eq!(recorder.last("catalog").header("x-broker-api-version"), Some("2.17"));
-    b.hub.stop().await;
+        // The newest again, and all of it is there.
+        let change = json!({"api_version": "2.17"});
+        assert_eq!(b.hub.admin(Method::PATCH, "/api/v1/brokers/second", Some(change)).await.status, 200);
+        assert_eq!(shown(&b, "second-readable", "one").await.0["bindings_retrievable"], true);
+        assert_eq!(recorder.last("catalog").header("x-broker-api-version"), Some("2.17"));
+        b.hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn err_08_a_backends_maintenance_info_conflict_is_relayed_and_its_catalog_fetched_again() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let b = Bench::new(on).await;
         b.recorder.say(
             "provision",
@@ -199,51 +210,58 @@ async fn err_08_a_backends_maintenance_info_conflict_is_relayed_and_its_catalog_
         assert_eq!((refused.status, &refused.json()["error"]), (422, &json!("MaintenanceInfoConflict")));
         assert_eq!(b.recorder.count("provision"), sent);
         b.hub.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn loi_09_a_platform_is_told_to_wait_as_long_as_the_backend_wants_to_be_left_alone() {
-    let b = Bench::new(On::Sqlite).await;
-    b.recorder.say("provision", 202, &json!({"operation": "o"}));
-    b.recorder.say("last_operation", 200, &json!({"state": "in progress"}));
-    b.recorder.pace("last_operation", Some("40"));
-    assert_eq!(b.call("PUT i?accepts_incomplete=true", Some(&b.order("small", json!({})))).await.status, 202);
-    let retry_after = async || -> u64 {
-        let reply = b.call("GET i/last_operation", None).await;
-        reply.header("retry-after").expect("Retry-After").parse().expect("seconds")
-    };
-    assert_eq!(retry_after().await, 1, "the first question comes after a second");
-    wait_until("the backend to be asked", BOUND, async || {
-        b.world.clock.advance(Duration::from_secs(1));
-        b.recorder.count("last_operation") == 1
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        b.recorder.say("provision", 202, &json!({"operation": "o"}));
+        b.recorder.say("last_operation", 200, &json!({"state": "in progress"}));
+        b.recorder.pace("last_operation", Some("40"));
+        assert_eq!(b.call("PUT i?accepts_incomplete=true", Some(&b.order("small", json!({})))).await.status, 202);
+        let retry_after = async || -> u64 {
+            let reply = b.call("GET i/last_operation", None).await;
+            reply.header("retry-after").expect("Retry-After").parse().expect("seconds")
+        };
+        assert_eq!(retry_after().await, 1, "the first question comes after a second");
+        wait_until("the backend to be asked", BOUND, async || {
+            b.world.clock.advance(Duration::from_secs(1));
+            b.recorder.count("last_operation") == 1
+        })
+        .await;
+        wait_until("its answer to be recorded", BOUND, async || retry_after().await > 1).await;
+        let wait = retry_after().await;
+        assert!((30..=40).contains(&wait), "{wait}");
+        b.world.clock.advance(Duration::from_secs(20));
+        let later = retry_after().await;
+        assert!((10..=20).contains(&later), "{later}");
+        assert_eq!(b.recorder.count("last_operation"), 1, "nobody asks before");
+        b.recorder.pace("last_operation", Some("99999"));
+        b.world.clock.advance(Duration::from_secs(20));
+        wait_until("the backend to be asked again", BOUND, async || retry_after().await == 300).await;
+        b.hub.stop().await;
     })
     .await;
-    wait_until("its answer to be recorded", BOUND, async || retry_after().await > 1).await;
-    let wait = retry_after().await;
-    assert!((30..=40).contains(&wait), "{wait}");
-    b.world.clock.advance(Duration::from_secs(20));
-    let later = retry_after().await;
-    assert!((10..=20).contains(&later), "{later}");
-    assert_eq!(b.recorder.count("last_operation"), 1, "nobody asks before");
-    b.recorder.pace("last_operation", Some("99999"));
-    b.world.clock.advance(Duration::from_secs(20));
-    wait_until("the backend to be asked again", BOUND, async || retry_after().await == 300).await;
-    b.hub.stop().await;
 }
 
 #[tokio::test]
 async fn cat_06_a_catalog_that_has_not_changed_is_not_sent_again() {
-    let b = Bench::new(On::Sqlite).await;
-    b.recorder.tag("catalog", "\"v1\"");
-    refresh(&b, "recorder").await;
-    assert_eq!(b.recorder.last("catalog").header("if-none-match"), None, "it had no tag before");
-    refresh(&b, "recorder").await;
-    assert_eq!(b.recorder.last("catalog").header("if-none-match"), Some("\"v1\""));
-    b.recorder.say_text("catalog", 304, "");
-    refresh(&b, "recorder").await;
-    let broker = b.hub.admin(Method::GET, "/api/v1/brokers/recorder", None).await.body;
-    assert_eq!(broker["status"], "available", "{broker}");
-    assert_eq!(shown(&b, "recorded", "small").await.1["name"], "small");
-    b.hub.stop().await;
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        b.recorder.tag("catalog", "\"v1\"");
+        refresh(&b, "recorder").await;
+        assert_eq!(b.recorder.last("catalog").header("if-none-match"), None, "it had no tag before");
+        refresh(&b, "recorder").await;
+        assert_eq!(b.recorder.last("catalog").header("if-none-match"), Some("\"v1\""));
+        b.recorder.say_text("catalog", 304, "");
+        refresh(&b, "recorder").await;
+        let broker = b.hub.admin(Method::GET, "/api/v1/brokers/recorder", None).await.body;
+        assert_eq!(broker["status"], "available", "{broker}");
+        assert_eq!(shown(&b, "recorded", "small").await.1["name"], "small");
+        b.hub.stop().await;
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use osb::WireRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::On;
+use crate::support::bare::{On, on_each};
 use crate::support::bench::Bench;
 use crate::support::hub::{Hub, Platform, World};
 use crate::support::raw::{self, RawReply};
@@ -115,7 +115,7 @@ async fn is_restamped(pair: &Pair, verb: &str) {
 
 #[tokio::test]
 async fn a_hub_behind_a_hub_believes_its_stamp_and_replaces_it() {
-    for on in [On::Sqlite, On::Postgres] {
+    on_each(async |on| {
         let pair = Pair::new(on).await;
         let order = json!({"organization_guid": "o", "space_guid": "s",
             "context": {"platform": "kubernetes", "namespace": "web", "bourse": {"tenant": {"name": "spoofed"}}}});
@@ -144,134 +144,156 @@ async fn a_hub_behind_a_hub_believes_its_stamp_and_replaces_it() {
         is_restamped(&pair, "deprovision").await;
         assert_eq!(pair.call(Method::DELETE, "i-1", json!({})).await.0, 410);
         pair.stop().await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_a_hub_does_not_vouch_for_is_401_on_every_endpoint() {
-    let pair = Pair::new(On::Sqlite).await;
-    let facts = StampFacts {
-        tenant: Some(StampTenant { name: "retail".into(), ..StampTenant::default() }),
-        ..StampFacts::default()
-    };
-    let order = pair.inner.order("small", json!({})).to_string();
-    let query = pair.inner.query("small");
-    let lines = [
-        ("GET /v2/catalog".to_owned(), ""),
-        ("PUT /v2/service_instances/i-1".to_owned(), order.as_str()),
-        ("PATCH /v2/service_instances/i-1".to_owned(), order.as_str()),
-        ("GET /v2/service_instances/i-1".to_owned(), ""),
-        ("GET /v2/service_instances/i-1/last_operation".to_owned(), ""),
-        (format!("DELETE /v2/service_instances/i-1?{query}"), ""),
-        ("PUT /v2/service_instances/i-1/service_bindings/b-1".to_owned(), order.as_str()),
-        ("GET /v2/service_instances/i-1/service_bindings/b-1".to_owned(), ""),
-        ("GET /v2/service_instances/i-1/service_bindings/b-1/last_operation".to_owned(), ""),
-        (format!("DELETE /v2/service_instances/i-1/service_bindings/b-1?{query}"), ""),
-    ];
-    for (line, body) in &lines {
-        let good = pair.stamp("inner", line, body, &facts).await;
-        let other = pair.stamp("inner", "GET /v2/elsewhere", body, &facts).await;
-        let (head, tail) = good.rsplit_once('.').expect("a signature");
-        let broken = format!("{head}.{}", tail.chars().rev().collect::<String>());
-        for (what, stamp) in [("none", None), ("another request's", Some(&other)), ("a broken one", Some(&broken))] {
-            let reply = pair.as_outer(stamp.map(String::as_str), line, body).await;
-            assert_eq!(reply.status, 401, "{line} with {what}: {}", reply.text);
-            assert!(reply.json()["description"].as_str().is_some_and(|text| text.contains("stamp")), "{}", reply.text);
+    on_each(async |on| {
+        let pair = Pair::new(on).await;
+        let facts = StampFacts {
+            tenant: Some(StampTenant { name: "retail".into(), ..StampTenant::default() }),
+            ..StampFacts::default()
+        };
+        let order = pair.inner.order("small", json!({})).to_string();
+        let query = pair.inner.query("small");
+        let lines = [
+            ("GET /v2/catalog".to_owned(), ""),
+            ("PUT /v2/service_instances/i-1".to_owned(), order.as_str()),
+            ("PATCH /v2/service_instances/i-1".to_owned(), order.as_str()),
+            ("GET /v2/service_instances/i-1".to_owned(), ""),
+            ("GET /v2/service_instances/i-1/last_operation".to_owned(), ""),
+            (format!("DELETE /v2/service_instances/i-1?{query}"), ""),
+            ("PUT /v2/service_instances/i-1/service_bindings/b-1".to_owned(), order.as_str()),
+            ("GET /v2/service_instances/i-1/service_bindings/b-1".to_owned(), ""),
+            ("GET /v2/service_instances/i-1/service_bindings/b-1/last_operation".to_owned(), ""),
+            (format!("DELETE /v2/service_instances/i-1/service_bindings/b-1?{query}"), ""),
+        ];
+        for (line, body) in &lines {
+            let good = pair.stamp("inner", line, body, &facts).await;
+            let other = pair.stamp("inner", "GET /v2/elsewhere", body, &facts).await;
+            let (head, tail) = good.rsplit_once('.').expect("a signature");
+            let broken = format!("{head}.{}", tail.chars().rev().collect::<String>());
+            for (what, stamp) in [("none", None), ("another request's", Some(&other)), ("a broken one", Some(&broken))]
+            {
+                let reply = pair.as_outer(stamp.map(String::as_str), line, body).await;
+                assert_eq!(reply.status, 401, "{line} with {what}: {}", reply.text);
+                assert!(
+                    reply.json()["description"].as_str().is_some_and(|text| text.contains("stamp")),
+                    "{}",
+                    reply.text
+                );
+            }
+            let reply = pair.as_outer(Some(&good), line, body).await;
+            assert!(reply.status != 401 && reply.status < 500, "{line} with a good one: {}", reply.text);
         }
-        let reply = pair.as_outer(Some(&good), line, body).await;
-        assert!(reply.status != 401 && reply.status < 500, "{line} with a good one: {}", reply.text);
-    }
-    // The stamp alone is not enough either.
-    let (line, body) = &lines[1];
-    let stamp = pair.stamp("inner", line, body, &facts).await;
-    let head =
-        format!("{line} HTTP/1.1\nX-Broker-API-Version: 2.17\nContent-Type: application/json\nX-Bourse-Stamp: {stamp}");
-    assert_eq!(raw::send(&pair.inner.hub.url, &head, body).await.status, 401);
-    pair.stop().await;
+        // The stamp alone is not enough either.
+        let (line, body) = &lines[1];
+        let stamp = pair.stamp("inner", line, body, &facts).await;
+        let head = format!(
+            "{line} HTTP/1.1\nX-Broker-API-Version: 2.17\nContent-Type: application/json\nX-Bourse-Stamp: {stamp}"
+        );
+        assert_eq!(raw::send(&pair.inner.hub.url, &head, body).await.status, 401);
+        pair.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_stamp_meant_for_another_broker_is_refused_where_the_audience_is_named() {
-    let pair = Pair::new(On::Sqlite).await;
-    let line = "GET /v2/catalog";
-    let strict = seat(&pair.inner.hub, "strict", &pair.outer.url, json!({"audience": "inner"})).await;
-    let pair = Pair { seat: strict, ..pair };
-    let good = pair.stamp("inner", line, "", &StampFacts::default()).await;
-    assert_eq!(pair.as_outer(Some(&good), line, "").await.status, 200);
-    let strayed = pair.stamp("another", line, "", &StampFacts::default()).await;
-    assert_eq!(pair.as_outer(Some(&strayed), line, "").await.status, 401);
-    pair.stop().await;
+    on_each(async |on| {
+        let pair = Pair::new(on).await;
+        let line = "GET /v2/catalog";
+        let strict = seat(&pair.inner.hub, "strict", &pair.outer.url, json!({"audience": "inner"})).await;
+        let pair = Pair { seat: strict, ..pair };
+        let good = pair.stamp("inner", line, "", &StampFacts::default()).await;
+        assert_eq!(pair.as_outer(Some(&good), line, "").await.status, 200);
+        let strayed = pair.stamp("another", line, "", &StampFacts::default()).await;
+        assert_eq!(pair.as_outer(Some(&strayed), line, "").await.status, 401);
+        pair.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_tenant_that_nobody_mapped_is_refused_and_counted() {
-    let pair = Pair::new(On::Sqlite).await;
-    let line = "PUT /v2/service_instances/i-1";
-    let body = pair.inner.order("small", json!({})).to_string();
-    let wholesale = StampTenant { name: "wholesale".into(), ..StampTenant::default() };
-    let facts = StampFacts { tenant: Some(wholesale), ..StampFacts::default() };
-    let reply = pair.as_outer(Some(&pair.stamp("inner", line, &body, &facts).await), line, &body).await;
-    assert_eq!(reply.status, 400, "{}", reply.text);
-    assert!(reply.text.contains("wholesale"), "{}", reply.text);
-    let unmapped = pair.inner.hub.admin(Method::GET, "/api/v1/identities/unmapped", None).await.body;
-    assert!(unmapped.to_string().contains("wholesale"), "{unmapped}");
-    assert_eq!(pair.inner.recorder.count("provision"), 0);
-    pair.stop().await;
+    on_each(async |on| {
+        let pair = Pair::new(on).await;
+        let line = "PUT /v2/service_instances/i-1";
+        let body = pair.inner.order("small", json!({})).to_string();
+        let wholesale = StampTenant { name: "wholesale".into(), ..StampTenant::default() };
+        let facts = StampFacts { tenant: Some(wholesale), ..StampFacts::default() };
+        let reply = pair.as_outer(Some(&pair.stamp("inner", line, &body, &facts).await), line, &body).await;
+        assert_eq!(reply.status, 400, "{}", reply.text);
+        assert!(reply.text.contains("wholesale"), "{}", reply.text);
+        let unmapped = pair.inner.hub.admin(Method::GET, "/api/v1/identities/unmapped", None).await.body;
+        assert!(unmapped.to_string().contains("wholesale"), "{unmapped}");
+        assert_eq!(pair.inner.recorder.count("provision"), 0);
+        pair.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn calls_neither_go_round_nor_through_more_than_four_hubs() {
-    let pair = Pair::new(On::Sqlite).await;
-    let line = "PUT /v2/service_instances/i-1";
-    let chain = |hubs: &[&str]| hubs.iter().map(|hub| (*hub).to_owned()).collect::<Vec<_>>();
-    for (hubs, in_body, status, says) in [
-        (&["inner", "outer"][..], false, 400, "ring"),
-        (&["inner", "outer"][..], true, 400, "ring"),
-        (&["a", "b", "c", "d", "outer"][..], false, 400, "more than 4"),
-        (&["a", "b", "c", "outer"][..], false, 201, ""),
-    ] {
-        let retail = StampTenant { name: "retail".into(), ..StampTenant::default() };
-        let via = if in_body { Vec::new() } else { chain(hubs) };
-        let facts = StampFacts { tenant: Some(retail), via, ..StampFacts::default() };
-        let context = if in_body { json!({"bourse": {"via": hubs}}) } else { json!({}) };
-        let body = pair.inner.order("small", json!({"context": context})).to_string();
-        let reply = pair.as_outer(Some(&pair.stamp("inner", line, &body, &facts).await), line, &body).await;
-        assert_eq!(reply.status, status, "{hubs:?}: {}", reply.text);
-        assert!(reply.text.contains(says), "{hubs:?}: {}", reply.text);
-    }
-    assert_eq!(pair.inner.recorder.count("provision"), 1);
-    pair.stop().await;
+    on_each(async |on| {
+        let pair = Pair::new(on).await;
+        let line = "PUT /v2/service_instances/i-1";
+        let chain = |hubs: &[&str]| hubs.iter().map(|hub| (*hub).to_owned()).collect::<Vec<_>>();
+        for (hubs, in_body, status, says) in [
+            (&["inner", "outer"][..], false, 400, "ring"),
+            (&["inner", "outer"][..], true, 400, "ring"),
+            (&["a", "b", "c", "d", "outer"][..], false, 400, "more than 4"),
+            (&["a", "b", "c", "outer"][..], false, 201, ""),
+        ] {
+            let retail = StampTenant { name: "retail".into(), ..StampTenant::default() };
+            let via = if in_body { Vec::new() } else { chain(hubs) };
+            let facts = StampFacts { tenant: Some(retail), via, ..StampFacts::default() };
+            let context = if in_body { json!({"bourse": {"via": hubs}}) } else { json!({}) };
+            let body = pair.inner.order("small", json!({"context": context})).to_string();
+            let reply = pair.as_outer(Some(&pair.stamp("inner", line, &body, &facts).await), line, &body).await;
+            assert_eq!(reply.status, status, "{hubs:?}: {}", reply.text);
+            assert!(reply.text.contains(says), "{hubs:?}: {}", reply.text);
+        }
+        assert_eq!(pair.inner.recorder.count("provision"), 1);
+        pair.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn hubs_that_are_each_others_broker_do_not_multiply_their_offerings() {
-    let pair = Pair::new(On::Sqlite).await;
-    let back = seat(&pair.outer, "inner", &pair.inner.hub.url, json!({})).await;
-    let made = pair
-        .inner
-        .hub
-        .admin(Method::POST, "/api/v1/brokers", Some(registration("outer", &pair.outer.url, &back)))
-        .await;
-    assert_eq!(made.status, 422, "nothing of it can be ordered: {made:?}");
-    assert!(made.body.to_string().contains("ring"), "{made:?}");
-    // Something of the outer hub's own makes it a broker worth having, and still nothing comes back.
-    pair.outer_world.register(&pair.outer, json!({})).await;
-    let made = pair
-        .inner
-        .hub
-        .admin(Method::POST, "/api/v1/brokers", Some(registration("outer", &pair.outer.url, &back)))
-        .await;
-    assert_eq!(made.status, 201, "{made:?}");
-    for _ in 0..3 {
-        for (hub, broker) in [(&pair.outer, "inner"), (&pair.inner.hub, "outer")] {
-            let path = format!("/api/v1/brokers/{broker}/refresh");
-            assert_eq!(hub.admin(Method::POST, &path, None).await.status, 200);
+    on_each(async |on| {
+        let pair = Pair::new(on).await;
+        let back = seat(&pair.outer, "inner", &pair.inner.hub.url, json!({})).await;
+        let made = pair
+            .inner
+            .hub
+            .admin(Method::POST, "/api/v1/brokers", Some(registration("outer", &pair.outer.url, &back)))
+            .await;
+        assert_eq!(made.status, 422, "nothing of it can be ordered: {made:?}");
+        assert!(made.body.to_string().contains("ring"), "{made:?}");
+        // Something of the outer hub's own makes it a broker worth having, and still nothing comes back.
+        pair.outer_world.register(&pair.outer, json!({})).await;
+        let made = pair
+            .inner
+            .hub
+            .admin(Method::POST, "/api/v1/brokers", Some(registration("outer", &pair.outer.url, &back)))
+            .await;
+        assert_eq!(made.status, 201, "{made:?}");
+        for _ in 0..3 {
+            for (hub, broker) in [(&pair.outer, "inner"), (&pair.inner.hub, "outer")] {
+                let path = format!("/api/v1/brokers/{broker}/refresh");
+                assert_eq!(hub.admin(Method::POST, &path, None).await.status, 200);
+            }
         }
-    }
-    let catalog = pair.inner.hub.osb(&pair.inner.platform, Method::GET, "/v2/catalog", None).await.body;
-    let mut names: Vec<_> =
-        catalog["services"].as_array().expect("services").iter().map(|one| one["name"].clone()).collect();
-    names.sort_by_key(ToString::to_string);
-    assert_eq!(names, [json!("faults"), json!("outer-faults"), json!("readable"), json!("recorded")]);
-    pair.stop().await;
+        let catalog = pair.inner.hub.osb(&pair.inner.platform, Method::GET, "/v2/catalog", None).await.body;
+        let mut names: Vec<_> =
+            catalog["services"].as_array().expect("services").iter().map(|one| one["name"].clone()).collect();
+        names.sort_by_key(ToString::to_string);
+        assert_eq!(names, [json!("faults"), json!("outer-faults"), json!("readable"), json!("recorded")]);
+        pair.stop().await;
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bourse::app::{App, Points};
@@ -299,6 +299,14 @@ pub(crate) async fn request(
     try_request(method, url, credentials, body).await.expect("no answer")
 }
 
+/// Made once, since that takes longer than a request. It keeps no connection, which would belong to one test's runtime.
+pub(crate) static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    // An error means that there is one already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0);
+    client.build().expect("no client")
+});
+
 /// One request to a hub that may die before it has answered.
 pub(crate) async fn try_request(
     method: Method,
@@ -306,8 +314,7 @@ pub(crate) async fn try_request(
     credentials: Option<(&str, &str)>,
     body: Option<Value>,
 ) -> Option<Reply> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("no client");
-    let mut request = client.request(method, url).header("X-Broker-API-Version", "2.17");
+    let mut request = CLIENT.request(method, url).header("X-Broker-API-Version", "2.17");
     if let Some((username, password)) = credentials {
         request = request.basic_auth(username, Some(password));
     }
