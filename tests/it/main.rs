@@ -10,6 +10,7 @@ mod cancel;
 mod cli;
 mod concurrency;
 mod crash;
+mod egress;
 mod events;
 mod events_http;
 mod foreign;
