@@ -10,6 +10,7 @@ mod cancel;
 mod cli;
 mod concurrency;
 mod crash;
+mod custom_broker;
 mod egress;
 mod events;
 mod events_http;
