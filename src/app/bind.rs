@@ -169,7 +169,7 @@ impl App {
     }
 
     #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]
-    async fn bind_for_backend(
+    pub(in crate::app) async fn bind_for_backend(
         &self,
         orderer: &Orderer,
         call: &Call,
@@ -264,7 +264,7 @@ pub(in crate::app) fn binding_presence(row: &BindingRow) -> Presence {
 }
 
 /// What is remembered of a bind; empty objects count as absent.
-fn attributes(request: &BindRequest) -> BindingAttributes {
+pub(in crate::app) fn attributes(request: &BindRequest) -> BindingAttributes {
     let object = |field: &Maybe<Object>| field.as_option().cloned().unwrap_or_default();
     BindingAttributes {
         version: 1,

@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+pub mod adopt;
 mod ask_again;
 mod audit;
 mod auth;

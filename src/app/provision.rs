@@ -227,7 +227,7 @@ impl App {
 }
 
 /// What is remembered of an order.
-fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
+pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     InstanceAttributes {
         version: 1,
         parameters: request.parameters.clone().into_option().unwrap_or_default(),
@@ -237,7 +237,7 @@ fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     }
 }
 
-fn name_of(request: &ProvisionRequest) -> Option<String> {
+pub(in crate::app) fn name_of(request: &ProvisionRequest) -> Option<String> {
     request.context.as_option()?.get("instance_name")?.as_str().map(str::to_owned)
 }
 

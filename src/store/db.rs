@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, migrations};
 
+/// How long a connection may take; [`Error::Unreachable`] says so.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// Writes that may wait for SQLite's writer; more than that is [`Error::Busy`].
 const QUEUE_MAX: usize = 4096;
 /// Writes under one commit, and how long the first of them may wait for the others.
@@ -203,7 +205,7 @@ impl Db {
         };
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(CONNECTED_WITHIN)
             // A ping before each use would double the cost of a read: only what lay idle may have died unnoticed.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
@@ -223,7 +225,11 @@ impl Db {
                 })
             })
             .connect_with(options)
-            .await?;
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::PoolTimedOut => Error::Unreachable,
+                error => error.into(),
+            })?;
         let writer = writer.map(|connection| {
             let ((queue, receiver), closing) = (mpsc::channel(QUEUE_MAX), CancellationToken::new());
             let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));

@@ -46,6 +46,9 @@ pub enum Error {
     /// The database did not answer in time. Nothing was written.
     #[error("the database did not answer in time")]
     Late,
+    /// Nobody answers at the database's address.
+    #[error("no connection could be had within 10 s; is its server running, and is `database.url` right?")]
+    Unreachable,
     /// Too many writes wait.
     #[error("the database is busy: too many writes are waiting")]
     Busy,

@@ -61,7 +61,7 @@ async fn deletions_told(b: &Bench) -> usize {
 async fn nothing_is_unbound_while_its_bind_is_on_its_way_once_more() {
     on_each(async |on| {
         let b = stale(on).await;
-        let held = b.recorder.hold("bind");
+        let held = b.recorder.hold_back("bind");
         let (again, ()) = tokio::join!(ask_again(&b), async {
             asked(&b, "bind", 2).await;
             b.check("ERR-06", &unbind(&b), None, (422, "ConcurrencyError")).await;
@@ -81,7 +81,7 @@ async fn nothing_is_unbound_while_its_bind_is_on_its_way_once_more() {
 async fn a_bind_that_was_sent_once_more_and_got_no_answer_is_not_overtaken_by_its_unbind() {
     on_each(async |on| {
         let b = stale(on).await;
-        let held = b.recorder.hold("bind");
+        let held = b.recorder.hold_back("bind");
         let again = ask_again(&b).await;
         assert_eq!(again.status, 504, "{}", again.text);
         b.check("it may still come", &unbind(&b), None, (422, "ConcurrencyError")).await;
@@ -137,7 +137,7 @@ async fn a_hub_that_died_while_it_sent_a_bind_once_more_leaves_nothing_behind() 
 async fn what_a_bind_makes_that_comes_after_its_time_is_deleted() {
     on_each(async |on| {
         let b = stale(on).await;
-        let held = b.recorder.hold("bind");
+        let held = b.recorder.hold_back("bind");
         let (again, ()) = tokio::join!(ask_again(&b), async {
             asked(&b, "bind", 2).await;
             b.world.clock.advance(ON_ITS_WAY);
@@ -162,7 +162,7 @@ async fn what_a_bind_makes_that_comes_after_its_time_is_deleted() {
 async fn an_unbind_that_a_late_bind_met_is_sent_again() {
     on_each(async |on| {
         let b = stale(on).await;
-        let (late, slow) = (b.recorder.hold("bind"), b.recorder.hold("unbind"));
+        let (late, slow) = (b.recorder.hold_back("bind"), b.recorder.hold_back("unbind"));
         let line = unbind(&b);
         let (again, unbound, ()) = tokio::join!(
             ask_again(&b),

@@ -91,8 +91,6 @@ async fn a_failed_order_stays_failed_after_its_clean_up_until_it_is_deleted() {
 #[tokio::test]
 async fn an_answer_that_comes_after_the_order_was_refused_is_undone() {
     on_both(Duration::from_secs(1), async |world, hub, p| {
-        let patience = json!({"timeout_ms": 8000});
-        assert_eq!(hub.admin(Method::PATCH, "/api/v1/brokers/faults", Some(patience)).await.status, 200);
         let reply = hub.provision(&p, "i-1", "creates-late", sync().with(json!({"delay_ms": 2500}))).await;
         assert_eq!(reply.status, 504, "{reply:?}");
         wait_until("the late answer to be undone", BOUND, async || {
@@ -113,6 +111,7 @@ async fn an_answer_that_comes_after_the_order_was_refused_is_undone() {
 #[tokio::test]
 async fn a_hung_provision_that_is_called_off_is_undone() {
     on_both(LONG, async |world, hub, p| {
+        hub.loses_patience().await;
         assert_eq!(hub.provision(&p, "i-1", "times-out-after-creating", hung()).await.status, 202);
         assert_eq!(world.faults.instances().len(), 1);
         // Its call is under way, or will be again: either way the instance is the hub's to undo.
@@ -135,7 +134,7 @@ async fn a_hung_provision_that_is_called_off_is_undone() {
 #[tokio::test]
 async fn a_call_that_comes_true_after_it_was_called_off_is_undone() {
     on_both(LONG, async |world, hub, p| {
-        let (url, ids, polls) = (hub.url.clone(), hub.ids("creates-late"), polling().with(json!({"delay_ms": 900})));
+        let (url, ids, polls) = (hub.url.clone(), hub.ids("creates-late"), polling().with(json!({"delay_ms": 2000})));
         let body = json!({"service_id": ids.0, "plan_id": ids.1, "organization_guid": "o", "space_guid": "s", "parameters": polls.parameters});
         let path = format!("{url}/v2/service_instances/i-1?accepts_incomplete=true");
         let credentials = (p.username.clone(), p.password.clone());

@@ -268,7 +268,7 @@ async fn an_order_that_cannot_be_read_at_its_deadline_is_202_for_who_polls_and_e
         b.check("polls", "PUT polls?accepts_incomplete=true", order.clone(), (202, "operation")).await;
         assert_eq!(b.outcome("polls").await, "succeeded");
 
-        let held = b.recorder.hold("provision");
+        let held = b.recorder.hold_back("provision");
         b.check("waits", "PUT waits", order.clone(), (503, "busy")).await;
         failing.store(false, Ordering::SeqCst);
         wait_until("the refusal to be written down", BOUND, async || told(&b.hub).await == "refused").await;

@@ -104,6 +104,9 @@ async fn om_15_what_a_broker_refuses_leaves_nothing() {
 /// A plan that creates and then gives no usable answer: whoever cannot poll is told so, and nothing is left.
 async fn check_undone(plan: &str, status: u16) {
     on_both(async |world, hub, p| {
+        if status == 504 {
+            hub.loses_patience().await;
+        }
         let reply = hub.provision(&p, "i-1", plan, sync().with(json!({"takes_effect": true}))).await;
         assert_eq!(reply.status, status, "{plan}: {reply:?}");
         wait_until("the clean-up", BOUND, async || {
@@ -152,6 +155,9 @@ async fn om_19_a_timeout_is_undone() {
 /// A plan that creates and then gives no usable answer: whoever polls gets 202, and the hub finds the instance.
 async fn check_adopted(plan: &str) {
     on_both(async |world, hub, p| {
+        if plan == "times-out-after-creating" {
+            hub.loses_patience().await;
+        }
         let reply = hub.provision(&p, "i-1", plan, polling()).await;
         assert_eq!(reply.status, 202, "{plan}: {reply:?}");
         assert_eq!(hub.outcome(&p, "i-1").await, "succeeded", "{plan}");

@@ -5,6 +5,7 @@
 // for granted.
 #![cfg(test)]
 
+mod adopt;
 mod ask_again;
 mod cancel;
 mod cli;

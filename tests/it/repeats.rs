@@ -39,7 +39,7 @@ async fn until_quiet(b: &Bench) {
 async fn check_made(verb: &str, undoing: &str, line: &str, body: impl Fn(&Bench) -> Value) {
     on_each(async |on| {
         let b = impatient(on).await;
-        let (held, query, before) = (b.recorder.hold(verb), b.query("small"), b.recorder.count(verb));
+        let (held, query, before) = (b.recorder.hold_back(verb), b.query("small"), b.recorder.count(verb));
         let put = |polls| with(&format!("PUT {line}"), polls, "");
         b.check("OM-19", &put(false), Some(body(&b)), (504, "in time")).await;
         b.check("CON-01 waits", &put(false), Some(body(&b)), (422, "ConcurrencyError")).await;
@@ -78,7 +78,7 @@ async fn check_forward(
 ) {
     on_each(async |on| {
         let b = impatient(on).await;
-        let (held, query) = (b.recorder.hold(verb), b.query("small"));
+        let (held, query) = (b.recorder.hold_back(verb), b.query("small"));
         let order = |polls| with(line, polls, &query);
         b.check("at its deadline", &order(false), body(&b), (504, "in time")).await;
         b.check("CON-01", &order(false), body(&b), (422, "ConcurrencyError")).await;

@@ -170,6 +170,17 @@ impl Merged {
         self.names.get(offering)?.get(plan)
     }
 
+    /// A plan of a broker by the offering's and the plan's names or the backend's ids of them, also one that can't be ordered
+    /// any more; what can is preferred.
+    pub fn plan_of_broker(&self, broker: &str, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
+        let (index, _) = self.brokers.get(broker)?;
+        let called = |entry: &&Arc<PlanEntry>| {
+            (entry.offering_name == offering || entry.offering_backend_id == offering)
+                && (entry.plan_name == plan || entry.plan_backend_id == plan)
+        };
+        self.parts.get(*index)?.plans.iter().filter(called).max_by_key(|entry| entry.orderable)
+    }
+
     /// Each broker's share, in the catalog's order.
     pub fn parts(&self) -> &[Arc<Part>] {
         &self.parts

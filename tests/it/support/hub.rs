@@ -27,6 +27,9 @@ use super::wait::wait_for;
 
 /// How long anything may take that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
+/// How long hubs of tests wait for a broker that answers at once: long enough for a machine that is busy. A test in which a
+/// broker hangs sets a time of its own.
+pub(crate) const TIMEOUT_MS: u32 = 15_000;
 
 /// What outlives a hub: its database, its keys, its clock, the broker behind it.
 pub(crate) struct World {
@@ -35,7 +38,7 @@ pub(crate) struct World {
     config: Config,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    broker: faults::wire::Running,
+    broker: Option<faults::wire::Running>,
     broker_url: String,
     _keep: Arc<dyn std::any::Any + Send + Sync>,
 }
@@ -92,7 +95,7 @@ impl World {
         let broker = faults::wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
         let broker_url = broker.url();
         let key = Sealer::generate_key().expect("no key");
-        Self { url, key, config, clock: Clock::system(), faults, broker, broker_url, _keep: keep }
+        Self { url, key, config, clock: Clock::system(), faults, broker: Some(broker), broker_url, _keep: keep }
     }
 
     /// Starts a hub on it. Where it has none yet, the broker `faults`, the platform `p` and the tenant `retail` are made.
@@ -142,7 +145,7 @@ impl World {
     /// Registers the broker `faults`, with more in its registration.
     pub(crate) async fn register(&self, hub: &Hub, more: Value) {
         let mut new = json!({
-            "name": "faults", "url": self.broker_url, "timeout_ms": 1000,
+            "name": "faults", "url": self.broker_url, "timeout_ms": TIMEOUT_MS,
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
         new.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
@@ -151,8 +154,8 @@ impl World {
     }
 
     /// The broker is gone from now on.
-    pub(crate) async fn stop_broker(self) {
-        self.broker.stop().await;
+    pub(crate) async fn stop_broker(&mut self) {
+        self.broker.take().expect("it is there").stop().await;
     }
 }
 
@@ -177,6 +180,12 @@ impl Hub {
     /// A request of the administrator.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         request(method, &format!("{}{path}", self.url), Some(("admin", "pw")), body).await
+    }
+
+    /// Waits for answers of the broker `faults` for a second only, from now on: it hangs.
+    pub(crate) async fn loses_patience(&self) {
+        let change = json!({"timeout_ms": 1000});
+        assert_eq!(self.admin(Method::PATCH, "/api/v1/brokers/faults", Some(change)).await.status, 200);
     }
 
     /// A new platform whose orders are for `retail` unless they say otherwise.

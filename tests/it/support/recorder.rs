@@ -78,7 +78,9 @@ pub(crate) struct Recorder {
 struct Shared {
     seen: Mutex<Vec<Seen>>,
     answers: Mutex<HashMap<String, (u16, String)>>,
-    held: Mutex<HashMap<String, watch::Receiver<()>>>,
+    held_back: Mutex<HashMap<String, watch::Receiver<()>>>,
+    /// The verb that is not answered for now.
+    held: watch::Sender<&'static str>,
 }
 
 /// Holds back the answers to a verb: what comes is seen, and answered when this is dropped.
@@ -126,10 +128,20 @@ impl Recorder {
     }
 
     /// Answers a verb from now on only when what this gives is dropped.
-    pub(crate) fn hold(&self, verb: &str) -> Held {
+    pub(crate) fn hold_back(&self, verb: &str) -> Held {
         let (sender, receiver) = watch::channel(());
-        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).insert(verb.to_owned(), receiver);
+        self.shared.held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(verb.to_owned(), receiver);
         Held(sender)
+    }
+
+    /// Hears requests with that verb, and answers none of them until [`Recorder::release`].
+    pub(crate) fn hold(&self, verb: &'static str) {
+        self.shared.held.send_replace(verb);
+    }
+
+    /// Answers everybody again.
+    pub(crate) fn release(&self) {
+        self.shared.held.send_replace("");
     }
 
     /// Is no longer there.
@@ -167,11 +179,13 @@ async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) ->
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let seen = Seen { verb, method: request.method().as_str().to_owned(), target, headers, body };
     shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
-    let held = shared.held.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
+    let held = shared.held_back.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
     if let Some(mut held) = held {
         // An error is what it waits for: nobody holds it any more.
         while held.changed().await.is_ok() {}
     }
+    // Fails only with the sender, which is kept as long as there are requests.
+    drop(shared.held.subscribe().wait_for(|held| *held != verb).await);
     let told = shared.answers.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
     let (status, body) = told.unwrap_or_else(|| usual(verb));
     let status = StatusCode::from_u16(status).expect("a status");
