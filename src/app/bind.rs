@@ -219,7 +219,7 @@ impl App {
                 let row = self.binding_row(&id).await?;
                 Ok(done(self.binding_answer(instance, plan, &row, call).await?))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 

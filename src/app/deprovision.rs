@@ -72,7 +72,7 @@ impl App {
                 }
                 Ok(Deprovisioned::Done(Object::new()))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 

@@ -67,9 +67,12 @@ pub enum Error {
     /// The hub can't do it now, and has sent nothing.
     #[error("{0}")]
     Unavailable(String),
-    /// An answer in OSB's own terms, often a backend's.
+    /// The hub's own answer, in OSB's terms.
     #[error("{0}")]
     Answer(osb::Error),
+    /// What came of an order or a question at a backend, in OSB's terms.
+    #[error("{0}")]
+    Broker(osb::Error),
     /// A test stopped the flow at a failure point.
     #[error("stopped at a failure point")]
     Stopped,
@@ -138,7 +141,7 @@ impl From<osb::Error> for Error {
 /// insides.
 pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
     match error {
-        Error::Answer(answer) => answer,
+        Error::Answer(answer) | Error::Broker(answer) => answer,
         Error::Malformed(message) | Error::Forbidden(message) => osb::Error::bad_request(message),
         Error::Refused { message, .. } | Error::Unprocessable { message, .. } => osb::Error::bad_request(message),
         Error::Invalid(issues) => {

@@ -147,5 +147,5 @@ pub(in crate::app) fn as_gateway(failure: Failure) -> Error {
         Failure::Unknown { reason, .. } => osb::Error::bad_gateway(format!("the service broker failed: {reason}")),
         Failure::Protocol { error } => osb::Error::bad_gateway(format!("the service broker answered {}", error.status)),
     };
-    error.into()
+    Error::Broker(error)
 }

@@ -21,6 +21,7 @@ pub mod measure;
 pub mod operations;
 pub mod order;
 pub mod page;
+pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;

@@ -405,7 +405,9 @@ fn in_progress() -> Error {
 /// OSB's `ConcurrencyError` in the management API's words.
 fn busy(error: Error) -> Error {
     match error {
-        Error::Answer(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => in_progress(),
+        Error::Answer(answer) | Error::Broker(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => {
+            in_progress()
+        }
         other => other,
     }
 }

@@ -210,7 +210,7 @@ impl App {
             Settled::Pending(operation) => (operation, false),
         };
         if over && operation.state != OperationState::Succeeded {
-            return Err(sealed::error_from_text(operation.answer.as_deref()).into());
+            return Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref())));
         }
         let answer = match self.instance_row(&operation.instance_id).await {
             Ok(instance) => instance.answer,

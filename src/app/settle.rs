@@ -80,7 +80,7 @@ impl App {
     /// Waits for an operation that somebody else ordered.
     ///
     /// # Errors
-    /// [`Error::Answer`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
+    /// [`Error::Answer`] or [`Error::Broker`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
     pub(in crate::app) async fn join_operation(
         &self,
         id: &str,
@@ -186,7 +186,9 @@ impl App {
             }
         }
         let trouble = row.answer.as_deref().map(|text| error_from_text(Some(text)));
-        Err(trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")).into())
+        Err(Error::Broker(
+            trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")),
+        ))
     }
 
     pub(in crate::app) async fn tell(&self, id: &str, told: Told) -> Result<bool, Error> {

@@ -237,7 +237,7 @@ impl App {
                 let answer = operation.answer.as_deref().unwrap_or_default();
                 Ok(Updated::Done(serde_json::from_str(answer).unwrap_or_default()))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 }

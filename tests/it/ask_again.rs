@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use crate::support::bare::{On, on_each};
 use crate::support::bench::Bench;
 use crate::support::dump::is_quiet;
-use crate::support::hub::BOUND;
+use crate::support::hub::{BOUND, TIMEOUT_MS};
 use crate::support::raw::RawReply;
 use crate::support::wait::wait_until;
 
 const BINDING: &str = "i/service_bindings/b";
 /// Longer than the hub holds a bind that may be on its way: four timeouts of the recorder or less.
-const ON_ITS_WAY: Duration = Duration::from_secs(20);
+const ON_ITS_WAY: Duration = Duration::from_millis(TIMEOUT_MS as u64 * 4 + 10_000);
 
 /// A binding whose kept answer has run out.
 async fn stale(on: On) -> Bench {

@@ -12,6 +12,8 @@ mod cancel;
 mod cli;
 mod concurrency;
 mod crash;
+mod custom_broker;
+mod egress;
 mod events;
 mod events_http;
 mod foreign;
