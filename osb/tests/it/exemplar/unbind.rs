@@ -1,0 +1,44 @@
+//! Unbinding.
+
+use osb::*;
+use serde_json::Value;
+
+use super::Flaw;
+use super::state::{Kind, State, binding_key, busy, instance_key};
+
+impl State {
+    pub(super) fn unbind(&mut self, request: &UnbindRequest) -> Result<Unbound, Error> {
+        let key = binding_key(&request.instance_id, &request.binding_id);
+        let Some(instance) = self.instances.get(&request.instance_id).cloned() else { return Err(Error::gone()) };
+        if !instance.bindings.contains_key(&request.binding_id) {
+            return Err(Error::gone());
+        }
+        let plans = [instance.plan_id.clone()];
+        Self::belongs(&instance, Some(&request.service_id), &plans, Some(&request.plan_id))?;
+        match self.running(&key).map(|operation| operation.kind) {
+            Some(Kind::Unbind) if request.accepts_incomplete => {
+                return Ok(Unbound::Accepted(Accepted::operation(self.word_again(&key))));
+            }
+            Some(Kind::Unbind) => return Err(Error::async_required()),
+            Some(_) => return Err(busy()),
+            None => {}
+        }
+        if self.running(&instance_key(&request.instance_id)).is_some() {
+            return Err(busy());
+        }
+        let (_, plan) = self.plan(&instance.service_id, &instance.plan_id)?;
+        if !self.paced(plan, Kind::Unbind, request.accepts_incomplete)? {
+            self.remove_binding(&request.instance_id, &request.binding_id);
+            return Ok(Unbound::Done(Object::new()));
+        }
+        let operation = self.start(key, Kind::Unbind, Value::Null, plans.to_vec());
+        Ok(Unbound::Accepted(Accepted::operation(operation)))
+    }
+
+    pub(super) fn remove_binding(&mut self, instance_id: &str, binding_id: &str) {
+        let instance = self.instances.get_mut(instance_id);
+        if let Some(instance) = instance.filter(|_| self.flaw != Some(Flaw::KeepsDeletedBindings)) {
+            instance.bindings.remove(binding_id);
+        }
+    }
+}
