@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Fault, PATIENT, SMALL, fault, restatus};
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
-use crate::exemplar::{Flaw, Kind, OFFERING_STORE};
+use crate::exemplar::{Kind, OFFERING_STORE, Quirk};
 
 /// The plan that can't be bound to, and the one that binds applications only.
 const ARCHIVE: &str = "archive";
@@ -71,7 +71,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["BND-03"],
         &["ERR-01"],
     ),
-    fault("binds under any plan", SMALL, Site::Broker(Flaw::BindsUnderAnyPlan), &["BND-03"], &["ERR-01"]),
+    fault("binds under any plan", SMALL, Site::Broker(Quirk::BindsUnderAnyPlan), &["BND-03"], &["ERR-01"]),
     fault(
         "takes a string for bind_resource",
         SMALL,
@@ -109,7 +109,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "gives other credentials when the same bind comes again",
         SMALL,
-        Site::Broker(Flaw::BindsAgainWithOtherCredentials),
+        Site::Broker(Quirk::BindsAgainWithOtherCredentials),
         &["BND-08"],
         &["BND-16", "ROT-06"],
     ),
@@ -125,16 +125,40 @@ pub(super) const FAULTS: &[Fault] = &[
         &[],
     ),
     fault(
+        "answers 409 to the same bind while it is in progress",
+        PATIENT,
+        Site::Broker(Quirk::ConflictsWithItsOwnBinds),
+        &["BND-09"],
+        &["ASY-04", "ERR-01"],
+    ),
+    fault(
+        "takes UUIDs only for bindings",
+        SMALL,
+        Site::Instead(|request| {
+            let id = request.path.split('/').nth(5)?;
+            let refused = request.is_authorized() && request.is(Bind) && uuid::Uuid::parse_str(id).is_err();
+            refused.then(|| Answer::new(400, &json!({"description": "the id is no UUID"})))
+        }),
+        &["URL-01"],
+        &["BND-02", "AMB-16", "ROT-01"],
+    ),
+    credentials(
+        "tells the password in the metadata",
+        |answer| answer.edit(|body| body["metadata"]["password"] = body["credentials"]["password"].clone()),
+        &["BND-23"],
+        &[],
+    ),
+    fault(
         "answers 200 to another bind of an id",
         SMALL,
-        Site::Broker(Flaw::BindConflictAnswered200),
+        Site::Broker(Quirk::BindConflictAnswered200),
         &["BND-10"],
         &["ERR-01", "ROT-06"],
     ),
     fault(
         "takes ids of bindings as unique in the world",
         SMALL,
-        Site::Broker(Flaw::BindingIdsAreGlobal),
+        Site::Broker(Quirk::BindingIdsAreGlobal),
         &["BND-10"],
         &["ERR-01", "BND-02"],
     ),
@@ -163,7 +187,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "binds asynchronously whether that is accepted or not",
         PATIENT,
-        Site::Broker(Flaw::NeverAsksForPatience(Kind::Bind)),
+        Site::Broker(Quirk::NeverAsksForPatience(Kind::Bind)),
         &["ASY-01", "BND-14"],
         &["ERR-05", "AMB-12"],
     ),
@@ -179,7 +203,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["BND-16"],
         &["GSB-02", "BND-17"],
     ),
-    fault("gives all bindings the same credentials", SMALL, Site::Broker(Flaw::SharesCredentials), &["BND-17"], &[]),
+    fault("gives all bindings the same credentials", SMALL, Site::Broker(Quirk::SharesCredentials), &["BND-17"], &[]),
     credentials(
         "drains logs although the offering does not say so",
         |answer| answer.set("syslog_drain_url", json!("syslog-tls://drain.example")),
@@ -303,25 +327,25 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     rotation(
         "rotates from what is no binding of the instance",
-        Site::Broker(Flaw::RotatesFromAnything),
+        Site::Broker(Quirk::RotatesFromAnything),
         &["ROT-03"],
         &["ERR-09"],
     ),
     rotation(
         "ends the binding that is rotated",
-        Site::Broker(Flaw::RotationEndsThePredecessor),
+        Site::Broker(Quirk::RotationEndsThePredecessor),
         &["ROT-04"],
         &["ROT-06", "ROT-03", "UNB-02"],
     ),
     rotation(
         "forgets parameters in a rotation",
-        Site::Broker(Flaw::RotationForgetsParameters),
+        Site::Broker(Quirk::RotationForgetsParameters),
         &["ROT-04"],
         &["ROT-05"],
     ),
     rotation(
         "compares no predecessors when a rotation comes again",
-        Site::Broker(Flaw::IgnoresPredecessorOfARepeat),
+        Site::Broker(Quirk::IgnoresPredecessorOfARepeat),
         &["ROT-06"],
         &["BND-10"],
     ),

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Fault, PATIENT, SMALL, fault, restatus};
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Request, Site};
-use crate::exemplar::{Flaw, Kind, OFFERING_STORE};
+use crate::exemplar::{Kind, OFFERING_STORE, Quirk};
 
 pub(super) const FAULTS: &[Fault] = &[
     fault(
@@ -97,28 +97,28 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "keeps what it has deprovisioned",
         SMALL,
-        Site::Broker(Flaw::KeepsDeletedInstances),
+        Site::Broker(Quirk::KeepsDeletedInstances),
         &["DEP-05"],
         &["GSI-04", "DEP-03", "OM-26", "ERR-09", "LOI-06", "UNB-04"],
     ),
     fault(
         "keeps what it has unbound",
         SMALL,
-        Site::Broker(Flaw::KeepsDeletedBindings),
+        Site::Broker(Quirk::KeepsDeletedBindings),
         &["UNB-08"],
         &["UNB-04", "GSB-03", "UNB-02", "OM-26"],
     ),
     fault(
         "unbinds asynchronously whether that is accepted or not",
         PATIENT,
-        Site::Broker(Flaw::NeverAsksForPatience(Kind::Unbind)),
+        Site::Broker(Quirk::NeverAsksForPatience(Kind::Unbind)),
         &["ASY-01", "UNB-05"],
         &["ERR-05", "AMB-12"],
     ),
     fault(
         "deprovisions asynchronously whether that is accepted or not",
         PATIENT,
-        Site::Broker(Flaw::NeverAsksForPatience(Kind::Deprovision)),
+        Site::Broker(Quirk::NeverAsksForPatience(Kind::Deprovision)),
         &["ASY-01", "DEP-06"],
         &["ERR-05", "AMB-12"],
     ),
@@ -148,9 +148,23 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "goes on with a provision although it took a deprovision",
         PATIENT,
-        Site::Broker(Flaw::FinishesCancelledProvisions),
+        Site::Broker(Quirk::FinishesCancelledProvisions),
         &["CON-04"],
         &["DEP-05", "GSI-04", "LOI-06", "DEP-03", "OM-26"],
+    ),
+    fault(
+        "goes on with a bind although it took an unbind",
+        PATIENT,
+        Site::Broker(Quirk::FinishesCancelledBinds),
+        &["CON-05"],
+        &["UNB-04", "UNB-08", "GSB-03", "OM-26"],
+    ),
+    fault(
+        "answers 410 to the same deletion while it is in progress",
+        PATIENT,
+        Site::Broker(Quirk::CallsRepeatedDeletionsGone),
+        &["UNB-03", "DEP-04"],
+        &["ASY-04", "ERR-01"],
     ),
     fault(
         "refuses a deletion that has a body",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Fault, PATIENT, SMALL, fault};
-use crate::exemplar::Flaw;
+use crate::exemplar::Quirk;
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
 
@@ -51,7 +51,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "shows a page of HTML to whom it does not know",
         SMALL,
-        Site::Answer(|request, answer| {
+        Site::Answer(|_, answer| {
             if answer.status == 401 {
                 answer.replace(Answer::text(401, "<html><body>401 Unauthorized</body></html>"));
             }
@@ -188,7 +188,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "reserves the id of a provision that it refuses",
         SMALL,
-        Site::Broker(Flaw::ReservesRefusedIds),
+        Site::Broker(Quirk::ReservesRefusedIds),
         &["ERR-09"],
         &[
             "PRV-04", "PRV-05", "PRV-06", "PRV-10", "DEP-05", "OM-26", "LOI-06", "GSI-04", "AMB-04", "UPD-21",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Fault, PATIENT, SMALL, fault, restatus};
-use crate::exemplar::Flaw;
+use crate::exemplar::Quirk;
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
 
@@ -29,14 +29,14 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "shows an instance before it is provisioned",
         PATIENT,
-        Site::Broker(Flaw::ShowsInstancesTooEarly),
+        Site::Broker(Quirk::ShowsInstancesTooEarly),
         &["GSI-04"],
         &["ERR-01"],
     ),
     fault(
         "cannot show an instance when its operation has just succeeded",
         PATIENT,
-        Site::Broker(Flaw::ReadsLag),
+        Site::Broker(Quirk::ReadsLag),
         &["GSI-01", "LOB-04"],
         &["GSB-01", "GSI-03", "GSB-02", "BND-16", "BND-17", "UPD-02", "UPD-03", "UPD-06", "GSI-02"],
     ),
@@ -136,7 +136,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "shows a binding before it is made",
         PATIENT,
-        Site::Broker(Flaw::ShowsBindingsTooEarly),
+        Site::Broker(Quirk::ShowsBindingsTooEarly),
         &["GSB-03"],
         &["ERR-01"],
     ),

@@ -5,12 +5,14 @@
 
 mod bind;
 mod catalog;
+mod choices;
 mod deletion;
 mod errors;
 mod fetch;
 mod headers;
 mod polling;
 mod provision;
+mod strictness;
 mod update;
 
 use crate::exemplar::wire::{Answer, Endpoint, Request, Site};
@@ -46,6 +48,7 @@ const fn fault(
 fn table() -> impl Iterator<Item = &'static Fault> {
     let groups = [
         headers::FAULTS,
+        strictness::FAULTS,
         errors::FAULTS,
         catalog::FAULTS,
         provision::FAULTS,

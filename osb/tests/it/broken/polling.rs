@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Fault, PATIENT, fault, restatus};
-use crate::exemplar::Flaw;
+use crate::exemplar::Quirk;
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Request, Site};
 
@@ -90,6 +90,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-06", "AMB-14", "ERR-01"],
     ),
     fault(
+        "knows but the new plan while the plan changes",
+        PATIENT,
+        Site::Broker(Quirk::PollsUnderTheNewPlan),
+        &["LOI-01"],
+        &["UPD-05", "UPD-10", "ASY-02", "LOI-04"],
+    ),
+    fault(
         "understands no operation but a bare word",
         PATIENT,
         Site::Instead(|request| {
@@ -150,14 +157,14 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "forgets the operations of what it deleted",
         PATIENT,
-        Site::Broker(Flaw::ForgetsOperationsOfTheDeleted),
+        Site::Broker(Quirk::ForgetsOperationsOfTheDeleted),
         &["LOI-11"],
         &["LOI-06", "AMB-03", "LOB-02"],
     ),
     fault(
         "forgets an operation once it has told that it succeeded",
         PATIENT,
-        Site::Broker(Flaw::TellsSuccessOnce),
+        Site::Broker(Quirk::TellsSuccessOnce),
         &["LOI-11"],
         &["LOI-06", "LOB-02", "AMB-03", "AMB-14", "LOI-07", "LOI-04"],
     ),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Fault, PATIENT, SMALL, fault, restatus};
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Request, Site};
-use crate::exemplar::{Flaw, Kind};
+use crate::exemplar::{Kind, Quirk};
 
 pub(super) const FAULTS: &[Fault] = &[
     fault(
@@ -106,7 +106,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "takes a plan of another offering",
         SMALL,
-        Site::Broker(Flaw::PlanOfAnyOffering),
+        Site::Broker(Quirk::PlanOfAnyOffering),
         &["PRV-04"],
         &["UPD-02", "UPD-17", "ERR-01", "ERR-09"],
     ),
@@ -136,7 +136,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["PRV-04"],
         &["ERR-01"],
     ),
-    fault("looks at no parameters", SMALL, Site::Broker(Flaw::NoParameterCheck), &["PRV-05"], &[]),
+    fault("looks at no parameters", SMALL, Site::Broker(Quirk::NoParameterCheck), &["PRV-05"], &[]),
     fault(
         "takes a list for parameters",
         SMALL,
@@ -153,7 +153,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "looks at no version when it provisions",
         SMALL,
-        Site::Broker(Flaw::NoMaintenanceCheckOnProvision),
+        Site::Broker(Quirk::NoMaintenanceCheckOnProvision),
         &["PRV-06"],
         &["ERR-08"],
     ),
@@ -171,42 +171,42 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "answers 409 to the same provision again",
         SMALL,
-        Site::Broker(Flaw::RefusesRepeats),
+        Site::Broker(Quirk::RefusesRepeats),
         &["PRV-08"],
         &["ASY-05", "AMB-02", "AMB-09", "ERR-01"],
     ),
     fault(
         "answers 200 to another provision of an id",
         SMALL,
-        Site::Broker(Flaw::ConflictAnswered200),
+        Site::Broker(Quirk::ConflictAnswered200),
         &["PRV-10"],
         &["ERR-01", "ERR-09"],
     ),
     fault(
         "compares no parameters when an id comes again",
         SMALL,
-        Site::Broker(Flaw::IgnoresParametersOfARepeat),
+        Site::Broker(Quirk::IgnoresParametersOfARepeat),
         &["PRV-10"],
         &["ERR-01"],
     ),
     fault(
         "compares no space when an id comes again",
         SMALL,
-        Site::Broker(Flaw::IgnoresSpaceOfARepeat),
+        Site::Broker(Quirk::IgnoresSpaceOfARepeat),
         &["PRV-10"],
         &["ERR-01"],
     ),
     fault(
         "compares no plan when an id comes again",
         SMALL,
-        Site::Broker(Flaw::IgnoresPlanOfARepeat),
+        Site::Broker(Quirk::IgnoresPlanOfARepeat),
         &["PRV-10"],
         &["ERR-01"],
     ),
     fault(
         "answers 202 to another provision of an id in progress",
         PATIENT,
-        Site::Broker(Flaw::ConflictWhileInProgressTaken),
+        Site::Broker(Quirk::ConflictWhileInProgressTaken),
         &["PRV-10"],
         &["ERR-01"],
     ),
@@ -220,21 +220,28 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "gives another operation when the same is asked again",
         PATIENT,
-        Site::Broker(Flaw::RepeatsUnderAnotherWord),
+        Site::Broker(Quirk::RepeatsUnderAnotherWord),
         &["ASY-04", "PRV-09", "BND-09", "UPD-11", "UNB-03", "DEP-04"],
         &["LOI-02"],
     ),
     fault(
         "answers 200 to the same provision while it is in progress",
         PATIENT,
-        Site::Broker(Flaw::CallsRepeatsDone),
+        Site::Broker(Quirk::CallsRepeatsDone),
         &["ASY-04"],
         &["PRV-09", "ERR-01", "PRV-08", "SYN-01", "CON-01", "PRV-10", "ASY-02"],
     ),
     fault(
+        "answers 202 to the same provision when it is done",
+        PATIENT,
+        Site::Answer(|request, answer| restatus(Provision, request, answer, 200, 202)),
+        &["ASY-05"],
+        &["PRV-08", "AMB-02", "AMB-09"],
+    ),
+    fault(
         "provisions asynchronously whether that is accepted or not",
         PATIENT,
-        Site::Broker(Flaw::NeverAsksForPatience(Kind::Provision)),
+        Site::Broker(Quirk::NeverAsksForPatience(Kind::Provision)),
         &["ASY-01", "PRV-12"],
         &["ERR-05", "AMB-12"],
     ),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Fault, PATIENT, SMALL, fault, restatus};
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
-use crate::exemplar::{Flaw, Kind, OFFERING_STORE};
+use crate::exemplar::{Kind, OFFERING_STORE, Quirk};
 
 /// The plan that can't change to another.
 const ARCHIVE: &str = "archive";
@@ -37,21 +37,21 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "takes an unknown plan in an update",
         SMALL,
-        Site::Broker(Flaw::UpdatesToUnknownPlans),
+        Site::Broker(Quirk::UpdatesToUnknownPlans),
         &["UPD-02"],
         &["ERR-01", "UPD-17", "GSI-03", "DEP-03", "UPD-05", "UPD-06"],
     ),
     fault(
         "changes the plan with every update",
         SMALL,
-        Site::Broker(Flaw::ForgetsPlanOnUpdate),
+        Site::Broker(Quirk::ForgetsPlanOnUpdate),
         &["UPD-02"],
         &["UPD-06", "UPD-17", "UPD-09", "UPD-10", "UPD-07", "DEP-03", "UPD-03", "UPD-05", "GSI-03"],
     ),
     fault(
         "forgets the parameters when an update has none",
         SMALL,
-        Site::Broker(Flaw::ForgetsParametersOnUpdate),
+        Site::Broker(Quirk::ForgetsParametersOnUpdate),
         &["UPD-03"],
         &["UPD-06"],
     ),
@@ -139,7 +139,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "looks at no version when it updates",
         SMALL,
-        Site::Broker(Flaw::NoMaintenanceCheckOnUpdate),
+        Site::Broker(Quirk::NoMaintenanceCheckOnUpdate),
         &["UPD-09"],
         &["ERR-08", "UPD-17"],
     ),
@@ -197,9 +197,16 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "updates asynchronously whether that is accepted or not",
         PATIENT,
-        Site::Broker(Flaw::NeverAsksForPatience(Kind::Update)),
+        Site::Broker(Quirk::NeverAsksForPatience(Kind::Update)),
         &["ASY-01", "UPD-15"],
         &["ERR-05", "AMB-12"],
+    ),
+    fault(
+        "answers 200 to the same update while it is in progress",
+        PATIENT,
+        Site::Broker(Quirk::CallsRepeatedUpdatesDone),
+        &["UPD-11"],
+        &["ASY-04", "ERR-01"],
     ),
     fault(
         "takes a list for the parameters of an update",
@@ -215,7 +222,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault(
         "applies an update that it refuses",
         SMALL,
-        Site::Broker(Flaw::AppliesRefusedUpdates),
+        Site::Broker(Quirk::AppliesRefusedUpdates),
         &["UPD-17"],
         &["ERR-09", "UPD-03", "UPD-06", "UPD-02"],
     ),

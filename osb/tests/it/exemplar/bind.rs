@@ -3,7 +3,7 @@
 use osb::*;
 use serde_json::{Value, json};
 
-use super::Flaw;
+use super::Quirk;
 use super::offerings::requires_app;
 use super::state::{Binding, Instance, Kind, State, binding_key, busy, instance_key, parameters_of};
 
@@ -15,7 +15,7 @@ impl State {
         if let Some(binding) = instance.bindings.get(&request.binding_id).cloned() {
             return self.bind_again(request, binding);
         }
-        if self.has(Flaw::BindingIdsAreGlobal)
+        if self.has(Quirk::BindingIdsAreGlobal)
             && self.instances.values().any(|other| other.bindings.contains_key(&request.binding_id))
         {
             return Err(Error::conflict("a service binding with this id exists already"));
@@ -31,7 +31,7 @@ impl State {
         let binding = Binding { order: order(request), parameters, answer: answer.clone(), ready: !asynchronous };
         let kept = self.instances.get_mut(&request.instance_id).expect("it was there just now");
         kept.bindings.insert(request.binding_id.clone(), binding);
-        if self.has(Flaw::RotationEndsThePredecessor)
+        if self.has(Quirk::RotationEndsThePredecessor)
             && let Some(predecessor) = request.predecessor_binding_id.as_option()
         {
             self.remove_binding(&request.instance_id, predecessor);
@@ -46,17 +46,18 @@ impl State {
 
     fn bind_again(&mut self, request: &BindRequest, binding: Binding) -> Result<Bound, Error> {
         let key = binding_key(&request.instance_id, &request.binding_id);
-        let taken = match self.flaw {
-            Some(Flaw::BindConflictAnswered200) => true,
-            Some(Flaw::IgnoresPredecessorOfARepeat) => binding.order[1] == order(request)[1],
+        let taken = match self.quirk {
+            Some(Quirk::BindConflictAnswered200) => true,
+            Some(Quirk::IgnoresPredecessorOfARepeat) => binding.order[1] == order(request)[1],
             _ => binding.order == order(request),
         };
         match self.running(&key).map(|operation| operation.kind) {
             Some(Kind::Unbind) => Err(busy()),
             _ if !taken => Err(Error::conflict("a service binding with this id has other attributes")),
+            Some(_) if self.has(Quirk::ConflictsWithItsOwnBinds) => Err(Error::conflict("this id is taken")),
             Some(_) if request.accepts_incomplete => Ok(Bound::Accepted(Accepted::operation(self.word_again(&key)))),
             Some(_) => Err(Error::async_required()),
-            None if self.has(Flaw::BindsAgainWithOtherCredentials) => Ok(Bound::Existed(self.answer(request, false))),
+            None if self.has(Quirk::BindsAgainWithOtherCredentials) => Ok(Bound::Existed(self.answer(request, false))),
             None => Ok(Bound::Existed(binding.answer)),
         }
     }
@@ -66,7 +67,7 @@ impl State {
         let (offering, plan) = self.plan(&instance.service_id, &instance.plan_id)?;
         let plans = [instance.plan_id.clone()];
         let given = |word: &Maybe<String>| word.as_option().cloned();
-        if !self.has(Flaw::BindsUnderAnyPlan) {
+        if !self.has(Quirk::BindsUnderAnyPlan) {
             Self::belongs(instance, given(&request.service_id).as_deref(), &plans, given(&request.plan_id).as_deref())?;
         }
         if !offering.bindable(plan) {
@@ -84,21 +85,21 @@ impl State {
             return Err(Error::bad_request("bindings of this plan can't be rotated"));
         }
         let own = instance.bindings.get(predecessor);
-        let found = if self.has(Flaw::RotatesFromAnything) {
+        let found = if self.has(Quirk::RotatesFromAnything) {
             own.or_else(|| self.instances.values().find_map(|other| other.bindings.get(predecessor)))
         } else {
             own
         };
         match found.filter(|binding| binding.ready) {
-            Some(_) if self.has(Flaw::RotationForgetsParameters) => Ok(Object::new()),
+            Some(_) if self.has(Quirk::RotationForgetsParameters) => Ok(Object::new()),
             Some(binding) => Ok(binding.parameters.clone()),
-            None if self.has(Flaw::RotatesFromAnything) => Ok(Object::new()),
+            None if self.has(Quirk::RotatesFromAnything) => Ok(Object::new()),
             None => Err(Error::bad_request("this service instance has no binding predecessor_binding_id")),
         }
     }
 
     fn answer(&mut self, request: &BindRequest, requires: bool) -> BindResponse {
-        let number = if self.has(Flaw::SharesCredentials) { 0 } else { self.next() };
+        let number = if self.has(Quirk::SharesCredentials) { 0 } else { self.next() };
         let credentials =
             json!({"username": format!("user-{number}"), "password": format!("{number}-#ü"), "tls": true});
         let metadata = json!({"expires_at": "2999-12-31T23:59:59.0Z", "renew_before": "2999-12-01T00:00:00.0Z"});

@@ -3,7 +3,7 @@
 use osb::catalog::MaintenanceInfo;
 use osb::*;
 
-use super::Flaw;
+use super::Quirk;
 use super::provision::{dashboard_url, metadata};
 use super::state::{Instance, Kind, State, busy, instance_key};
 
@@ -12,11 +12,12 @@ impl State {
         let nothing = || Error::not_found("there is no such service instance");
         let instance = self.instances.get(&request.instance_id).ok_or_else(nothing)?.clone();
         let retrievable = self.offering(&instance.service_id)?.instances_retrievable.as_option() == Some(&true);
-        let shown = instance.ready || self.has(Flaw::ShowsInstancesTooEarly);
+        let shown = instance.ready || self.has(Quirk::ShowsInstancesTooEarly);
         if !retrievable || !shown || self.late(&request.instance_id) {
             return Err(nothing());
         }
-        if self.running(&instance_key(&request.instance_id)).is_some_and(|running| running.kind == Kind::Update) {
+        let running = self.running(&instance_key(&request.instance_id)).map(|running| running.kind);
+        if running == Some(Kind::Update) && !self.has(Quirk::ShowsWhileUpdating) {
             return Err(busy());
         }
         let plans = [instance.plan_id.clone()];
@@ -45,7 +46,7 @@ impl State {
         let instance = self.instances.get(&request.instance_id).ok_or_else(nothing)?.clone();
         let retrievable = self.offering(&instance.service_id)?.bindings_retrievable.as_option() == Some(&true);
         let binding = instance.bindings.get(&request.binding_id).filter(|_| retrievable).ok_or_else(nothing)?;
-        let shown = binding.ready || self.has(Flaw::ShowsBindingsTooEarly);
+        let shown = binding.ready || self.has(Quirk::ShowsBindingsTooEarly);
         if !shown || self.late(&request.binding_id) {
             return Err(nothing());
         }
@@ -55,8 +56,8 @@ impl State {
         Ok(FetchBindingResponse { parameters, binding: binding.answer.clone() })
     }
 
-    /// A flaw: what has just been made can't be read yet.
+    /// A quirk: what has just been made can't be read yet.
     fn late(&mut self, id: &str) -> bool {
-        self.has(Flaw::ReadsLag) && self.lagging.remove(id)
+        self.has(Quirk::ReadsLag) && self.lagging.remove(id)
     }
 }

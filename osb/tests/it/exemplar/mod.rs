@@ -3,15 +3,16 @@
 //!
 //! It is built on `osb::ServiceBroker` and `osb::server`, as any broker would be. An operation makes one step with each poll and
 //! nothing moves otherwise: no test depends on time. Between server and network stands [`wire`], where a fault may change what
-//! goes in and what comes out; [`Flaw`]s are faults that only the broker itself can have.
+//! goes in and what comes out; [`Quirk`]s are faults that only the broker itself can have.
 
 mod bind;
 mod deprovision;
 mod fetch;
-mod flaw;
+mod life;
 mod offerings;
 mod poll;
 mod provision;
+mod quirk;
 mod schema;
 mod state;
 mod unbind;
@@ -23,8 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use osb::*;
 
-pub(crate) use flaw::Flaw;
 pub(crate) use offerings::{ARCHIVE, DRAIN, EITHER, LARGE, OFFERING_DRAIN, OFFERING_STORE, PATIENT, PLANS, SMALL};
+pub(crate) use quirk::Quirk;
 pub(crate) use state::Kind;
 use state::State;
 
@@ -40,8 +41,8 @@ pub(crate) struct Exemplar {
 
 impl Exemplar {
     /// A broker without a fault, or with that one.
-    pub(crate) fn new(flaw: Option<Flaw>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::new(flaw)) })
+    pub(crate) fn new(quirk: Option<Quirk>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::new(quirk)) })
     }
 
     /// How many instances there are, bindings of theirs included.

@@ -2,7 +2,7 @@
 
 use osb::*;
 
-use super::Flaw;
+use super::Quirk;
 use super::state::{Instance, Key, Kind, Operation, State, binding_key, instance_key};
 
 /// A question about an operation, of an instance or of a binding.
@@ -43,12 +43,12 @@ impl State {
                 self.finish(key, kind, becomes);
             }
         }
-        if self.has(Flaw::TellsSuccessOnce) && operation_ended(self.operations.get(key), place) {
+        if self.has(Quirk::TellsSuccessOnce) && operation_ended(self.operations.get(key), place) {
             let ended = self.operations.remove(key).unwrap_or_default();
             self.operations.insert((format!("{} once", key.0), key.1.clone()), ended);
             return Ok(LastOperation::new(OperationState::Succeeded, "told once"));
         }
-        // A flaw may have forgotten it by now.
+        // A quirk may have forgotten it by now.
         let known = self.operations.get(key).and_then(|known| known.get(place));
         Ok(known.map_or_else(|| LastOperation::new(OperationState::Succeeded, "gone"), report))
     }
@@ -67,7 +67,7 @@ impl State {
             None => instance.is_some(),
             Some(binding) => instance.is_some_and(|instance| instance.bindings.contains_key(binding)),
         };
-        if there && !self.has(Flaw::TellsSuccessOnce) {
+        if there && !self.has(Quirk::TellsSuccessOnce) {
             return Ok(LastOperation::new(OperationState::Succeeded, "it was done at once"));
         }
         Err(Error::not_found("nothing was ever done under this id"))
@@ -75,14 +75,18 @@ impl State {
 
     fn hints_fit(&self, key: &Key, place: usize, poll: &Poll<'_>) -> Result<(), Error> {
         let Some(instance) = self.instances.get(&key.0) else { return Ok(()) };
-        let mut plans = self.operations[key][place].plans.clone();
+        let operation = &self.operations[key][place];
+        let mut plans = operation.plans.clone();
         plans.push(instance.plan_id.clone());
+        if let Some(changed) = operation.becomes.as_ref().filter(|_| self.has(Quirk::PollsUnderTheNewPlan)) {
+            plans = vec![changed.plan_id.clone()];
+        }
         Self::belongs(instance, poll.service_id, &plans, poll.plan_id)
     }
 
     fn finish(&mut self, key: &Key, kind: Kind, becomes: Option<Box<Instance>>) {
         let (instance_id, binding_id) = (key.0.as_str(), key.1.as_deref().unwrap_or_default());
-        if self.has(Flaw::ReadsLag) {
+        if self.has(Quirk::ReadsLag) {
             self.lagging.insert(key.1.clone().unwrap_or_else(|| key.0.clone()));
         }
         match kind {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use osb::*;
 use serde_json::json;
 
-use super::Flaw;
+use super::Quirk;
 use super::state::{Instance, Kind, State, busy, instance_key, parameters_of};
 
 impl State {
@@ -13,15 +13,18 @@ impl State {
         if let Some(instance) = self.instances.get(&request.instance_id).cloned() {
             return self.provision_again(request, &instance);
         }
+        if self.has(Quirk::RefusesUsedIds) && self.operations.contains_key(&instance_key(&request.instance_id)) {
+            return Err(Error::bad_request("this id was used before"));
+        }
         let wanted = wanted(request);
-        if self.has(Flaw::ReservesRefusedIds) {
+        if self.has(Quirk::ReservesRefusedIds) {
             self.instances.insert(request.instance_id.clone(), Instance { space: "reserved".into(), ..wanted.clone() });
         }
         let (_, plan) = self.plan(&request.service_id, &request.plan_id)?;
-        if !self.has(Flaw::NoParameterCheck) {
+        if !self.has(Quirk::NoParameterCheck) {
             Self::fits(plan.create_schema(), &wanted.parameters)?;
         }
-        if !self.has(Flaw::NoMaintenanceCheckOnProvision) {
+        if !self.has(Quirk::NoMaintenanceCheckOnProvision) {
             self.maintained(plan, &request.maintenance_info)?;
         }
         let asynchronous = self.paced(plan, Kind::Provision, request.accepts_incomplete)?;
@@ -41,7 +44,7 @@ impl State {
         let same = self.same_order(request, instance);
         match self.running(&key).map(|operation| operation.kind) {
             None if same => Ok(Provisioned::Existed(response(request))),
-            Some(Kind::Provision) if same && self.has(Flaw::CallsRepeatsDone) => {
+            Some(Kind::Provision) if same && self.has(Quirk::CallsRepeatsDone) => {
                 Ok(Provisioned::Existed(response(request)))
             }
             Some(Kind::Provision) if same && request.accepts_incomplete => {
@@ -58,13 +61,13 @@ impl State {
 
     fn same_order(&self, request: &ProvisionRequest, instance: &Instance) -> bool {
         let wanted = wanted(request);
-        let compared = match self.flaw {
-            Some(Flaw::ConflictAnswered200) => return true,
-            Some(Flaw::IgnoresParametersOfARepeat) => Instance { parameters: instance.parameters.clone(), ..wanted },
-            Some(Flaw::IgnoresSpaceOfARepeat) => Instance { space: instance.space.clone(), ..wanted },
-            Some(Flaw::IgnoresPlanOfARepeat) => Instance { plan_id: instance.plan_id.clone(), ..wanted },
-            Some(Flaw::ConflictWhileInProgressTaken) if !instance.ready => return true,
-            Some(Flaw::RefusesRepeats) => return false,
+        let compared = match self.quirk {
+            Some(Quirk::ConflictAnswered200) => return true,
+            Some(Quirk::IgnoresParametersOfARepeat) => Instance { parameters: instance.parameters.clone(), ..wanted },
+            Some(Quirk::IgnoresSpaceOfARepeat) => Instance { space: instance.space.clone(), ..wanted },
+            Some(Quirk::IgnoresPlanOfARepeat) => Instance { plan_id: instance.plan_id.clone(), ..wanted },
+            Some(Quirk::ConflictWhileInProgressTaken) if !instance.ready => return true,
+            Some(Quirk::RefusesRepeats) => return false,
             _ => wanted,
         };
         compared.order() == instance.order()

@@ -8,7 +8,7 @@ use osb::*;
 use serde_json::{Value, json};
 
 use super::offerings::{self, Pace};
-use super::{Flaw, schema};
+use super::{Quirk, schema};
 
 /// How many polls an operation takes.
 const POLLS: u32 = 3;
@@ -59,23 +59,23 @@ pub(super) struct Operation {
 }
 
 pub(super) struct State {
-    pub(super) flaw: Option<Flaw>,
+    pub(super) quirk: Option<Quirk>,
     pub(super) catalog: Catalog,
     pub(super) offerings: Vec<ServiceOffering>,
     pub(super) instances: HashMap<String, Instance>,
     pub(super) operations: HashMap<Key, Vec<Operation>>,
-    /// What a flaw keeps from being read, once.
+    /// What a quirk keeps from being read, once.
     pub(super) lagging: HashSet<String>,
     /// Counts whatever must be unique.
     pub(super) made: u64,
 }
 
 impl State {
-    pub(super) fn new(flaw: Option<Flaw>) -> Self {
+    pub(super) fn new(quirk: Option<Quirk>) -> Self {
         let catalog = offerings::catalog();
         let offerings = catalog.offerings().map(|offering| offering.unwrap()).collect();
         Self {
-            flaw,
+            quirk,
             catalog,
             offerings,
             instances: HashMap::new(),
@@ -85,8 +85,8 @@ impl State {
         }
     }
 
-    pub(super) fn has(&self, flaw: Flaw) -> bool {
-        self.flaw == Some(flaw)
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
+        self.quirk == Some(quirk)
     }
 
     pub(super) fn left(&self) -> usize {
@@ -110,16 +110,19 @@ impl State {
     pub(super) fn plan(&self, service_id: &str, plan_id: &str) -> Result<(&ServiceOffering, &ServicePlan), Error> {
         let offering = self.offering(service_id)?;
         let any = |id| self.offerings.iter().find_map(|offering: &ServiceOffering| offering.plan(id));
-        let plan = if self.has(Flaw::PlanOfAnyOffering) { any(plan_id) } else { offering.plan(plan_id) };
+        let plan = if self.has(Quirk::PlanOfAnyOffering) { any(plan_id) } else { offering.plan(plan_id) };
         let plan = plan.ok_or_else(|| Error::bad_request("this service offering has no plan with this plan_id"))?;
         Ok((offering, plan))
     }
 
     /// Whether to do it asynchronously, or the refusal of who can't wait.
     pub(super) fn paced(&self, plan: &ServicePlan, kind: Kind, accepts_incomplete: bool) -> Result<bool, Error> {
+        if self.has(Quirk::BindsAtOnce) && kind == Kind::Bind {
+            return Ok(false);
+        }
         match (offerings::pace(plan), accepts_incomplete) {
             (Pace::AtOnce, _) | (Pace::Either, false) => Ok(false),
-            (Pace::Patient, false) if !self.has(Flaw::NeverAsksForPatience(kind)) => Err(Error::async_required()),
+            (Pace::Patient, false) if !self.has(Quirk::NeverAsksForPatience(kind)) => Err(Error::async_required()),
             _ => Ok(true),
         }
     }
@@ -146,7 +149,7 @@ impl State {
     /// The word of the operation under way, for whoever asks for the same again.
     pub(super) fn word_again(&mut self, key: &Key) -> String {
         let number = self.next();
-        let repeats_another = self.has(Flaw::RepeatsUnderAnotherWord);
+        let repeats_another = self.has(Quirk::RepeatsUnderAnotherWord);
         let operation = self.operations.get_mut(key).and_then(|operations| operations.last_mut()).unwrap();
         if repeats_another {
             operation.word = format!("another {number}");
@@ -175,6 +178,14 @@ impl State {
             return Ok(());
         }
         Err(Error::bad_request("service_id or plan_id are not those of this service instance"))
+    }
+
+    /// The same for deletions, of which some brokers look at the path only.
+    pub(super) fn belongs_to_deleted(&self, instance: &Instance, service_id: &str, plan_id: &str) -> Result<(), Error> {
+        if self.has(Quirk::IgnoresIdsOfDeletions) {
+            return Ok(());
+        }
+        Self::belongs(instance, Some(service_id), &[instance.plan_id.clone()], Some(plan_id))
     }
 
     pub(super) fn fits(schema: Option<&Value>, parameters: &Object) -> Result<(), Error> {

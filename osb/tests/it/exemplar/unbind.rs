@@ -3,7 +3,7 @@
 use osb::*;
 use serde_json::Value;
 
-use super::Flaw;
+use super::Quirk;
 use super::state::{Kind, State, binding_key, busy, instance_key};
 
 impl State {
@@ -14,12 +14,15 @@ impl State {
             return Err(Error::gone());
         }
         let plans = [instance.plan_id.clone()];
-        Self::belongs(&instance, Some(&request.service_id), &plans, Some(&request.plan_id))?;
+        self.belongs_to_deleted(&instance, &request.service_id, &request.plan_id)?;
         match self.running(&key).map(|operation| operation.kind) {
+            Some(Kind::Unbind) if self.has(Quirk::CallsRepeatedDeletionsGone) => return Err(Error::gone()),
             Some(Kind::Unbind) if request.accepts_incomplete => {
                 return Ok(Unbound::Accepted(Accepted::operation(self.word_again(&key))));
             }
             Some(Kind::Unbind) => return Err(Error::async_required()),
+            Some(Kind::Bind) if self.has(Quirk::CancelsBinds) => self.cancel(&key),
+            Some(Kind::Bind) if self.has(Quirk::FinishesCancelledBinds) => {}
             Some(_) => return Err(busy()),
             None => {}
         }
@@ -36,8 +39,15 @@ impl State {
     }
 
     pub(super) fn remove_binding(&mut self, instance_id: &str, binding_id: &str) {
+        let goes_on = self.goes_on(&binding_key(instance_id, binding_id), Kind::Bind, Quirk::FinishesCancelledBinds);
         let instance = self.instances.get_mut(instance_id);
-        if let Some(instance) = instance.filter(|_| self.flaw != Some(Flaw::KeepsDeletedBindings)) {
+        if goes_on {
+            if let Some(binding) = instance.and_then(|instance| instance.bindings.get_mut(binding_id)) {
+                binding.ready = true;
+            }
+            return;
+        }
+        if let Some(instance) = instance.filter(|_| self.quirk != Some(Quirk::KeepsDeletedBindings)) {
             instance.bindings.remove(binding_id);
         }
     }

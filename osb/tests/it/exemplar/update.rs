@@ -3,7 +3,7 @@
 use osb::*;
 use serde_json::{Value, json};
 
-use super::Flaw;
+use super::Quirk;
 use super::state::{Instance, Kind, State, busy, instance_key};
 
 impl State {
@@ -15,6 +15,9 @@ impl State {
         let order = order(request);
         if let Some(running) = self.running(&key) {
             let repeated = running.kind == Kind::Update && running.order == order;
+            if repeated && self.has(Quirk::CallsRepeatedUpdatesDone) {
+                return Ok(Updated::Done(UpdateResponse::default()));
+            }
             return match (repeated, request.accepts_incomplete) {
                 (true, true) => Ok(Updated::Accepted(UpdateResponse {
                     operation: Maybe::Present(self.word_again(&key)),
@@ -25,7 +28,7 @@ impl State {
             };
         }
         let changed = self.changed(request, &instance)?;
-        if self.has(Flaw::AppliesRefusedUpdates) {
+        if self.has(Quirk::AppliesRefusedUpdates) {
             self.instances.insert(request.instance_id.clone(), changed.clone());
         }
         self.allowed(request, &instance, &changed)?;
@@ -50,16 +53,16 @@ impl State {
         let mut changed = instance.clone();
         if let Some(plan_id) = request.plan_id.as_option() {
             let known = self.plan(&request.service_id, plan_id);
-            if !self.has(Flaw::UpdatesToUnknownPlans) {
+            if !self.has(Quirk::UpdatesToUnknownPlans) {
                 known?;
             }
             changed.plan_id.clone_from(plan_id);
-        } else if self.has(Flaw::ForgetsPlanOnUpdate) {
+        } else if self.has(Quirk::ForgetsPlanOnUpdate) {
             changed.plan_id = self.offering(&request.service_id)?.plans[1].id.clone();
         }
         match request.parameters.as_option() {
             Some(parameters) => changed.parameters.extend(parameters.clone()),
-            None if self.has(Flaw::ForgetsParametersOnUpdate) => changed.parameters.clear(),
+            None if self.has(Quirk::ForgetsParametersOnUpdate) => changed.parameters.clear(),
             None => {}
         }
         if let Some(context) = request.context.as_option() {
@@ -72,7 +75,7 @@ impl State {
     fn allowed(&self, request: &UpdateRequest, instance: &Instance, changed: &Instance) -> Result<(), Error> {
         let Ok((offering, target)) = self.plan(&changed.service_id, &changed.plan_id) else { return Ok(()) };
         let current = offering.plan(&instance.plan_id).unwrap_or(target);
-        let free = self.has(Flaw::ChangesAnyPlan);
+        let free = self.has(Quirk::ChangesAnyPlan);
         if changed.plan_id != instance.plan_id && !offering.plan_updateable(current) && !free {
             let mut refusal = Error::unprocessable("PlanChangeNotSupported", "instances of this plan keep their plan");
             refusal.body.update_repeatable = Maybe::Present(false);
@@ -82,7 +85,7 @@ impl State {
         if let Some(parameters) = request.parameters.as_option() {
             Self::fits(target.update_schema(), parameters)?;
         }
-        if self.has(Flaw::NoMaintenanceCheckOnUpdate) {
+        if self.has(Quirk::NoMaintenanceCheckOnUpdate) {
             return Ok(());
         }
         self.maintained(target, &request.maintenance_info)

@@ -18,7 +18,7 @@ use osb::ServiceBroker;
 use osb::server::{BasicAuth, Server};
 use serde_json::Value;
 
-use super::{Exemplar, Flaw, PASSWORD, USERNAME};
+use super::{Exemplar, PASSWORD, Quirk, USERNAME};
 
 const REQUEST_IDENTITY: &str = "x-broker-api-request-identity";
 
@@ -28,7 +28,7 @@ pub(crate) enum Site {
     /// Nowhere: the broker is correct.
     Nowhere,
     /// In the broker.
-    Broker(Flaw),
+    Broker(Quirk),
     /// The broker sees another request than was sent.
     Request(fn(&mut Request)),
     /// The caller sees another answer than was given.
@@ -157,9 +157,10 @@ impl Answer {
 
     /// Changes the body, whatever JSON it is.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Value)) {
-        let mut value = self.json();
-        change(&mut value);
-        self.body = value.to_string().into();
+        if let Ok(mut value) = serde_json::from_slice(&self.body) {
+            change(&mut value);
+            self.body = value.to_string().into();
+        }
     }
 
     /// Answers something else, under the same request identity.
@@ -214,7 +215,7 @@ impl Drop for Running {
 
 /// A broker with that fault, on a port of its own.
 pub(crate) fn serve(site: Site) -> Running {
-    let broker = Exemplar::new(if let Site::Broker(flaw) = site { Some(flaw) } else { None });
+    let broker = Exemplar::new(if let Site::Broker(quirk) = site { Some(quirk) } else { None });
     let inner: Arc<dyn ServiceBroker> = Arc::<Exemplar>::clone(&broker);
     let server = Server::new(BasicAuth::new(inner, USERNAME, PASSWORD)).realm("exemplar");
     let server = HttpServer::new(move || {

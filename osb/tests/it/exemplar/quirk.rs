@@ -1,23 +1,35 @@
-//! The faults that only the broker itself can have; all others are made on the wire.
+//! Faults and choices that only the broker itself can have; all others are made on the wire.
 
 use super::state::Kind;
 
-/// One thing that the exemplar does wrong.
+/// One thing that the exemplar does in another way: most are wrong, some are choices that OSB leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum Quirk {
     AppliesRefusedUpdates,
+    /// A choice: a bind is never asynchronous.
+    BindsAtOnce,
     BindConflictAnswered200,
     BindingIdsAreGlobal,
     BindsAgainWithOtherCredentials,
     BindsUnderAnyPlan,
+    CallsRepeatedDeletionsGone,
+    CallsRepeatedUpdatesDone,
     CallsRepeatsDone,
+    /// A choice (CON-05).
+    CancelsBinds,
     ChangesAnyPlan,
+    /// A choice (DEP-02).
+    ClingsToBindings,
     ConflictAnswered200,
     ConflictWhileInProgressTaken,
+    ConflictsWithItsOwnBinds,
+    FinishesCancelledBinds,
     FinishesCancelledProvisions,
     ForgetsOperationsOfTheDeleted,
     ForgetsParametersOnUpdate,
     ForgetsPlanOnUpdate,
+    /// A choice (DEP-10).
+    IgnoresIdsOfDeletions,
     IgnoresParametersOfARepeat,
     IgnoresPlanOfARepeat,
     IgnoresPredecessorOfARepeat,
@@ -30,8 +42,13 @@ pub(crate) enum Flaw {
     NoMaintenanceCheckOnUpdate,
     NoParameterCheck,
     PlanOfAnyOffering,
+    PollsUnderTheNewPlan,
     ReadsLag,
     RefusesRepeats,
+    /// A choice (CON-04).
+    RefusesToCancel,
+    /// A choice (PRV-01).
+    RefusesUsedIds,
     RepeatsUnderAnotherWord,
     ReservesRefusedIds,
     RotatesFromAnything,
@@ -40,6 +57,8 @@ pub(crate) enum Flaw {
     SharesCredentials,
     ShowsBindingsTooEarly,
     ShowsInstancesTooEarly,
+    /// A choice (GSI-05).
+    ShowsWhileUpdating,
     TellsSuccessOnce,
     UpdatesToUnknownPlans,
 }
