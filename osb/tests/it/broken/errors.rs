@@ -45,8 +45,19 @@ pub(super) const FAULTS: &[Fault] = &[
                 answer.replace(Answer::text(409, "Conflict"));
             }
         }),
+        &["CT-01"],
+        &["ERR-02", "BND-10", "ROT-06"],
+    ),
+    fault(
+        "calls JSON what is none when a bind is in conflict",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(Bind) && answer.status == 409 {
+                answer.body = bytes::Bytes::from_static(b"Conflict");
+            }
+        }),
         &["ERR-02"],
-        &["BND-10", "CT-01", "ROT-06"],
+        &["BND-10", "ROT-06"],
     ),
     fault(
         "shows a page of HTML to whom it does not know",
@@ -56,8 +67,8 @@ pub(super) const FAULTS: &[Fault] = &[
                 answer.replace(Answer::text(401, "<html><body>401 Unauthorized</body></html>"));
             }
         }),
-        &["ERR-02"],
-        &["AUTH-02", "CT-01"],
+        &["CT-01"],
+        &["AUTH-02", "ERR-02"],
     ),
     fault(
         "wraps its errors in a list",

@@ -18,7 +18,18 @@ pub(super) const FAULTS: &[Fault] = &[
         "writes in-progress with a hyphen",
         PATIENT,
         Site::Answer(|request, answer| restate(request, answer, "in progress", "in-progress")),
-        &["LOI-04", "LOB-01"],
+        &["LOI-04"],
+        BLIND,
+    ),
+    fault(
+        "writes in_progress with an underscore for bindings",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(PollBinding) {
+                restate(request, answer, "in progress", "in_progress");
+            }
+        }),
+        &["LOB-01"],
         BLIND,
     ),
     fault(
@@ -62,14 +73,14 @@ pub(super) const FAULTS: &[Fault] = &[
         BLIND,
     ),
     fault(
-        "answers 500 to whoever polls a provision",
+        "answers 500 to whoever polls",
         PATIENT,
         Site::Answer(|request, answer| {
             if request.is(Poll) && answer.status == 200 {
                 answer.replace(Answer::new(500, &json!({"description": "polling is not built yet"})));
             }
         }),
-        &["ASY-02"],
+        &["LOI-04"],
         BLIND,
     ),
     fault(
