@@ -8,7 +8,9 @@
 )]
 
 mod backend;
+mod broken;
 mod client;
+mod exemplar;
 mod identity;
 mod mangled;
 mod requests;

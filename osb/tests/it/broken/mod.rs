@@ -1,0 +1,79 @@
+//! Broken brokers: the exemplar with one fault each, and what the conformance suite has to find in it.
+//!
+//! A fault names the rows that must fail (or be warned of, where they don't bind) and those that may follow, because the fault
+//! shows there, too. Nothing else may be blamed. The exemplar itself is blamed for nothing, whichever plan is judged.
+
+mod bind;
+mod catalog;
+mod choices;
+mod deletion;
+mod errors;
+mod fetch;
+mod headers;
+mod polling;
+mod provision;
+mod strictness;
+mod update;
+
+use crate::exemplar::wire::{Answer, Endpoint, Request, Site};
+
+/// The plan that does everything at once, and the one that does nothing at once.
+const SMALL: &str = "small";
+const PATIENT: &str = "patient";
+
+/// One fault.
+pub(crate) struct Fault {
+    /// What the broker does wrong: a sentence whose subject is the broker.
+    pub(crate) name: &'static str,
+    /// The plan that the suite is pointed at.
+    pub(crate) plan: &'static str,
+    pub(crate) site: Site,
+    /// What must be found.
+    pub(crate) must_fail: &'static [&'static str],
+    /// What may be found besides.
+    pub(crate) may_follow: &'static [&'static str],
+}
+
+const fn fault(
+    name: &'static str,
+    plan: &'static str,
+    site: Site,
+    must_fail: &'static [&'static str],
+    may_follow: &'static [&'static str],
+) -> Fault {
+    Fault { name, plan, site, must_fail, may_follow }
+}
+
+/// All faults.
+fn table() -> impl Iterator<Item = &'static Fault> {
+    let groups = [
+        headers::FAULTS,
+        strictness::FAULTS,
+        errors::FAULTS,
+        catalog::FAULTS,
+        provision::FAULTS,
+        fetch::FAULTS,
+        update::FAULTS,
+        bind::FAULTS,
+        deletion::FAULTS,
+        polling::FAULTS,
+    ];
+    groups.into_iter().flatten()
+}
+
+/// Another status for that answer of that endpoint.
+fn restatus(endpoint: Endpoint, request: &Request, answer: &mut Answer, status: u16, other: u16) {
+    if request.is(endpoint) && answer.status == status {
+        answer.status = other;
+    }
+}
+
+#[test]
+fn every_fault_has_a_name_of_its_own_and_rows_that_exist() {
+    let mut names = std::collections::HashSet::new();
+    for fault in table() {
+        assert!(names.insert(fault.name), "{} is there twice", fault.name);
+        assert!(!fault.must_fail.is_empty(), "{} must fail nowhere", fault.name);
+    }
+    assert!(names.len() >= 50, "{} faults", names.len());
+}
