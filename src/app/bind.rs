@@ -10,7 +10,7 @@ use super::settle::Settled;
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
-use crate::domain::instance::{BindingAttributes, BindingState, InstanceState, Presence, presence};
+use crate::domain::instance::{BindingAttributes, BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
@@ -191,6 +191,7 @@ impl App {
         sent.service_id = Maybe::Present(plan.offering_backend_id.clone());
         sent.plan_id = Maybe::Present(plan.plan_backend_id.clone());
         self.with_predecessor(instance, plan, &mut sent).await?;
+        let place: InstanceAttributes = self.open(&sealed::instance_attributes(&instance.id), &instance.attributes)?;
         let context = order::without_spoofs(sent.context.clone().into_option());
         sent.context = Maybe::Present(self.stamped_context(
             orderer,
@@ -198,6 +199,7 @@ impl App {
             context,
             &tenant,
             plan,
+            &place,
             &instance.platform_instance_id,
             correlation_id,
         )?);

@@ -7,11 +7,13 @@ use serde_json::Value;
 use super::order::Orderer;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
+use crate::domain::instance::InstanceAttributes;
+use crate::domain::platform::PlatformKind;
 use crate::domain::stamp::{StampFacts, context_block};
 use crate::domain::tenant::Tenant;
 
 impl App {
-    /// Builds it.
+    /// Builds it. `place` is where the instance was ordered.
     #[expect(clippy::too_many_arguments, reason = "a context is made of just these")]
     pub(in crate::app) fn stamped_context(
         &self,
@@ -20,6 +22,7 @@ impl App {
         given: Option<Object>,
         tenant: &Tenant,
         plan: &PlanEntry,
+        place: &InstanceAttributes,
         platform_instance_id: &str,
         request_id: &str,
     ) -> Result<Object, Error> {
@@ -27,6 +30,15 @@ impl App {
         if !context.contains_key("platform") {
             let identity = call.originating_identity.as_ref().and_then(osb::OriginatingIdentity::platform);
             let word = identity.unwrap_or(orderer.platform.kind.as_str());
+            if word == PlatformKind::CloudFoundry.as_str() && context.is_empty() {
+                // OSB's profile wants both in every context of Cloud Foundry, and the order said them beside it.
+                for (name, guid) in [("organization_guid", &place.organization_guid), ("space_guid", &place.space_guid)]
+                {
+                    if !guid.is_empty() {
+                        context.insert(name.into(), Value::String(guid.clone()));
+                    }
+                }
+            }
             context.insert("platform".into(), Value::String(word.to_owned()));
         }
         let settings = self.backends().get(&plan.broker_id).map(|backend| backend.stamp_settings().clone());

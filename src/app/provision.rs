@@ -137,6 +137,7 @@ impl App {
             attributes.context.clone(),
             &tenant,
             plan,
+            &attributes,
             &request.instance_id,
             &correlation_id,
         )?);

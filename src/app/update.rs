@@ -195,6 +195,7 @@ impl App {
             change.target.attributes.context.clone(),
             &tenant,
             &change.plan,
+            &change.target.attributes,
             &row.platform_instance_id,
             correlation_id,
         )?);

@@ -3,6 +3,7 @@
 
 mod bindings;
 mod catalogs;
+mod contexts;
 mod deletions;
 mod doors;
 mod orders;
