@@ -136,7 +136,12 @@ pub(in crate::app) fn as_gateway(failure: Failure) -> Error {
         Failure::Rejected(error) if matches!(error.status, 404 | 410) => {
             osb::Error::not_found("the service broker does not know it")
         }
-        Failure::Rejected(error) if error.is_reserved() => error,
+        Failure::Rejected(mut error) if error.is_reserved() => {
+            // What OSB lets only updates and deprovisions say.
+            error.body.instance_usable = Maybe::Absent;
+            error.body.update_repeatable = Maybe::Absent;
+            error
+        }
         Failure::Rejected(error) => {
             osb::Error::bad_request(error.description().unwrap_or("the service broker refused").to_owned())
         }
