@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_36_the_same_order_is_one_with_equal_parameters_organization_and_space() {
+    fn prv_10_the_same_order_is_one_with_equal_parameters_organization_and_space() {
         let order = attributes(json!({"a": 1, "b": 2}), "s");
         assert!(order.same_order(&attributes(json!({"b": 2, "a": 1}), "s")), "the order of keys means nothing");
         assert!(!order.same_order(&attributes(json!({"a": 1}), "s")));

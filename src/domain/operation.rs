@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn pol_01_polling_ends_at_the_plans_maximum_and_is_undone() {
+    fn pol_01_pln_10_om_24_polling_ends_at_the_plans_maximum_and_is_undone() {
         let mut now = situation(OperationKind::Provision, Phase::Polling);
         now.now = now.give_up_at;
         let Step::Fail { undo, .. } = next(&now, Answer::InProgress { operation: None, retry_after_seconds: None })
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_update_is_asked_about_and_never_undone() {
+    fn om_13_18_21_an_unknown_update_is_asked_about_and_never_undone() {
         let mut now = situation(OperationKind::Update, Phase::Calling);
         now.accepts_incomplete = false;
         assert!(matches!(next(&now, unknown_answer()), Step::Continue { phase: Phase::Unresolved, .. }));

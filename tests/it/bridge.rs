@@ -54,7 +54,7 @@ fn rotatable() -> Value {
 }
 
 #[tokio::test]
-async fn rot_04_a_broker_that_rotates_gets_its_own_id_of_the_predecessor() {
+async fn rot_01_03_04_06_a_broker_that_rotates_gets_its_own_id_of_the_predecessor() {
     on_each(async |on| {
         let b = Bench::new(on).await;
         let recorder = second(&b, &rotatable(), json!({"rotation": "native"})).await;
@@ -76,7 +76,7 @@ async fn rot_04_a_broker_that_rotates_gets_its_own_id_of_the_predecessor() {
         assert_eq!(b.call("PUT i/service_bindings/b-2", Some(&other)).await.status, 409);
         // ROT-03
         let unknown = b.call("PUT i/service_bindings/b-3", Some(&json!({"predecessor_binding_id": "none"}))).await;
-        assert_eq!(unknown.status, 400, "{}", unknown.text);
+        assert_eq!(unknown.status, 400, "ROT-03: {}", unknown.text);
         // Both stand until they are unbound.
         for binding in ["b-1", "b-2"] {
             let line = format!("DELETE i/service_bindings/{binding}?{}", b.query(PLAN));

@@ -256,7 +256,7 @@ async fn a_read_that_fails_while_an_order_is_waited_for_is_repeated() {
 }
 
 #[tokio::test]
-async fn an_order_that_cannot_be_read_at_its_deadline_is_202_for_who_polls_and_else_undone() {
+async fn om_23_an_order_that_cannot_be_read_at_its_deadline_is_202_for_who_polls_and_else_undone() {
     on_each(async |on: On| {
         let failing = Arc::new(AtomicBool::new(false));
         let mut b = Bench::with(on, |config| config.server.answer_within = Duration::from_secs(1)).await;

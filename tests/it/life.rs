@@ -18,7 +18,7 @@ async fn on_both(case: impl AsyncFn(World, Hub, Platform)) {
 }
 
 #[tokio::test]
-async fn an_instance_is_ordered_bound_unbound_and_deleted() {
+async fn syn_01_unb_08_an_instance_is_ordered_bound_unbound_and_deleted() {
     on_both(async |world, hub, p| {
         let made = hub.provision(&p, "i-1", "ok", sync()).await;
         assert_eq!(made.status, 201, "{made:?}");
@@ -55,7 +55,7 @@ async fn an_instance_is_ordered_bound_unbound_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_asynchronous_order_becomes_ready_by_itself() {
+async fn asy_02_03_an_asynchronous_order_becomes_ready_by_itself() {
     on_both(async |world, hub, p| {
         let made = hub.provision(&p, "i-1", "async", polling()).await;
         assert_eq!(made.status, 202, "{made:?}");
@@ -77,7 +77,7 @@ async fn an_asynchronous_order_becomes_ready_by_itself() {
 }
 
 #[tokio::test]
-async fn asy_01_a_broker_that_needs_polling_says_so() {
+async fn asy_01_err_05_prv_12_a_broker_that_needs_polling_says_so() {
     on_both(async |_, hub, p| {
         let refused = hub.provision(&p, "i-1", "async-required", sync()).await;
         assert_eq!((refused.status, refused.body["error"].as_str()), (422, Some("AsyncRequired")));
@@ -88,7 +88,7 @@ async fn asy_01_a_broker_that_needs_polling_says_so() {
 }
 
 #[tokio::test]
-async fn om_15_what_a_broker_refuses_leaves_nothing() {
+async fn om_15_err_09_what_a_broker_refuses_leaves_nothing() {
     on_both(async |world, hub, p| {
         let refused = hub.provision(&p, "i-1", "rejects", sync()).await;
         assert_eq!(refused.status, 400, "{refused:?}");
@@ -198,7 +198,7 @@ async fn an_order_that_always_fails_ends_as_failed() {
 }
 
 #[tokio::test]
-async fn rule_42_bindings_go_before_their_instance() {
+async fn dep_02_bindings_go_before_their_instance() {
     on_both(async |world, hub, p| {
         assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);
         for binding in ["b-1", "b-2"] {
@@ -214,7 +214,7 @@ async fn rule_42_bindings_go_before_their_instance() {
 }
 
 #[tokio::test]
-async fn platforms_do_not_see_one_another() {
+async fn auth_04_platforms_do_not_see_one_another() {
     on_both(async |world, hub, p| {
         let q = hub.platform("q", "other").await;
         assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);

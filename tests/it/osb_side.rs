@@ -8,6 +8,7 @@ mod contexts;
 mod deletions;
 mod doors;
 mod orders;
+mod orphans;
 mod refusals;
 mod tenants;
 mod updates;

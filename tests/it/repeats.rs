@@ -66,7 +66,7 @@ async fn om_19_a_provision_that_was_refused_at_its_deadline_is_not_joined_but_un
 }
 
 #[tokio::test]
-async fn om_19_a_bind_that_was_refused_at_its_deadline_is_not_joined_but_undone() {
+async fn om_20_a_bind_that_was_refused_at_its_deadline_is_not_joined_but_undone() {
     check_made("bind", "unbind", "i/service_bindings/c", |b| b.bind_body("small", json!({}))).await;
 }
 

@@ -53,7 +53,7 @@ impl Replay<'_> {
     async fn send(&self, line: &str, body: &str) -> RawReply {
         let head = format!("{line} HTTP/1.1\n{}\nAuthorization: {{basic}}", self.headers);
         let reply = raw::send(&self.bench.hub.url, &self.fill(&head), &self.fill(body)).await;
-        assert_eq!(reply.header("content-type"), Some("application/json"), "{line}");
+        assert_eq!(reply.header("content-type"), Some("application/json"), "CT-01: {line}");
         reply
     }
 
@@ -80,7 +80,9 @@ impl Replay<'_> {
         for gone in ["cookie", "x-bourse-tenant", "x-bourse-anything", "x-forwarded-for", "proxy-authorization", "te"] {
             assert_eq!(seen.header(gone), None, "{what}: {gone} does not travel on");
         }
-        assert_eq!(seen.header("x-broker-api-version"), Some("2.17"), "{what}: the hub's own version");
+        assert_eq!(seen.header("x-broker-api-version"), Some("2.17"), "VER-01 VER-05: the hub's own, {what}");
+        assert!(seen.header("x-broker-api-request-identity").is_some_and(|id| !id.is_empty()), "RID-01: {what}");
+        let identity = seen.header("x-broker-api-originating-identity").and_then(|value| value.split(' ').next());
         let stamps = seen.headers.iter().filter(|(name, _)| name == "x-bourse-stamp").count();
         assert_eq!(stamps, 1, "{what}: one stamp");
         let stamp = self.bench.stamp(&self.bench.verifier("recorder"), seen).await;
@@ -100,6 +102,9 @@ impl Replay<'_> {
         let body = seen.json();
         if !body.is_null() {
             let told = &body["context"]["bourse"];
+            assert!(body["context"]["platform"].is_string(), "CTX-01: {what}");
+            let platform = body["context"]["platform"].as_str();
+            assert!(identity.is_none() || identity == platform, "OID-03: {what}, {identity:?} and {platform:?}");
             assert_eq!(told["version"], 1, "{what}");
             assert_eq!(told["tenant"]["name"], "retail", "{what}");
             assert_eq!(told["tenant"]["labels"], json!({"tier": "gold"}), "{what}");

@@ -282,7 +282,7 @@ async fn subnets_lie_in_the_network_and_can_be_added_but_not_changed() {
 }
 
 #[tokio::test]
-async fn a_binding_reserves_an_address_until_it_is_unbound() {
+async fn bnd_17_a_binding_reserves_an_address_until_it_is_unbound() {
     let ipam = Ipam::new();
     let broker = ipam.open(&[]).await;
     network(&broker, "a", "small", json!({"prefix_length": 29})).await.unwrap();

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn sch_01_a_schema_has_a_dialect_no_reference_to_elsewhere_and_at_most_64_kb() {
+    fn pln_09_sch_01_a_schema_has_a_dialect_no_reference_to_elsewhere_and_at_most_64_kb() {
         let at = "/schemas/service_instance/create/parameters";
         check("schemas", schema(json!({"$schema": "http://json-schema.org/draft-04/schema#"})), &[]);
         check("schemas", schema(json!({})), &[(Severity::Warning, &format!("{at}/$schema"))]);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn meta_02_and_03_what_people_are_shown_has_its_usual_form() {
+    fn meta_02_03_what_people_are_shown_has_its_usual_form() {
         check("metadata", json!({"bullets": ["a"], "costs": [{"amount": {"usd": 99.0}, "unit": "MONTHLY"}]}), &[]);
         check("metadata", json!({"bullets": "a"}), &[(Severity::Warning, "/metadata/bullets")]);
         check("metadata", json!({"costs": {}}), &[(Severity::Warning, "/metadata/costs")]);

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn svc_01_to_03_and_pln_01_to_03_what_is_required_is_there_and_not_empty() {
+    fn svc_01_02_03_06_13_pln_01_02_03_what_is_required_is_there_and_not_empty() {
         for pointer in ["/name", "/id", "/description", "/plans/0/id", "/plans/0/name", "/plans/0/description"] {
             for value in [json!(""), json!(null), json!(7)] {
                 check(pointer, value, Severity::Error, pointer);
@@ -312,10 +312,16 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_another_type_are_errors_at_their_place() {
+    fn svc_04_05_06_07_08_09_10_12_13_pln_04_05_06_07_08_09_10_fields_of_another_type_are_errors_at_their_place() {
         for (pointer, value, at) in [
             ("/bindable", json!("true"), "/bindable"),
             ("/bindings_retrievable", json!(1), "/bindings_retrievable"),
+            ("/instances_retrievable", json!("no"), "/instances_retrievable"),
+            ("/allow_context_updates", json!([]), "/allow_context_updates"),
+            ("/plan_updateable", json!("yes"), "/plan_updateable"),
+            ("/plans/0/bindable", json!(0), "/plans/0/bindable"),
+            ("/plans/0/plan_updateable", json!(1), "/plans/0/plan_updateable"),
+            ("/plans/0/binding_rotatable", json!("true"), "/plans/0/binding_rotatable"),
             ("/tags", json!("sql"), "/tags"),
             ("/tags", json!(["sql", 7]), "/tags/1"),
             ("/requires", json!({}), "/requires"),
@@ -336,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_troubles_a_platform_is_a_warning_and_served_all_the_same() {
+    fn svc_05_11_12_cat_05_07_meta_01_what_troubles_a_platform_is_a_warning_and_served_all_the_same() {
         let long = "x".repeat(256);
         for (pointer, value, at) in [
             ("/requires", json!(["syslog_drain", "magic"]), "/requires/1"),
@@ -367,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn svc_02_ids_and_names_are_there_once() {
+    fn svc_01_02_pln_01_02_ids_and_names_are_there_once() {
         let other = json!({
             "name": "db", "id": "p-1", "description": "another", "bindable": false,
             "plans": [

@@ -228,7 +228,7 @@ mod tests {
     const GARBAGE: &str = "Unknown { reason: Garbage, error: None }";
 
     #[test]
-    fn om_06_to_13_success_with_a_body_that_says_nothing_is_unknown() {
+    fn om_06_07_09_10_11_12_13_success_with_a_body_that_says_nothing_is_unknown() {
         for body in ["", "[]", "null", "{", "\"x\"", "<html>"] {
             for status in [200, 201, 202] {
                 assert_eq!(outcome(provision(&answer(status, body))), GARBAGE, "{status} {body}");
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn om_14_to_18_errors_are_refusals_misfits_or_unknown() {
+    fn om_14_15_16_17_18_errors_are_refusals_misfits_or_unknown() {
         for status in [400, 409, 410, 422] {
             assert_eq!(outcome(provision(&answer(status, ""))), format!("rejected {status}"));
             assert_eq!(outcome(unbind(&answer(status, "{}"))), format!("rejected {status}"));
@@ -278,13 +278,17 @@ mod tests {
     }
 
     #[test]
-    fn amb_06_an_operation_of_more_than_10000_characters_is_garbage() {
+    fn amb_06_prv_14_dep_09_an_operation_of_more_than_10000_characters_is_garbage() {
         let with = |length| answer(202, &format!(r#"{{"operation":"{}"}}"#, "ü".repeat(length)));
         assert_eq!(outcome(provision(&with(10_000))), "ok");
         assert_eq!(outcome(provision(&with(10_001))), GARBAGE);
         assert_eq!(outcome(unbind(&with(10_001))), GARBAGE);
         let Ok(Provisioned::Accepted(empty)) = provision(&with(0)) else { panic!("not accepted") };
         assert_eq!(empty.operation, Maybe::Absent);
+        let Ok(Provisioned::Accepted(null)) = provision(&answer(202, r#"{"operation":null}"#)) else {
+            panic!("not accepted")
+        };
+        assert!(null.operation.as_option().is_none(), "PRV-14 null is none");
     }
 
     #[test]

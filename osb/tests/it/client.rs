@@ -113,7 +113,7 @@ async fn an_answer_larger_than_the_limit_is_unknown() {
 }
 
 #[tokio::test]
-async fn every_call_carries_version_identities_stamp_and_credentials() {
+async fn ver_01_rid_01_auth_01_ct_01_every_call_carries_version_identities_stamp_and_credentials() {
     let answer = ok("{}");
     let (address, mut requests) = scripted(&[&answer, &answer, &answer]).await;
     let credentials = Credentials::Basic { username: "user".into(), password: "pass:word".into() };

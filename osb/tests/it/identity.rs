@@ -128,7 +128,7 @@ fn provisions() -> Vec<ProvisionRequest> {
 }
 
 #[tokio::test]
-async fn a_provision_and_its_answers_are_unchanged() {
+async fn ext_01_02_a_provision_and_its_answers_are_unchanged() {
     let pair = pair();
     let full = ProvisionResponse {
         dashboard_url: Maybe::Present("https://example.com/ä?x=1".into()),
@@ -159,7 +159,7 @@ async fn a_provision_and_its_answers_are_unchanged() {
 }
 
 #[tokio::test]
-async fn an_update_and_its_answers_are_unchanged() {
+async fn ext_01_02_upd_03_an_update_and_its_answers_are_unchanged() {
     let pair = pair();
     let plain = UpdateRequest { instance_id: "i".into(), service_id: "s".into(), ..Default::default() };
     let previous = PreviousValues {
@@ -227,7 +227,7 @@ async fn a_deprovision_and_its_answers_are_unchanged() {
 }
 
 #[tokio::test]
-async fn a_bind_and_its_answers_are_unchanged() {
+async fn ext_01_02_amb_07_a_bind_and_its_answers_are_unchanged() {
     let pair = pair();
     let plain = BindRequest {
         instance_id: "i".into(),

@@ -1,12 +1,14 @@
 //! How the server reads requests, over raw sockets: paths, queries, bodies, identities.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use osb::*;
 use serde_json::json;
 
 use crate::support::{BINDING, INSTANCE, JSON, PROVISION, Scripted, Seen, assert_refused, request, serve};
 
 #[tokio::test]
-async fn url_01_ids_are_decoded_exactly_once() {
+async fn url_01_amb_16_ids_are_decoded_exactly_once() {
     let broker = Scripted::new();
     let server = serve(&broker);
     for (sent, id) in [
@@ -46,7 +48,7 @@ async fn ids_that_are_empty_dots_or_no_utf_8_are_400() {
 }
 
 #[tokio::test]
-async fn prv_02_and_bnd_03_a_required_field_that_is_missing_null_empty_or_no_string_is_400_and_named() {
+async fn prv_02_05_upd_01_bnd_03_04_a_required_field_that_is_missing_null_empty_or_no_string_is_400_and_named() {
     let broker = Scripted::new();
     let server = serve(&broker);
     let whole = json!({"service_id": "s", "plan_id": "p", "organization_guid": "o", "space_guid": "sp"});
@@ -88,7 +90,7 @@ async fn prv_02_and_bnd_03_a_required_field_that_is_missing_null_empty_or_no_str
 }
 
 #[tokio::test]
-async fn rot_01_a_rotation_may_name_its_predecessor_alone() {
+async fn rot_01_amb_07_a_rotation_may_name_its_predecessor_alone() {
     let broker = Scripted::new();
     let server = serve(&broker);
     broker.reply(Ok(Bound::Created(BindResponse::default())));
@@ -103,7 +105,7 @@ async fn rot_01_a_rotation_may_name_its_predecessor_alone() {
 }
 
 #[tokio::test]
-async fn amb_11_empty_objects_and_nulls_are_fine_where_a_field_is_optional() {
+async fn amb_11_12_15_empty_objects_and_nulls_are_fine_where_a_field_is_optional() {
     let broker = Scripted::new();
     let server = serve(&broker);
     broker.reply(Ok(Updated::Done(UpdateResponse::default())));
@@ -117,7 +119,7 @@ async fn amb_11_empty_objects_and_nulls_are_fine_where_a_field_is_optional() {
 }
 
 #[tokio::test]
-async fn ct_02_other_or_several_content_types_and_broken_json_are_400() {
+async fn ct_02_prv_11_other_or_several_content_types_and_broken_json_are_400() {
     let broker = Scripted::new();
     let server = serve(&broker);
     let line = format!("PUT {INSTANCE}");
@@ -144,7 +146,7 @@ async fn ct_02_other_or_several_content_types_and_broken_json_are_400() {
 }
 
 #[tokio::test]
-async fn unb_01_and_dep_01_a_delete_needs_both_ids_in_its_query_and_ignores_a_body() {
+async fn unb_01_dep_01_amb_13_a_delete_needs_both_ids_in_its_query_and_ignores_a_body() {
     let broker = Scripted::new();
     let server = serve(&broker);
     for path in [INSTANCE, BINDING] {
@@ -183,7 +185,7 @@ async fn amb_14_an_empty_operation_counts_as_absent() {
 }
 
 #[tokio::test]
-async fn oid_02_a_malformed_originating_identity_is_400_and_a_lenient_one_travels_verbatim() {
+async fn oid_01_02_06_07_a_malformed_originating_identity_is_400_and_a_lenient_one_travels_verbatim() {
     let broker = Scripted::new();
     let server = serve(&broker);
     for value in ["cloudfoundry", " e30=", "cloudfoundry ", "cloudfoundry !!!", "cloudfoundry e30= e30="] {
@@ -191,7 +193,11 @@ async fn oid_02_a_malformed_originating_identity_is_400_and_a_lenient_one_travel
         let answer = request(server.address(), "GET /v2/catalog", &header, "").await;
         assert_refused(&answer, 400, "Originating-Identity");
     }
-    for value in ["cloudfoundry eyJ1c2VyX2lkIjoiMSJ9", "kubernetes e30", "x e30="] {
+    // White space between the parts of an object, further properties, and all that Kubernetes tells.
+    let user = STANDARD.encode("{\r\n  \"user_id\": \"683ea748\",\r\n  \"x\": 1\r\n}");
+    let duke = STANDARD.encode(r#"{"username":"duke","uid":"c2","groups":["admin"],"extra":{"k":["v"]},"x":1}"#);
+    let (user, duke) = (format!("cloudfoundry {user}"), format!("kubernetes {duke}"));
+    for value in ["cloudfoundry eyJ1c2VyX2lkIjoiMSJ9", "kubernetes e30", "x e30=", &user, &duke] {
         broker.reply(Ok(CatalogDocument::from(&Catalog::default())));
         let header = format!("X-Broker-API-Originating-Identity: {value}\r\n");
         assert_eq!(request(server.address(), "GET /v2/catalog", &header, "").await.status, 200, "{value}");

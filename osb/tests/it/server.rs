@@ -22,7 +22,7 @@ fn locked(broker: &Arc<Scripted>) -> Running {
 const CREDENTIALS: &str = "Authorization: Basic dXNlcjpwYXNzOndvcmQ=\r\n";
 
 #[tokio::test]
-async fn auth_02_wrong_credentials_are_401_before_everything_else() {
+async fn auth_02_amb_08_wrong_credentials_are_401_before_everything_else() {
     let broker = Scripted::new();
     let server = locked(&broker);
     let wrong = [
@@ -65,7 +65,7 @@ async fn auth_01_the_password_may_hold_a_colon() {
 }
 
 #[tokio::test]
-async fn ver_02_to_04_a_version_that_is_absent_empty_or_not_2_x_is_412_before_the_body() {
+async fn ver_02_03_04_amb_01_a_version_that_is_absent_empty_or_not_2_x_is_412_before_the_body() {
     let broker = Scripted::new();
     let server = serve(&broker);
     for version in ["", "X-Broker-API-Version:\r\n", "X-Broker-API-Version: 3.0\r\n", "X-Broker-API-Version: 2\r\n"] {
@@ -162,7 +162,7 @@ async fn what_is_too_large_is_refused_in_json() {
 }
 
 #[tokio::test]
-async fn err_02_words_that_are_empty_are_left_out_and_a_body_is_always_an_object() {
+async fn err_02_prv_14_upd_12_dep_09_words_that_are_empty_are_left_out_and_a_body_is_always_an_object() {
     let broker = Scripted::new();
     let server = serve(&broker);
     let mut empty = Error::with(409, "", "");

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_and_names_are_replaced_the_rest_is_as_it_came() {
+    fn ext_02_svc_10_pln_04_05_only_ids_and_names_are_replaced_the_rest_is_as_it_came() {
         let merged = merged(vec![part("acme", "acme-")]);
         let document = merged.document(None, PlatformKind::CloudFoundry);
         let (offering, small, large) = {

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn sch_02_draft_04_and_later_are_enforced() {
+    fn sch_02_drafts_from_4_on_are_enforced() {
         for draft in [
             "http://json-schema.org/draft-04/schema#",
             "http://json-schema.org/draft-07/schema#",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::on_both;
 
 #[tokio::test]
-async fn bnd_01_to_13_what_may_be_bound() {
+async fn bnd_01_what_may_be_bound() {
     on_both(async |b| {
         for (id, plan, parameters) in
             [("i", "small", json!({})), ("u", "unbindable", json!({})), ("c", "checked", json!({"size": 1}))]
@@ -17,13 +17,19 @@ async fn bnd_01_to_13_what_may_be_bound() {
         }
         let bind = |plan: &str, more| b.bind_body(plan, more);
         for (what, line, body, status, says) in [
-            ("BND-02", "PUT none/service_bindings/b", bind("small", json!({})), 404, "does not exist"),
-            ("BND-01", "PUT u/service_bindings/b", bind("unbindable", json!({})), 400, "bound"),
-            ("BND-03", "PUT i/service_bindings/b", json!({}), 400, "service_id"),
+            ("BND-02 AMB-04", "PUT none/service_bindings/b", bind("small", json!({})), 404, "does not exist"),
+            ("BND-01 PLN-06", "PUT u/service_bindings/b", bind("unbindable", json!({})), 400, "bound"),
+            ("BND-03 BND-11", "PUT i/service_bindings/b", json!({}), 400, "service_id"),
             ("BND-03 empty", "PUT i/service_bindings/b", bind("small", json!({"plan_id": ""})), 400, "plan_id"),
             ("BND-03 another plan", "PUT i/service_bindings/b", bind("large", json!({})), 400, "plan_id"),
             ("BND-03 another offering", "PUT i/service_bindings/b", bind("readable/one", json!({})), 400, "service_id"),
-            ("BND-04", "PUT i/service_bindings/b", bind("small", json!({"bind_resource": []})), 400, "bind_resource"),
+            (
+                "BND-04 BND-11",
+                "PUT i/service_bindings/b",
+                bind("small", json!({"bind_resource": []})),
+                400,
+                "bind_resource",
+            ),
             ("BND-04", "PUT i/service_bindings/b", bind("small", json!({"parameters": 1})), 400, "parameters"),
             ("schema", "PUT c/service_bindings/b", bind("checked", json!({"parameters": {"size": "x"}})), 400, "/size"),
             ("ROT-02", "PUT i/service_bindings/b", json!({"predecessor_binding_id": "a"}), 400, "rotated"),
@@ -42,14 +48,14 @@ async fn bnd_01_to_13_what_may_be_bound() {
         .enumerate()
         {
             let line = format!("PUT i/service_bindings/b-{number}");
-            b.check("BND-07", &line, Some(bind("small", more)), (201, "of-the-binding")).await;
+            b.check("BND-07 AMB-11 AMB-15", &line, Some(bind("small", more)), (201, "of-the-binding")).await;
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn bnd_08_bound_twice_the_same_credentials_and_otherwise_409() {
+async fn bnd_08_10_16_bound_twice_the_same_credentials_and_otherwise_409() {
     on_both(async |b| {
         b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
         b.check("another", "PUT j", Some(b.order("small", json!({}))), (201, "")).await;
@@ -85,7 +91,7 @@ async fn bnd_08_bound_twice_the_same_credentials_and_otherwise_409() {
 }
 
 #[tokio::test]
-async fn after_credentials_ttl_they_are_asked_for_again() {
+async fn bnd_16_after_credentials_ttl_they_are_asked_for_again() {
     on_both(async |b| {
         for (id, plan, verb) in [("i", "small", "bind"), ("r", "readable/one", "fetch_binding")] {
             b.check("an order", &format!("PUT {id}"), Some(b.order(plan, json!({}))), (201, "")).await;
@@ -115,7 +121,7 @@ async fn after_credentials_ttl_they_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn bnd_09_asynchronous_only_where_bindings_can_be_fetched() {
+async fn bnd_09_24_asynchronous_only_where_bindings_can_be_fetched() {
     on_both(async |b| {
         b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
         b.check("an order", "PUT r", Some(b.order("readable/one", json!({}))), (201, "")).await;
@@ -131,7 +137,7 @@ async fn bnd_09_asynchronous_only_where_bindings_can_be_fetched() {
         let operation = first.json()["operation"].as_str().expect("an operation").to_owned();
         let query = b.query("readable/one");
         for (what, line, body, status, says) in [
-            ("the same", line.to_owned(), bind(json!({})), 202, operation.as_str()),
+            ("BND-09 the same", line.to_owned(), bind(json!({})), 202, operation.as_str()),
             (
                 "BND-10",
                 line.to_owned(),
@@ -140,7 +146,7 @@ async fn bnd_09_asynchronous_only_where_bindings_can_be_fetched() {
                 "service binding b exists with other attributes; use another id",
             ),
             ("GSB-03", "GET r/service_bindings/b".into(), None, 404, ""),
-            ("UNB-06", format!("DELETE r/service_bindings/b?{query}"), None, 422, "ConcurrencyError"),
+            ("UNB-06 CON-05", format!("DELETE r/service_bindings/b?{query}"), None, 422, "ConcurrencyError"),
             ("DEP-07 without polling it waits for it", "GET r".into(), None, 200, ""),
             ("LOB-01", "GET r/service_bindings/b/last_operation?operation=".into(), None, 200, "in progress"),
             ("LOB-01", "GET r/service_bindings/b/last_operation?operation=x".into(), None, 200, "in progress"),

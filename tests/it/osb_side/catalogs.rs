@@ -33,7 +33,7 @@ async fn refresh(b: &Bench, catalog: &Value) {
 }
 
 #[tokio::test]
-async fn one_catalog_for_all_and_one_for_each_broker() {
+async fn cat_01_06_ext_02_one_catalog_for_all_and_one_for_each_broker() {
     on_both(async |b| {
         let all = b.check("merged", "GET /v2/catalog", None, (200, "")).await;
         let one = b.check("one broker's", "GET /brokers/recorder/v2/catalog", None, (200, "")).await;
@@ -70,7 +70,7 @@ async fn one_catalog_for_all_and_one_for_each_broker() {
 }
 
 #[tokio::test]
-async fn behind_one_brokers_endpoint_only_its_instances_exist() {
+async fn auth_04_behind_one_brokers_endpoint_only_its_instances_exist() {
     on_both(async |b| {
         let (mine, other) = ("/brokers/recorder/v2/service_instances", "/brokers/faults/v2/service_instances");
         let order = || Some(b.order("small", json!({})));
@@ -104,7 +104,7 @@ async fn behind_one_brokers_endpoint_only_its_instances_exist() {
 }
 
 #[tokio::test]
-async fn a_plan_that_has_left_the_catalog_keeps_serving_its_instances() {
+async fn cat_02_04_a_plan_that_has_left_the_catalog_keeps_serving_its_instances() {
     on_both(async |b| {
         let (order, query) = (b.order("small", json!({})), b.query("small"));
         let (bind, large) = (b.bind_body("small", json!({})), b.bind_body("large", json!({})));

@@ -9,7 +9,7 @@ use crate::support::hub::BOUND;
 use crate::support::wait::wait_until;
 
 #[tokio::test]
-async fn dep_01_ids_come_first_then_what_is_there() {
+async fn dep_01_10_unb_01_amb_05_ids_come_first_then_what_is_there() {
     on_both(async |b| {
         b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
         b.check("a bind", "PUT i/service_bindings/b", Some(b.bind_body("small", json!({}))), (201, "")).await;
@@ -27,15 +27,16 @@ async fn dep_01_ids_come_first_then_what_is_there() {
                 ("another plan", format!("?service_id={service}&plan_id={large}"), if known { 400 } else { 410 }),
                 ("unknown ids", "?service_id=x&plan_id=y".to_owned(), if known { 400 } else { 410 }),
                 ("the backend's", "?service_id=b-recorded&plan_id=b-small".to_owned(), if known { 400 } else { 410 }),
-                ("twice, the first counts", format!("?plan_id={large}&{right}"), if known { 400 } else { 410 }),
+                ("AMB-10 twice, the first counts", format!("?plan_id={large}&{right}"), if known { 400 } else { 410 }),
             ] {
                 b.check(what, &format!("DELETE {path}{query}"), None, (status, "")).await;
             }
         }
         assert_eq!(b.recorder.count("deprovision") + b.recorder.count("unbind"), 0);
         for path in ["i/service_bindings/b", "i"] {
-            b.check("it goes", &format!("DELETE {path}?{right}&plan_id=other"), None, (200, "{}")).await;
-            b.check("it is gone", &format!("DELETE {path}?{right}"), None, (410, "")).await;
+            b.check("DEP-03 UNB-02 AMB-10 it goes", &format!("DELETE {path}?{right}&plan_id=other"), None, (200, "{}"))
+                .await;
+            b.check("DEP-05 UNB-04 it is gone", &format!("DELETE {path}?{right}"), None, (410, "")).await;
         }
         let sent = b.recorder.last("deprovision").target;
         assert!(sent.contains("service_id=b-recorded") && sent.contains("plan_id=b-small"), "{sent}");
@@ -44,7 +45,7 @@ async fn dep_01_ids_come_first_then_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_body_on_delete_is_ignored() {
+async fn amb_13_a_body_on_delete_is_ignored() {
     on_both(async |b| {
         let query = b.query("small");
         for body in [json!({}), json!({"service_id": "x", "plan_id": "y"}), json!("text")] {
@@ -66,7 +67,7 @@ async fn dep_04_while_a_deletion_runs_repeats_join_it() {
         let first = b.check("DEP-04", &line, None, (202, "operation")).await;
         let operation = first.json()["operation"].as_str().expect("an operation").to_owned();
         for (what, line, body, status, says) in [
-            ("the same", line.as_str(), None, 202, operation.as_str()),
+            ("DEP-04 the same", line.as_str(), None, 202, operation.as_str()),
             ("an order", "PUT i", Some(b.order("small", json!({}))), 422, "ConcurrencyError"),
             (
                 "another order",
@@ -95,10 +96,12 @@ async fn dep_04_while_a_deletion_runs_repeats_join_it() {
         let late = format!("GET i/last_operation?operation={operation}");
         b.check("LOI-11", &late, None, (200, "succeeded")).await;
         b.check("gone", "GET i", None, (404, "")).await;
+        b.check("LOI-06 never there", "GET x/last_operation", None, (404, "")).await;
+        b.check("OM-26 never there", &line.replace("DELETE i", "DELETE x"), None, (410, "")).await;
         b.world.clock.advance(Duration::from_secs(6 * 86_400));
         b.check("after six days", &late, None, (200, "succeeded")).await;
         b.world.clock.advance(Duration::from_secs(2 * 86_400));
-        b.check("after eight", &late, None, (410, "")).await;
+        b.check("LOI-06 after eight", &late, None, (410, "")).await;
         b.recorder.usual("deprovision");
         b.check("the id is free", "PUT i", Some(b.order("large", json!({}))), (201, "")).await;
         b.check("a fresh one", "GET i/last_operation", None, (200, "succeeded")).await;
@@ -130,7 +133,7 @@ async fn loi_08_a_404_to_a_poll_settles_no_deletion_but_a_410_to_the_deletion_it
 }
 
 #[tokio::test]
-async fn after_a_failed_order_one_delete_is_200_and_then_410() {
+async fn loi_13_om_03_after_a_failed_order_one_delete_is_200_and_then_410() {
     on_both(async |b| {
         let line = |id: &str| format!("DELETE {id}?{}", b.query("small"));
         b.recorder.say("provision", 202, &json!({}));
@@ -154,7 +157,7 @@ async fn after_a_failed_order_one_delete_is_200_and_then_410() {
         })
         .await;
         assert!(b.recorder.count("deprovision") >= 3);
-        assert_eq!(b.recorder.last("deprovision").header("x-broker-api-originating-identity"), None);
+        assert_eq!(b.recorder.last("deprovision").header("x-broker-api-originating-identity"), None, "OID-04");
         b.check("once", &line("i"), None, (200, "{}")).await;
         b.check("and no more", &line("i"), None, (410, "")).await;
         b.check("it stays failed", "GET j/last_operation", None, (200, "it broke")).await;

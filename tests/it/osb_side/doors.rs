@@ -8,7 +8,7 @@ use crate::support::raw::{basic, send};
 use super::on_both;
 
 #[tokio::test]
-async fn auth_02_401_comes_first_then_412_then_the_rest() {
+async fn auth_02_amb_01_08_401_comes_first_then_412_then_the_rest() {
     on_both(async |b| {
         let (good, bad) = (basic(&b.platform), "Basic eDp5");
         let version = "X-Broker-API-Version: 2.17";
@@ -47,7 +47,7 @@ async fn auth_02_401_comes_first_then_412_then_the_rest() {
 }
 
 #[tokio::test]
-async fn ids_that_no_path_can_carry_are_400_and_all_others_are_ids() {
+async fn prv_01_url_01_amb_16_ids_that_no_path_can_carry_are_400_and_all_others_are_ids() {
     on_both(async |b| {
         let order = || Some(b.order("small", json!({})));
         let query = b.query("small");
@@ -71,7 +71,7 @@ async fn ids_that_no_path_can_carry_are_400_and_all_others_are_ids() {
 }
 
 #[tokio::test]
-async fn a_deleted_credential_is_401_at_once_and_another_platform_sees_nothing() {
+async fn auth_04_a_deleted_credential_is_401_at_once_and_another_platform_sees_nothing() {
     on_both(async |b| {
         let q = b.hub.platform("q", "other").await;
         let order = || Some(b.order("small", json!({})));

@@ -15,7 +15,7 @@ fn taken(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn prv_02_to_06_malformed_orders_are_refused_and_go_no_further() {
+async fn prv_02_malformed_orders_are_refused_and_go_no_further() {
     on_both(async |b| {
         let good = |more| b.order("small", more);
         let without = |name: &str| {
@@ -47,11 +47,11 @@ async fn prv_02_to_06_malformed_orders_are_refused_and_go_no_further() {
                 422,
                 "MaintenanceInfoConflict",
             ),
-            ("a list", json!([]), 400, "object"),
+            ("PRV-11 a list", json!([]), 400, "object"),
         ] {
             b.check(what, "PUT i?accepts_incomplete=true", Some(order), (status, says)).await;
         }
-        b.check("no body", "PUT i", None, (400, "body")).await;
+        b.check("PRV-11 no body", "PUT i", None, (400, "body")).await;
         assert_eq!(b.recorder.count("provision"), 0);
         for (number, more) in [
             json!({"maintenance_info": {}}),
@@ -63,7 +63,13 @@ async fn prv_02_to_06_malformed_orders_are_refused_and_go_no_further() {
         .into_iter()
         .enumerate()
         {
-            b.check("well-formed", &format!("PUT i-{number}"), Some(good(more)), (201, "dashboard")).await;
+            b.check(
+                "EXT-01 AMB-11 AMB-15 well-formed",
+                &format!("PUT i-{number}"),
+                Some(good(more)),
+                (201, "dashboard"),
+            )
+            .await;
         }
         b.check("PRV-05", "PUT s", Some(b.order("checked", json!({"parameters": {"size": 1}}))), (201, "")).await;
     })
@@ -71,7 +77,7 @@ async fn prv_02_to_06_malformed_orders_are_refused_and_go_no_further() {
 }
 
 #[tokio::test]
-async fn rule_36_an_identical_order_is_200_and_any_other_409() {
+async fn prv_08_10_asy_05_amb_02_an_identical_order_is_200_and_any_other_409() {
     on_both(async |b| {
         let with = |more| Some(b.order("small", more));
         b.check("an order", "PUT i", with(json!({"parameters": {"a": 1.0, "b": 2}})), (201, "dashboard")).await;
@@ -100,7 +106,7 @@ async fn rule_36_an_identical_order_is_200_and_any_other_409() {
         }
         assert_eq!(b.recorder.count("provision"), 2, "repeats are answered from memory");
 
-        // Rule 36: what counts is how it stands now.
+        // What counts is how it stands now.
         b.check("an update", "PATCH i", Some(b.bind_body("large", json!({"parameters": {"b": 3, "c": 4}}))), (200, ""))
             .await;
         let now = json!({"parameters": {"a": 1.0, "b": 3, "c": 4}});
@@ -117,7 +123,8 @@ async fn asy_04_while_an_order_runs_its_id_is_busy() {
         b.recorder.say("provision", 202, &json!({"operation": "task:1/2=?&x", "dashboard_url": "https://d.example"}));
         b.recorder.say("last_operation", 200, &json!({"state": "in progress", "description": "half"}));
         let order = |more| Some(b.order("small", more));
-        let first = b.check("PRV-09", "PUT i?accepts_incomplete=true", order(json!({})), (202, "d.example")).await;
+        let first =
+            b.check("PRV-09 PRV-13", "PUT i?accepts_incomplete=true", order(json!({})), (202, "d.example")).await;
         let operation = first.json()["operation"].as_str().expect("an operation").to_owned();
         assert!(operation.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)), "{operation}");
         let query = b.query("small");
@@ -138,16 +145,16 @@ async fn asy_04_while_an_order_runs_its_id_is_busy() {
             ("GSI-04", "GET i".into(), None, 404, ""),
             ("DEP-07", format!("DELETE i?{query}"), None, 422, "ConcurrencyError"),
             ("DEP-07", format!("DELETE i?{query}&accepts_incomplete=true"), None, 422, "ConcurrencyError"),
-            ("a bind", "PUT i/service_bindings/b".into(), bind(), 422, "ConcurrencyError"),
-            ("an update", "PATCH i?accepts_incomplete=true".into(), changed(), 422, "ConcurrencyError"),
+            ("BND-13 ERR-12", "PUT i/service_bindings/b".into(), bind(), 422, "ConcurrencyError"),
+            ("CON-01", "PATCH i?accepts_incomplete=true".into(), changed(), 422, "ConcurrencyError"),
             ("an unbind", format!("DELETE i/service_bindings/b?{query}"), None, 410, ""),
             ("its operation", last(&format!("?operation={operation}&{query}")), None, 200, "in progress"),
-            ("no operation", last(""), None, 200, "in progress"),
-            ("an empty one", last(&format!("?operation=&{query}")), None, 200, "in progress"),
-            ("a made-up one", last("?operation=made-up"), None, 200, "in progress"),
+            ("LOI-01 no operation", last(""), None, 200, "in progress"),
+            ("AMB-14 an empty one", last(&format!("?operation=&{query}")), None, 200, "in progress"),
+            ("AMB-14 a made-up one", last("?operation=made-up"), None, 200, "in progress"),
             ("the backend's own, unencoded", last("?operation=task:1/2=?&x"), None, 200, "in progress"),
-            ("two of them", last(&format!("?operation={operation}&operation=other")), None, 200, "in progress"),
-            ("LOI-01 of another offering", last("?service_id=other"), None, 400, "service_id"),
+            ("AMB-10 two of them", last(&format!("?operation={operation}&operation=other")), None, 200, "in progress"),
+            ("LOI-01 LOI-05 of another offering", last("?service_id=other"), None, 400, "service_id"),
         ] {
             b.check(what, &line, body, (status, says)).await;
         }

@@ -53,7 +53,8 @@ fn refusals() -> Vec<(u16, Value, u16, &'static str)> {
 }
 
 #[tokio::test]
-async fn what_a_backend_refuses_is_refused_and_leaves_nothing() {
+async fn auth_05_err_05_07_09_11_prv_12_bnd_12_14_con_02_om_14_15_22_what_a_backend_refuses_is_refused_and_leaves_nothing()
+ {
     on_both(async |b| {
         b.check("an order", "PUT ready", Some(b.order("small", json!({}))), (201, "")).await;
         for (number, (said, body, status, says)) in refusals().into_iter().enumerate() {
@@ -106,7 +107,7 @@ async fn a_409_to_a_first_order_is_looked_into() {
 }
 
 #[tokio::test]
-async fn what_a_backend_refuses_of_a_change_or_a_deletion_changes_nothing() {
+async fn upd_15_17_unb_05_07_dep_06_08_what_a_backend_refuses_of_a_change_or_a_deletion_changes_nothing() {
     on_both(async |b| {
         b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
         b.check("a bind", "PUT i/service_bindings/b", Some(b.bind_body("small", json!({}))), (201, "")).await;
@@ -142,7 +143,7 @@ async fn what_a_backend_refuses_of_a_change_or_a_deletion_changes_nothing() {
 }
 
 #[tokio::test]
-async fn trouble_of_a_backend_is_502_without_its_insides() {
+async fn err_10_gsi_06_trouble_of_a_backend_is_502_without_its_insides() {
     on_both(async |b| {
         let inside = "at db-7.internal password=hunter2";
         for (number, (said, body)) in [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::on_both;
 
 #[tokio::test]
-async fn upd_01_to_14_what_may_change_and_what_may_not() {
+async fn upd_01_what_may_change_and_what_may_not() {
     on_both(async |b| {
         for (id, plan) in [("i", "small"), ("stuck", "stuck"), ("checked", "checked")] {
             let more = if plan == "checked" { json!({"parameters": {"size": 1}}) } else { json!({}) };
@@ -15,15 +15,15 @@ async fn upd_01_to_14_what_may_change_and_what_may_not() {
         let (readable, one) = b.ids("readable/one");
         let (recorded, large) = b.ids("large");
         for (what, line, body, status, says) in [
-            ("UPD-21", "PATCH none", small(json!({})), 404, "does not exist"),
+            ("UPD-21 AMB-04", "PATCH none", small(json!({})), 404, "does not exist"),
             ("UPD-01", "PATCH i", json!({}), 400, "service_id"),
             ("UPD-01 empty", "PATCH i", json!({"service_id": ""}), 400, "service_id"),
             ("UPD-01 another", "PATCH i", json!({"service_id": readable}), 400, "service_id"),
             ("UPD-02 unknown", "PATCH i", small(json!({"plan_id": "x"})), 400, "plan"),
             ("UPD-02 of another offering", "PATCH i", small(json!({"plan_id": one})), 400, "plan"),
             ("UPD-02 empty", "PATCH i", small(json!({"plan_id": ""})), 400, "plan_id"),
-            ("parameters", "PATCH i", small(json!({"parameters": []})), 400, "parameters"),
-            ("UPD-05", "PATCH stuck", b.bind_body("large", json!({})), 422, "PlanChangeNotSupported"),
+            ("UPD-16", "PATCH i", small(json!({"parameters": []})), 400, "parameters"),
+            ("UPD-05 UPD-14 PLN-08 SVC-12", "PATCH stuck", b.bind_body("large", json!({})), 422, "PlanChangeNotSupported"),
             ("UPD-09", "PATCH i", small(json!({"maintenance_info": {"version": "2.0.0"}})), 422, "MaintenanceInfoConflict"),
             ("UPD-09 of the plan before", "PATCH i",
              b.bind_body("large", json!({"maintenance_info": {"version": "1.2.0"}})), 422, "MaintenanceInfoConflict"),
@@ -33,10 +33,10 @@ async fn upd_01_to_14_what_may_change_and_what_may_not() {
         }
         assert_eq!(b.recorder.count("update"), 0, "none of it went on");
 
-        // UPD-03: absent, null and empty are three things to the backend.
+        // Absent, null and empty are three things to the backend.
         for (parameters, sent) in [(json!({}), Some(json!({}))), (json!({"a": 99.0}), Some(json!({"a": 99.0})))] {
-            b.check("parameters", "PATCH i", Some(small(json!({"parameters": parameters}))), (200, "{}")).await;
-            assert_eq!(b.recorder.last("update").json().get("parameters").cloned(), sent);
+            b.check("UPD-10", "PATCH i", Some(small(json!({"parameters": parameters}))), (200, "{}")).await;
+            assert_eq!(b.recorder.last("update").json().get("parameters").cloned(), sent, "UPD-03");
         }
         let previous = json!({"plan_id": b.ids("small").1, "service_id": recorded, "organization_id": "o", "space_id": "s",
             "maintenance_info": {"version": "1.2.0"}});
@@ -60,7 +60,7 @@ async fn upd_01_to_14_what_may_change_and_what_may_not() {
 }
 
 #[tokio::test]
-async fn upd_06_a_context_alone_goes_only_to_who_takes_it() {
+async fn upd_06_svc_09_a_context_alone_goes_only_to_who_takes_it() {
     on_both(async |b| {
         b.check("an order", "PUT i", Some(b.order("small", json!({}))), (201, "")).await;
         b.check("an order", "PUT r", Some(b.order("readable/one", json!({}))), (201, "")).await;
@@ -89,7 +89,7 @@ async fn upd_06_a_context_alone_goes_only_to_who_takes_it() {
 }
 
 #[tokio::test]
-async fn upd_11_while_a_change_runs_the_instance_is_busy() {
+async fn upd_11_err_12_while_a_change_runs_the_instance_is_busy() {
     on_both(async |b| {
         for id in ["i", "r"] {
             let plan = if id == "i" { "small" } else { "readable/one" };
@@ -104,13 +104,13 @@ async fn upd_11_while_a_change_runs_the_instance_is_busy() {
         let (query, large) = (b.query("small"), b.query("large"));
         let other = || Some(b.bind_body("small", json!({"parameters": {"y": 1}})));
         for (what, line, body, status, says) in [
-            ("the same", "PATCH i?accepts_incomplete=true".to_owned(), change(), 202, operation.as_str()),
+            ("UPD-11 the same", "PATCH i?accepts_incomplete=true".to_owned(), change(), 202, operation.as_str()),
             ("another", "PATCH i?accepts_incomplete=true".into(), other(), 422, "ConcurrencyError"),
-            ("GSI-05", "GET i".into(), None, 422, "ConcurrencyError"),
+            ("GSI-05 CON-06", "GET i".into(), None, 422, "ConcurrencyError"),
             ("DEP-07", format!("DELETE i?{query}&accepts_incomplete=true"), None, 422, "ConcurrencyError"),
             ("not yet its plan", format!("DELETE i?{large}"), None, 400, "plan_id"),
             (
-                "CON-03",
+                "CON-03 BND-13",
                 "PUT i/service_bindings/c".into(),
                 Some(b.bind_body("small", json!({}))),
                 422,
@@ -125,7 +125,9 @@ async fn upd_11_while_a_change_runs_the_instance_is_busy() {
         assert_eq!(b.recorder.count("update"), 1);
         b.recorder.usual("last_operation");
         assert_eq!(b.outcome("i").await, "succeeded");
-        b.check("the new plan", "GET i", None, (200, &b.ids("large").1)).await;
+        let polled = b.recorder.last("last_operation").target;
+        assert!(polled.contains("plan_id=b-small"), "LOI-01 the plan before: {polled}");
+        b.check("GSI-01 the new plan", "GET i", None, (200, &b.ids("large").1)).await;
 
         b.recorder.say(
             "last_operation",

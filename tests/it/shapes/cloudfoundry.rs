@@ -47,17 +47,19 @@ async fn cloud_foundrys_requests_are_replayed() {
                 "parameters":{"size":99.0,"rate":1.50,"nested":{"bourse":"mine"}}}"#,
             )
             .await;
-        assert_eq!(made.status, 201, "{}", made.text);
-        assert!(made.text.contains(r#""x-answer":[99.0]"#) && made.text.contains("https://d.example/1"), "{}", made.text);
+        assert_eq!(made.status, 201, "SYN-02: {}", made.text);
+        assert!(made.text.contains(r#""x-answer":[99.0]"#), "EXT-02: {}", made.text);
+        assert_eq!(made.json()["dashboard_url"], "https://d.example/1", "PRV-13");
+        assert_eq!(made.json()["metadata"], json!({"labels": {"a": "b"}}), "PRV-15");
         assert_eq!(made.header("x-broker-api-request-identity"), Some(REQUEST), "RID-02");
         let seen = cf.received("provision").await;
-        assert_eq!(seen.header("x-broker-api-originating-identity"), Some(IDENTITY), "word for word");
-        assert_eq!(seen.header("x-broker-api-request-identity"), Some(REQUEST));
+        assert_eq!(seen.header("x-broker-api-originating-identity"), Some(IDENTITY), "OID-01 OID-04 OID-06 CF-05 word for word");
+        assert_eq!(seen.header("x-broker-api-request-identity"), Some(REQUEST), "RID-04");
         let trace = seen.header("traceparent").expect("it continues");
         assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{trace}");
         let (body, text) = (seen.json(), seen.text());
         assert_eq!((&body["service_id"], &body["plan_id"]), (&json!("b-recorded"), &json!("b-small")));
-        assert_eq!((&body["organization_guid"], &body["space_guid"]), (&json!("org-guid"), &json!("space-guid")));
+        assert_eq!((&body["organization_guid"], &body["space_guid"]), (&json!("org-guid"), &json!("space-guid")), "PRV-03");
         assert_eq!(body["context"]["bourse"]["instance_id"], ID, "the platform's id is told");
         assert_eq!(body["context"]["instance_annotations"], json!({"x.example/y": "z"}));
         assert!(text.contains(r#""parameters":{"size":99.0,"rate":1.50,"nested":{"bourse":"mine"}}"#), "{text}");
@@ -83,7 +85,7 @@ async fn cloud_foundrys_requests_are_replayed() {
         let line = format!("PUT /v2/service_instances/{ID}/service_bindings/app-1");
         cf.check(&line, application, 201, &credentials).await;
         let seen = cf.received("bind").await.json();
-        assert_eq!(seen["bind_resource"]["app_annotations"], json!({}));
+        assert_eq!(seen["bind_resource"]["app_annotations"], json!({}), "BND-06 CF-06");
         assert_eq!(seen["app_guid"], "app-guid");
         let line = format!("GET /v2/service_instances/{ID}/service_bindings/app-1?service_id={{service}}&plan_id={{small}}");
         let fetched = cf.send(&line, "").await;
@@ -108,7 +110,7 @@ async fn cloud_foundrys_requests_are_replayed() {
             .await;
         assert_eq!(upgraded.status, 202, "{}", upgraded.text);
         let seen = cf.received("update").await;
-        assert_eq!(seen.json()["previous_values"]["plan_id"], "b-small");
+        assert_eq!(seen.json()["previous_values"]["plan_id"], "b-small", "UPD-07");
         assert!(seen.text().contains(r#""size":100.00"#), "{}", seen.text());
         let operation = upgraded.json()["operation"].as_str().expect("an operation").to_owned();
         let poll = format!("GET /v2/service_instances/{ID}/last_operation?plan_id={{small}}&service_id={{service}}&operation=");

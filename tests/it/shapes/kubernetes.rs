@@ -37,9 +37,13 @@ async fn life(k: Replay<'_>) {
     assert_eq!(made.status, 202, "{}", made.text);
     let operation = made.json()["operation"].as_str().expect("an operation").to_owned();
     let seen = k.received("provision").await;
-    assert_eq!(seen.header("x-broker-api-originating-identity"), Some(IDENTITY), "word for word");
+    assert_eq!(
+        seen.header("x-broker-api-originating-identity"),
+        Some(IDENTITY),
+        "OID-01 OID-04 OID-07 K8S-05 word for word"
+    );
     let made_up = seen.header("x-broker-api-request-identity").unwrap_or_default();
-    assert!(!made_up.is_empty(), "made where there is none");
+    assert!(!made_up.is_empty(), "RID-01 made where there is none");
     assert_eq!(seen.json()["context"]["namespace"], "default");
     assert!(seen.text().contains(r#""parameters":{"replicas":3,"ratio":0.10}"#), "{}", seen.text());
     let repeated = k.send(&line, &provision).await;
@@ -86,7 +90,7 @@ async fn life(k: Replay<'_>) {
     .await;
     k.received("fetch_binding").await;
     let fetched = k.send(&format!("GET /v2/service_instances/{ID}?{ids}"), "").await;
-    assert_eq!((fetched.status, &fetched.json()["plan_id"]), (200, &json!(k.words["one"])), "{}", fetched.text);
+    assert_eq!((fetched.status, &fetched.json()["plan_id"]), (200, &json!(k.words["one"])), "GSI-01: {}", fetched.text);
     k.received("fetch").await;
 
     let changed = format!(
@@ -99,7 +103,7 @@ async fn life(k: Replay<'_>) {
     for (path, verb) in [(path, "unbind"), ("", "deprovision")] {
         let line = format!("DELETE /v2/service_instances/{ID}{path}?accepts_incomplete=true&{ids}&{ids}");
         let gone = k.send(&line, "").await;
-        assert_eq!(gone.status, 202, "{}", gone.text);
+        assert_eq!(gone.status, 202, "SYN-03: a change was made at once, {}", gone.text);
         let seen = k.received(verb).await;
         assert!(seen.target.contains("service_id=b-readable&plan_id=b-one"), "{}", seen.target);
         poll(path, &format!("{ids}&operation={}", gone.json()["operation"].as_str().unwrap_or_default())).await;
