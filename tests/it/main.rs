@@ -9,6 +9,7 @@ mod adopt;
 mod ask_again;
 mod bridge;
 mod cancel;
+mod chaos;
 mod cli;
 mod concurrency;
 mod crash;
