@@ -10,6 +10,15 @@ use crate::exemplar::wire::{Answer, Site};
 pub(super) const CHOICES: &[Fault] = &[
     choice("looks at no version", SMALL, Site::Request(|request| request.set_header("x-broker-api-version", "2.17"))),
     choice(
+        "speaks 2.17 and nothing else",
+        SMALL,
+        Site::Instead(|request| {
+            let version = request.header("x-broker-api-version").unwrap_or_default();
+            (request.is_authorized() && version != "2.17")
+                .then(|| Answer::new(412, &json!({"description": "send the version 2.17"})))
+        }),
+    ),
+    choice(
         "answers 400 where the version is missing",
         SMALL,
         Site::Answer(|request, answer| {

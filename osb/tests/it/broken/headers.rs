@@ -102,12 +102,12 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "GSI-01", "GSI-02", "GSI-03", "GSI-04", "UPD-02", "UPD-03", "UPD-06", "UPD-17", "EXT-01"],
     ),
     fault(
-        "speaks 2.17 and nothing else",
+        "speaks 2.14 and 2.17 and nothing between them",
         SMALL,
         Site::Instead(|request| {
-            let version = request.header("x-broker-api-version").unwrap_or("2.17");
-            let refused = request.is_authorized() && version != "2.17";
-            refused.then(|| Answer::new(412, &json!({"description": "send the version 2.17"})))
+            let between = matches!(request.header("x-broker-api-version"), Some("2.15" | "2.16"));
+            (request.is_authorized() && between)
+                .then(|| Answer::new(412, &json!({"description": "send the version 2.14 or 2.17"})))
         }),
         &["VER-04"],
         &[],

@@ -10,6 +10,7 @@ mod deletion;
 mod errors;
 mod fetch;
 mod headers;
+mod judge;
 mod polling;
 mod provision;
 mod strictness;
@@ -74,6 +75,9 @@ fn every_fault_has_a_name_of_its_own_and_rows_that_exist() {
     for fault in table() {
         assert!(names.insert(fault.name), "{} is there twice", fault.name);
         assert!(!fault.must_fail.is_empty(), "{} must fail nowhere", fault.name);
+        for id in fault.must_fail.iter().chain(fault.may_follow) {
+            assert!(osb::conformance::row(id).is_some(), "there is no row {id}");
+        }
     }
     assert!(names.len() >= 50, "{} faults", names.len());
 }
