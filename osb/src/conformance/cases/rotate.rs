@@ -1,0 +1,89 @@
+//! Rotation: a bind that makes a successor of a binding, where the plan says that it can.
+
+use serde_json::{Value, json};
+
+use super::super::probe::CaseResult;
+use super::super::request::Endpoint;
+use super::super::run::Run;
+use super::{Case, with};
+
+const ROWS: &[&str] = &["ROT-01", "ROT-03", "ROT-04", "ROT-05", "ROT-06", "AMB-07"];
+
+pub(super) const CASES: &[Case] = &[
+    Case { name: "a binding is rotated", rows: ROWS, of_bindings: true, run: |run| Box::pin(rotated(run)) },
+    Case {
+        name: "rotation where the plan doesn't say that it can",
+        rows: &["ROT-02"],
+        of_bindings: true,
+        run: |run| Box::pin(not_rotatable(run)),
+    },
+];
+
+fn rotation(predecessor: &str) -> Value {
+    json!({"predecessor_binding_id": predecessor})
+}
+
+async fn rotated(run: &Run) -> CaseResult {
+    if !run.plan.rotatable {
+        run.not_applicable(ROWS, "the plan doesn't say binding_rotatable");
+        return Ok(());
+    }
+    let old = run.own_binding().await?;
+    let (instance, new) = (old.instance.clone(), run.fresh_id());
+    let ask = |id: &str, body: &Value| run.request(Endpoint::Bind, &instance, id).json(body);
+    let seen = run.send(ask(&new, &rotation(&old.id))).await;
+    let accepted = seen.is_any(&[201, 202]);
+    if !run.expect("ROT-01", &seen, accepted, "status 201 or 202: only predecessor_binding_id is required") {
+        return run.settle_whatever(Endpoint::Bind, &instance, &new, &seen).await;
+    }
+    run.settle(Endpoint::Bind, &instance, &new, &seen).await?;
+    run.expect("ROT-05", &seen, true, "");
+
+    let again = run.send(ask(&new, &rotation(&old.id))).await;
+    run.expect_status("ROT-06", &again, &[200, 202]);
+    let other = run.shared_binding().await?;
+    let conflict = run.send(ask(&new, &rotation(&other.id))).await;
+    run.expect_status("ROT-06", &conflict, &[409]);
+    for unknown in [run.fresh_id(), String::new()] {
+        let id = run.fresh_id();
+        let seen = run.send(ask(&id, &rotation(&unknown))).await;
+        run.expect_refusal("ROT-03", &seen);
+        run.settle_whatever(Endpoint::Bind, &instance, &id, &seen).await?;
+    }
+    if run.plan.bindings_retrievable {
+        for id in [&old.id, &new] {
+            let seen = run.send(run.request(Endpoint::FetchBinding, &instance, id)).await;
+            run.expect("ROT-04", &seen, seen.is(200), "status 200: the old binding and the new one are both there");
+        }
+    }
+    let named =
+        with(&with(&rotation(&old.id), "service_id", json!(run.plan.service_id)), "plan_id", json!(run.plan.plan_id));
+    let third = run.fresh_id();
+    let seen = run.send(ask(&third, &named)).await;
+    if run.expect("AMB-07", &seen, seen.is_success(), "the successor, with service_id and plan_id, too") {
+        run.settle_whatever(Endpoint::Bind, &instance, &third, &seen).await?;
+        drop(run.unbind(&instance, &third).await?);
+    }
+    for id in [&new, &old.id] {
+        let seen = run.send(run.request(Endpoint::Unbind, &instance, id)).await;
+        run.expect("ROT-04", &seen, seen.is_success(), "the binding to be deleted: both are there until then");
+        run.settle_whatever(Endpoint::Unbind, &instance, id, &seen).await?;
+    }
+    Ok(())
+}
+
+async fn not_rotatable(run: &Run) -> CaseResult {
+    if run.plan.rotatable {
+        run.not_applicable(&["ROT-02"], "the plan says binding_rotatable");
+        return Ok(());
+    }
+    let old = run.shared_binding().await?;
+    let id = run.fresh_id();
+    let seen = run.send(run.request(Endpoint::Bind, &old.instance, &id).json(&rotation(&old.id))).await;
+    run.expect_refusal("ROT-02", &seen);
+    if !seen.is_success() {
+        return Ok(());
+    }
+    run.settle_whatever(Endpoint::Bind, &old.instance, &id, &seen).await?;
+    run.unbind(&old.instance, &id).await.map(drop)
+}
