@@ -65,20 +65,25 @@ fn is_busy(seen: &Exchange) -> bool {
 
 impl Run {
     /// Sends each while the operation goes on, and judges the answers where it still went on afterwards.
-    async fn during(&self, pending: &Pending, asked: Vec<(&'static str, Request, Expect)>) -> Result<bool, Stop> {
+    /// Gives back what came, in the order in which it was asked.
+    async fn during(
+        &self,
+        pending: &Pending,
+        asked: Vec<(&'static str, Request, Expect)>,
+    ) -> Result<Vec<Arc<Exchange>>, Stop> {
         let mut all = Vec::new();
         for (row, request, expect) in asked {
             all.push(During { row, seen: self.send(request).await, expect });
         }
-        if !self.still_going(pending).await? {
+        if self.still_going(pending).await? {
+            for during in &all {
+                self.judge_during(pending, during);
+            }
+        } else {
             let rows: Vec<&'static str> = all.iter().map(|during| during.row).collect();
             self.not_judged(&rows, &Stop::reason("the operation was over before anything could come in between"));
-            return Ok(false);
         }
-        for during in &all {
-            self.judge_during(pending, during);
-        }
-        Ok(true)
+        Ok(all.into_iter().map(|during| during.seen).collect())
     }
 
     fn judge_during(&self, pending: &Pending, during: &During) {
@@ -252,8 +257,12 @@ async fn bind(run: &Run) -> CaseResult {
     }
     let other = run.request(Endpoint::Bind, &instance, &run.fresh_id());
     asked.push(("BND-13", other.clone(), Expect::SuccessOr));
-    run.during(&pending, asked).await?;
+    let seen = run.during(&pending, asked).await?;
     run.unbind_meanwhile(&pending).await?;
+    // The other bind may take its time, too: it can be unbound once it is over.
+    if let Some(bound) = seen.last() {
+        run.settle_whatever(Endpoint::Bind, &instance, &other.binding, bound).await?;
+    }
     let second = run.send(run.request(Endpoint::Unbind, &instance, &other.binding)).await;
     run.settle_whatever(Endpoint::Unbind, &instance, &other.binding, &second).await
 }
