@@ -73,7 +73,8 @@ async fn delete(
                 Some(other) => plan_id = other,
                 None => return Err(said),
             },
-            Some(422 | 429 | 500..) | None => {}
+            // Something else is in its way. Some brokers go on only when they are asked how it goes.
+            Some(422 | 429 | 500..) | None => drop(probe.send_unjudged(&operation_of(thing)).await),
             Some(_) => return Err(said),
         }
         if Instant::now() + pause > ends || !held.likely {
@@ -85,12 +86,17 @@ async fn delete(
     Err(said)
 }
 
+/// Asks how the latest operation on it goes.
+fn operation_of(thing: &Thing) -> Request {
+    let endpoint = if thing.binding.is_empty() { Endpoint::InstanceOperation } else { Endpoint::BindingOperation };
+    Request::new(endpoint, &thing.instance, &thing.binding)
+}
+
 /// Polls a deletion to its end.
 async fn follow(probe: &Probe, thing: &Thing, answer: &Arc<Exchange>, ends: Instant) -> Result<(), String> {
-    let endpoint = if thing.binding.is_empty() { Endpoint::InstanceOperation } else { Endpoint::BindingOperation };
     let mut pause = FIRST_PAUSE;
     loop {
-        let mut request = Request::new(endpoint, &thing.instance, &thing.binding);
+        let mut request = operation_of(thing);
         if let Some(operation) = answer.text("operation").filter(|text| !text.is_empty()) {
             request = request.query("operation", operation);
         }

@@ -55,8 +55,6 @@ enum Expect {
     Status(u16),
     /// That status, or 422 ConcurrencyError.
     Or(u16),
-    /// Success, or 422 ConcurrencyError.
-    SuccessOr,
 }
 
 fn is_busy(seen: &Exchange) -> bool {
@@ -65,25 +63,20 @@ fn is_busy(seen: &Exchange) -> bool {
 
 impl Run {
     /// Sends each while the operation goes on, and judges the answers where it still went on afterwards.
-    /// Gives back what came, in the order in which it was asked.
-    async fn during(
-        &self,
-        pending: &Pending,
-        asked: Vec<(&'static str, Request, Expect)>,
-    ) -> Result<Vec<Arc<Exchange>>, Stop> {
+    async fn during(&self, pending: &Pending, asked: Vec<(&'static str, Request, Expect)>) -> Result<bool, Stop> {
         let mut all = Vec::new();
         for (row, request, expect) in asked {
             all.push(During { row, seen: self.send(request).await, expect });
         }
-        if self.still_going(pending).await? {
-            for during in &all {
-                self.judge_during(pending, during);
-            }
-        } else {
+        if !self.still_going(pending).await? {
             let rows: Vec<&'static str> = all.iter().map(|during| during.row).collect();
             self.not_judged(&rows, &Stop::reason("the operation was over before anything could come in between"));
+            return Ok(false);
         }
-        Ok(all.into_iter().map(|during| during.seen).collect())
+        for during in &all {
+            self.judge_during(pending, during);
+        }
+        Ok(true)
     }
 
     fn judge_during(&self, pending: &Pending, during: &During) {
@@ -99,15 +92,12 @@ impl Run {
             Expect::Or(status) => {
                 (seen.is(status) || is_busy(seen), format!("status {status}, or 422 with error ConcurrencyError"))
             }
-            Expect::SuccessOr => {
-                (seen.is_success() || is_busy(seen), "success, or 422 with error ConcurrencyError".to_owned())
-            }
         };
         self.expect(during.row, seen, holds, &expected);
         if matches!(during.expect, Expect::Same) {
             self.expect("ASY-04", seen, holds, &expected);
         }
-        if matches!(during.expect, Expect::Or(_) | Expect::SuccessOr) {
+        if matches!(during.expect, Expect::Or(_)) {
             for row in ["CON-01", "ERR-06", "ERR-12"] {
                 self.expect(row, seen, holds, &expected);
             }
@@ -255,16 +245,8 @@ async fn bind(run: &Run) -> CaseResult {
     if run.plan.bindings_retrievable {
         asked.push(("GSB-03", run.request(Endpoint::FetchBinding, &instance, &id), Expect::Status(404)));
     }
-    let other = run.request(Endpoint::Bind, &instance, &run.fresh_id());
-    asked.push(("BND-13", other.clone(), Expect::SuccessOr));
-    let seen = run.during(&pending, asked).await?;
-    run.unbind_meanwhile(&pending).await?;
-    // The other bind may take its time, too: it can be unbound once it is over.
-    if let Some(bound) = seen.last() {
-        run.settle_whatever(Endpoint::Bind, &instance, &other.binding, bound).await?;
-    }
-    let second = run.send(run.request(Endpoint::Unbind, &instance, &other.binding)).await;
-    run.settle_whatever(Endpoint::Unbind, &instance, &other.binding, &second).await
+    run.during(&pending, asked).await?;
+    run.unbind_meanwhile(&pending).await
 }
 
 impl Run {
