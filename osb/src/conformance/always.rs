@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::exchange::Exchange;
 use super::probe::Probe;
-use super::request::{Endpoint, Request};
+use super::request::{Endpoint, Request, Who};
 use crate::error::{ASYNC_REQUIRED, CONCURRENCY_ERROR, MAINTENANCE_INFO_CONFLICT, REQUIRES_APP, RESERVED};
 
 pub(super) fn judge(probe: &Probe, request: &Request, seen: &Arc<Exchange>) {
@@ -17,6 +17,9 @@ pub(super) fn judge(probe: &Probe, request: &Request, seen: &Arc<Exchange>) {
         probe.expect("RID-02", seen, echoed, &format!("the header X-Broker-API-Request-Identity: {identity}"));
     }
     content_type(probe, seen);
+    if request.who == Who::Known && probe.credentials().is_some() {
+        probe.expect("AUTH-01", seen, status != 401, "no 401 to the credentials given");
+    }
     if request.endpoint.changes() && !request.accepts_incomplete() && !is_other_flag(request) {
         probe.expect("ASY-01", seen, status != 202, "no 202, since accepts_incomplete=true was not sent");
     }

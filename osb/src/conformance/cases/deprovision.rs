@@ -66,7 +66,8 @@ async fn unknown(run: &Run) -> CaseResult {
     let bare = run.send(ask().without_query("service_id").without_query("plan_id")).await;
     run.expect_status("AMB-05", &bare, &[400, 410]);
     let twice = run.send(ask().query("service_id", &run.plan.service_id)).await;
-    run.expect_status("AMB-10", &twice, &[400, 410]);
+    let holds = twice.is(400) || twice.status == seen.status;
+    run.expect("AMB-10", &twice, holds, "status 400, or the same answer as with one of them");
     let with_body = run.send(ask().header("Content-Type", "application/json").raw("{}")).await;
     let expected = "the same answer as without a body";
     run.expect("AMB-13", &with_body, with_body.status == seen.status, expected);
@@ -77,7 +78,7 @@ async fn without_polling(run: &Run) -> CaseResult {
     let instance = run.own_instance().await?;
     let ask = run.request(Endpoint::Deprovision, &instance.id, "").without_query("accepts_incomplete");
     let seen = run.send(ask).await;
-    if seen.is(200) {
+    if seen.is_success() && !seen.is(202) {
         run.not_applicable(&["DEP-06"], "the service broker can deprovision at once");
     } else {
         run.expect_code(&["DEP-06", "ERR-05"], &seen, "AsyncRequired");

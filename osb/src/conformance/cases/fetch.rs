@@ -1,8 +1,11 @@
 //! Fetching an instance, where the offering says that it can be fetched.
 
+use std::sync::Arc;
+
+use super::super::exchange::Exchange;
 use super::super::probe::CaseResult;
 use super::super::request::{Endpoint, Request};
-use super::super::run::Run;
+use super::super::run::{Instance, Run};
 use super::super::shapes;
 use super::Case;
 
@@ -31,11 +34,13 @@ async fn fetched(run: &Run) -> CaseResult {
     let instance = run.shared_instance().await?;
     let hinted = run.send(run.request(Endpoint::FetchInstance, &instance.id, "")).await;
     run.expect("GSI-01", &hinted, hinted.is(200), "status 200, now that the instance is there");
+    run.expect("GSI-02", &hinted, hinted.is(200), "status 200, with service_id and plan_id");
     if hinted.is(200) {
         match hinted.object() {
             Some(body) => {
                 run.expect("GSI-03", &hinted, true, "");
                 run.forms(&hinted, shapes::fetched_instance(body, &run.plan.service_id, &run.plan.plan_id));
+                dashboard(run, &instance, &hinted);
             }
             None => drop(run.expect("GSI-03", &hinted, false, "a JSON object")),
         }
@@ -46,6 +51,14 @@ async fn fetched(run: &Run) -> CaseResult {
     let empty = run.send(empty).await;
     run.expect_status("GSI-02", &empty, &[200, 400]);
     Ok(())
+}
+
+/// PRV-13: a dashboard that there is from the beginning stands in the first answer.
+fn dashboard(run: &Run, instance: &Instance, fetched: &Arc<Exchange>) {
+    let first = instance.answer.text("dashboard_url");
+    if instance.answer.is_any(&[201, 202]) && fetched.text("dashboard_url").is_some() {
+        run.expect("PRV-13", fetched, first.is_some(), "dashboard_url only where the first answer had one, too");
+    }
 }
 
 async fn unknown(run: &Run) -> CaseResult {
