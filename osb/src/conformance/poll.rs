@@ -101,11 +101,7 @@ impl Run {
                     self.expect("ASY-02", &seen, true, "");
                     return Ok(end);
                 }
-                Polled::Invalid if invalid + 1 >= INVALID_MAX => {
-                    let row = pending.form_row();
-                    self.expect(row, &seen, false, "status 200 with the state of the operation");
-                    return Err(Stop::because(row));
-                }
+                Polled::Invalid if invalid + 1 >= INVALID_MAX => return Err(self.gives_no_state(pending, &seen).await),
                 Polled::Invalid => invalid += 1,
                 Polled::InProgress => invalid = 0,
             }
@@ -118,6 +114,20 @@ impl Run {
             self.pause(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Answers to polling that say nothing: where it is the operation that isn't understood, that is said.
+    async fn gives_no_state(&self, pending: &Pending, seen: &Arc<Exchange>) -> Stop {
+        if pending.operation.is_some() && seen.is_refused() {
+            let plain = self.send(pending.request(self).without_query("operation")).await;
+            if plain.is(200) && plain.text("state").is_some() {
+                self.expect("LOI-02", seen, false, "the operation of the 202 to be understood, percent-encoded");
+                return Stop::because("LOI-02");
+            }
+        }
+        let row = pending.form_row();
+        self.expect(row, seen, false, "status 200 with the state of the operation");
+        Stop::because(row)
     }
 
     /// Polls once: whether the operation still goes on.

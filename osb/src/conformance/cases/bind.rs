@@ -91,6 +91,11 @@ async fn again(run: &Run) -> CaseResult {
     if let Some(body) = seen.object() {
         run.forms(&seen, shapes::binding(body, &run.plan.requires));
     }
+    // A broker may show credentials once; but where it shows them again they are the same.
+    let first = run.representation(&binding).await.and_then(|body| body.get("credentials").cloned());
+    if let (Some(first), Some(given)) = (first, seen.field("credentials")) {
+        run.expect("BND-08", &seen, first == *given, "the credentials that the bind returned");
+    }
     let seen = run.send(ask().without_query("accepts_incomplete")).await;
     run.expect_status("BND-08", &seen, &[200]);
     Ok(())
@@ -116,6 +121,9 @@ async fn fetched(run: &Run) -> CaseResult {
     }
     if seen.is(200) {
         binding_body(run, &binding, &seen);
+        if asynchronous {
+            credentials(run, &binding, &seen).await;
+        }
     }
     let plain = run.send(ask().without_query("service_id").without_query("plan_id")).await;
     run.expect("GSB-01", &plain, plain.is(200), "status 200, without service_id and plan_id, too");
@@ -134,6 +142,16 @@ fn binding_body(run: &Run, binding: &Binding, seen: &Arc<Exchange>) {
     let expected = binding.answer.object().and_then(|made| made.get("credentials"));
     if let (Some(expected), Some(given)) = (expected, body.get("credentials")) {
         run.expect("GSB-02", seen, expected == given, "the credentials that the bind returned");
+    }
+}
+
+/// GSB-02: who has credentials to show when the bind is repeated has some to show when the binding is fetched.
+async fn credentials(run: &Run, binding: &Binding, fetched: &Arc<Exchange>) {
+    let ask = run.request(Endpoint::Bind, &binding.instance, &binding.id).json(&binding.body);
+    let again = run.send(ask).await;
+    if again.is(200) && again.field("credentials").is_some_and(Value::is_object) {
+        let holds = fetched.field("credentials").is_some_and(Value::is_object);
+        run.expect("GSB-02", fetched, holds, "credentials, since the bind was asynchronous and generated some");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Deprovision: with something missing, of what there is not, under another plan, and right: then nothing is there any more.
 
+use super::super::poll::Pending;
 use super::super::probe::CaseResult;
 use super::super::request::{Endpoint, Request};
 use super::super::run::Run;
@@ -32,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "an instance is deleted",
-        rows: &["DEP-03", "DEP-04", "DEP-05", "DEP-09", "GSI-04", "AMB-03"],
+        rows: &["DEP-03", "DEP-04", "DEP-05", "DEP-09", "GSI-04", "AMB-03", "LOI-11"],
         of_bindings: false,
         run: |run| Box::pin(deleted(run)),
     },
@@ -120,6 +121,9 @@ async fn deleted(run: &Run) -> CaseResult {
         for row in ["LOI-06", "AMB-03"] {
             run.expect(row, &seen, over, "200 succeeded, 410 or 404 after the deletion");
         }
+        let pending = Pending::from(run, Endpoint::Deprovision, id, "", &answer);
+        let seen = run.send(pending.request(run)).await;
+        run.expect("LOI-11", &seen, !seen.is(404), "200 succeeded or 410: the operation has only just ended");
     } else {
         run.not_applicable(&["AMB-03"], "the service broker deprovisions at once");
     }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::probe::CaseResult;
+use super::super::parameters;
+use super::super::probe::{CaseResult, Stop};
 use super::super::request::Endpoint;
-use super::super::run::Run;
+use super::super::run::{Binding, Run};
 use super::{Case, with};
 
 const ROWS: &[&str] = &["ROT-01", "ROT-03", "ROT-04", "ROT-05", "ROT-06", "AMB-07"];
@@ -23,12 +24,27 @@ fn rotation(predecessor: &str) -> Value {
     json!({"predecessor_binding_id": predecessor})
 }
 
+/// A binding with parameters, where the plan has some, so that it can be seen whether they are inherited.
+async fn with_parameters(run: &Run) -> Result<Binding, Stop> {
+    let instance = run.shared_binding().await?.instance;
+    let base = run.parameters.bind.clone().unwrap_or_default();
+    for other in parameters::others(run.plan.bind_schema.as_ref(), &base) {
+        let (id, body) = (run.fresh_id(), with(&run.bind_body(), "parameters", Value::Object(other)));
+        let seen = run.send(run.request(Endpoint::Bind, &instance, &id).json(&body)).await;
+        if seen.is_success() {
+            run.settle(Endpoint::Bind, &instance, &id, &seen).await?;
+            return Ok(Binding { instance, id, body, answer: seen });
+        }
+    }
+    run.own_binding().await
+}
+
 async fn rotated(run: &Run) -> CaseResult {
     if !run.plan.rotatable {
         run.not_applicable(ROWS, "the plan doesn't say binding_rotatable");
         return Ok(());
     }
-    let old = run.own_binding().await?;
+    let old = with_parameters(run).await?;
     let (instance, new) = (old.instance.clone(), run.fresh_id());
     let ask = |id: &str, body: &Value| run.request(Endpoint::Bind, &instance, id).json(body);
     let seen = run.send(ask(&new, &rotation(&old.id))).await;
@@ -51,9 +67,13 @@ async fn rotated(run: &Run) -> CaseResult {
         run.settle_whatever(Endpoint::Bind, &instance, &id, &seen).await?;
     }
     if run.plan.bindings_retrievable {
-        for id in [&old.id, &new] {
-            let seen = run.send(run.request(Endpoint::FetchBinding, &instance, id)).await;
-            run.expect("ROT-04", &seen, seen.is(200), "status 200: the old binding and the new one are both there");
+        let ask = |id: &str| run.send(run.request(Endpoint::FetchBinding, &instance, id));
+        let (before, after) = (ask(&old.id).await, ask(&new).await);
+        for seen in [&before, &after] {
+            run.expect("ROT-04", seen, seen.is(200), "status 200: the old binding and the new one are both there");
+        }
+        if let (Some(inherited), Some(given)) = (before.field("parameters"), after.field("parameters")) {
+            run.expect("ROT-04", &after, inherited == given, &format!("the old binding's parameters: {inherited}"));
         }
     }
     let named =

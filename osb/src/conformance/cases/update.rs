@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::exchange::Exchange;
 use super::super::parameters;
 use super::super::probe::{CaseResult, Stop};
-use super::super::request::Endpoint;
+use super::super::request::{Endpoint, Request};
 use super::super::run::{Instance, Run};
 use super::{Case, with, without};
 
@@ -83,19 +83,18 @@ impl Run {
         if !self.plan.instances_retrievable {
             return None;
         }
-        let seen = self.send(self.request(Endpoint::FetchInstance, &instance.id, "")).await;
+        // Without the hints, which would be wrong where the plan has changed unasked.
+        let seen = self.send(Request::new(Endpoint::FetchInstance, &instance.id, "")).await;
         seen.is(200).then_some(seen)
     }
 
-    /// A fetched instance still has the plan and the parameters that it had.
-    pub(super) async fn unchanged(&self, rows: &[&'static str], instance: &Instance, before: &Exchange) {
+    /// A fetched instance still has the plan and the parameters that it had: the rows of the one and of the other.
+    pub(super) async fn unchanged(&self, rows: [&'static str; 2], instance: &Instance, before: &Exchange) {
         let Some(after) = self.look(instance).await else { return };
-        for name in ["plan_id", "parameters"] {
+        for (row, name) in rows.into_iter().zip(["plan_id", "parameters"]) {
             let holds = before.field(name) == after.field(name);
             let was = before.field(name).map_or("absent".to_owned(), Value::to_string);
-            for row in rows {
-                self.expect(row, &after, holds, &format!("{name} as before: {was}"));
-            }
+            self.expect(row, &after, holds, &format!("{name} as before: {was}"));
         }
     }
 }
@@ -125,7 +124,7 @@ async fn nothing(run: &Run) -> CaseResult {
         run.expect("UPD-06", &bare, bare.is_success(), "status 200 or 202: allow_context_updates is declared");
     }
     match before {
-        Some(before) => run.unchanged(&["UPD-02", "UPD-03"], &instance, &before).await,
+        Some(before) => run.unchanged(["UPD-02", "UPD-03"], &instance, &before).await,
         None => run
             .not_judged(&["UPD-02", "UPD-03"], &Stop::reason("instances can't be fetched: what changed can't be seen")),
     }
@@ -176,7 +175,7 @@ async fn untouched(run: &Run, instance: &Instance, before: Option<Arc<Exchange>>
     let body = with(&run.update_body(), "plan_id", json!(run.plan.plan_id));
     let (_, done) = run.update(instance, &body).await?;
     if done {
-        run.unchanged(&["UPD-02", "UPD-03"], instance, &before).await;
+        run.unchanged(["UPD-02", "UPD-03"], instance, &before).await;
     }
     Ok(())
 }
@@ -218,7 +217,7 @@ async fn of_plan(run: &Run) -> CaseResult {
 async fn moved(run: &Run, instance: &Instance, other: &str, done: bool, before: Option<Arc<Exchange>>) {
     if !done {
         if let Some(before) = before {
-            run.unchanged(&["UPD-17"], instance, &before).await;
+            run.unchanged(["UPD-17"; 2], instance, &before).await;
         }
         return;
     }
@@ -248,7 +247,7 @@ async fn of_context(run: &Run) -> CaseResult {
     let (seen, done) = run.update(&instance, &body).await?;
     run.expect("UPD-06", &seen, done, "status 200 or 202: allow_context_updates is declared");
     if let Some(before) = before.filter(|_| done) {
-        run.unchanged(&["UPD-06"], &instance, &before).await;
+        run.unchanged(["UPD-06"; 2], &instance, &before).await;
     }
     Ok(())
 }
@@ -260,13 +259,23 @@ async fn of_maintenance(run: &Run) -> CaseResult {
     };
     let instance = run.shared_instance().await?;
     let body = |version: &str| with(&run.update_body(), "maintenance_info", json!({"version": version}));
-    let other = run.send(run.request(Endpoint::Update, &instance.id, "").json(&body("0.0.0-conformance"))).await;
+    let before = run.look(&instance).await;
+    // With parameters, too, so that it can be seen whether those are applied although the update is refused.
+    let wrong = body("0.0.0-conformance");
+    let wrong = match candidates(run).into_iter().next() {
+        Some(parameters) => with(&wrong, "parameters", Value::Object(parameters)),
+        None => wrong,
+    };
+    let other = run.send(run.request(Endpoint::Update, &instance.id, "").json(&wrong)).await;
     if run.has_no_updates(&other) {
         run.not_applicable(&["UPD-09"], NO_UPDATES);
         return Ok(());
     }
     run.expect_code(&["UPD-09", "ERR-08"], &other, "MaintenanceInfoConflict");
     run.settle_whatever(Endpoint::Update, &instance.id, "", &other).await?;
+    if let Some(before) = before.filter(|_| other.is_refused()) {
+        run.unchanged(["UPD-17"; 2], &instance, &before).await;
+    }
     let (right, _) = run.update(&instance, &body(version)).await?;
     let conflict = right.text("error") == Some("MaintenanceInfoConflict");
     run.expect("UPD-09", &right, !conflict, "no MaintenanceInfoConflict: the version is the catalog's");
@@ -274,15 +283,19 @@ async fn of_maintenance(run: &Run) -> CaseResult {
 }
 
 async fn without_polling(run: &Run) -> CaseResult {
-    let instance = run.shared_instance().await?;
+    let instance = run.own_instance().await?;
     let body = with(&run.update_body(), "plan_id", json!(run.plan.plan_id));
-    let ask = run.request(Endpoint::Update, &instance.id, "").without_query("accepts_incomplete").json(&body);
-    let seen = run.send(ask).await;
-    if seen.is(202) || seen.text("error") == Some("AsyncRequired") {
-        run.expect_code(&["UPD-15", "ERR-05"], &seen, "AsyncRequired");
-        run.settle_whatever(Endpoint::Update, &instance.id, "", &seen).await
-    } else {
-        run.not_applicable(&["UPD-15"], "the service broker updates at once, or not at all");
-        Ok(())
+    // What changes something may take its time, other than what changes nothing.
+    let changes = candidates(run).into_iter().map(|parameters| with(&body, "parameters", Value::Object(parameters)));
+    for body in changes.chain([body.clone()]) {
+        let ask = run.request(Endpoint::Update, &instance.id, "").without_query("accepts_incomplete").json(&body);
+        let seen = run.send(ask).await;
+        if seen.is(202) || seen.text("error") == Some("AsyncRequired") {
+            run.expect_code(&["UPD-15", "ERR-05"], &seen, "AsyncRequired");
+            run.settle_whatever(Endpoint::Update, &instance.id, "", &seen).await?;
+            break;
+        }
     }
+    run.not_applicable(&["UPD-15"], "the service broker updates at once, or not at all");
+    run.deprovision(&instance.id).await.map(drop)
 }

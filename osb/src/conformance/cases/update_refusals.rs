@@ -71,7 +71,7 @@ async fn wrong(run: &Run) -> CaseResult {
         return Ok(());
     }
     if let Some(before) = before {
-        run.unchanged(&["UPD-17"], &instance, &before).await;
+        run.unchanged(["UPD-17"; 2], &instance, &before).await;
     } else if !run.is_broken("PRV-08") && !run.is_broken("PRV-10") {
         let seen = run.send(run.request(Endpoint::Provision, &instance.id, "").json(&instance.body)).await;
         run.expect("UPD-17", &seen, seen.is(200), "status 200 to the same provision as at first: nothing was changed");
