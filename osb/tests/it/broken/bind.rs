@@ -139,8 +139,8 @@ pub(super) const FAULTS: &[Fault] = &[
             let refused = request.is_authorized() && request.is(Bind) && uuid::Uuid::parse_str(id).is_err();
             refused.then(|| Answer::new(400, &json!({"description": "the id is no UUID"})))
         }),
-        &["URL-01"],
-        &["BND-02", "AMB-16", "ROT-01"],
+        &["BND-02"],
+        &["URL-01", "AMB-16", "ROT-01"],
     ),
     credentials(
         "tells the password in the metadata",
@@ -154,13 +154,6 @@ pub(super) const FAULTS: &[Fault] = &[
         Site::Broker(Quirk::BindConflictAnswered200),
         &["BND-10"],
         &["ERR-01", "ROT-06"],
-    ),
-    fault(
-        "takes ids of bindings as unique in the world",
-        SMALL,
-        Site::Broker(Quirk::BindingIdsAreGlobal),
-        &["BND-10"],
-        &["ERR-01", "BND-02"],
     ),
     fault(
         "answers 400 to who names no application",
@@ -335,7 +328,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "ends the binding that is rotated",
         Site::Broker(Quirk::RotationEndsThePredecessor),
         &["ROT-04"],
-        &["ROT-06", "ROT-03", "UNB-02"],
+        &["ROT-06", "ROT-03", "UNB-02", "AMB-07"],
     ),
     rotation(
         "forgets parameters in a rotation",

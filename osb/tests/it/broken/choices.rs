@@ -207,6 +207,7 @@ pub(super) const CHOICES: &[Fault] = &[
     ),
     choice("takes no id for a second time", PATIENT, Site::Broker(Quirk::RefusesUsedIds)),
     choice("binds at once where it provisions in its own time", PATIENT, Site::Broker(Quirk::BindsAtOnce)),
+    choice("takes ids of bindings as unique in the world", SMALL, Site::Broker(Quirk::BindingIdsAreGlobal)),
     choice("stops a bind when it is to unbind", PATIENT, Site::Broker(Quirk::CancelsBinds)),
     choice(
         "never says when to come back",

@@ -127,7 +127,7 @@ pub(super) const FAULTS: &[Fault] = &[
         PATIENT,
         Site::Answer(|request, answer| {
             if request.is(Deprovision) && answer.status == 202 {
-                answer.set("operation", json!("ö".repeat(10_001)));
+                answer.set("operation", json!("x".repeat(10_001)));
             }
         }),
         &["DEP-09"],

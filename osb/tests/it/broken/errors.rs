@@ -173,7 +173,10 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["CON-01"],
-        &["ERR-01", "ERR-06", "ERR-11", "ERR-12", "GSI-05", "CON-06", "UNB-06", "DEP-07", "BND-13", "BND-10"],
+        &[
+            "ERR-01", "ERR-06", "ERR-11", "ERR-12", "GSI-05", "CON-04", "CON-05", "CON-06", "UNB-06", "DEP-07",
+            "BND-13", "BND-10",
+        ],
     ),
     fault(
         "breaks when two things are wanted at the same time",

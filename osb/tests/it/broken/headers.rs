@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["AUTH-02"],
-        &["ERR-01"],
+        &["ERR-01", "CT-01"],
     ),
     fault(
         "wants no credentials but a token for fetching",
@@ -181,7 +181,8 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Instead(|request| {
             let value = request.header("x-broker-api-originating-identity")?;
-            identity(value).is_none().then(|| Answer::new(500, &json!({"description": "not a JSON object"})))
+            let broken = identity(value).is_none() && request.is_authorized();
+            broken.then(|| Answer::new(500, &json!({"description": "not a JSON object"})))
         }),
         &["OID-02"],
         &["ERR-10"],
@@ -202,7 +203,7 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Instead(|request| {
             let value = request.header("x-broker-api-originating-identity")?;
-            (!value.starts_with("cloudfoundry "))
+            (!value.starts_with("cloudfoundry ") && request.is_authorized())
                 .then(|| Answer::new(400, &json!({"description": "the platform is not cloudfoundry"})))
         }),
         &["OID-07"],

@@ -177,7 +177,7 @@ pub(super) const FAULTS: &[Fault] = &[
         PATIENT,
         Site::Broker(Quirk::TellsSuccessOnce),
         &["LOI-11"],
-        &["LOI-06", "LOB-02", "AMB-03", "AMB-14", "LOI-07", "LOI-04"],
+        &["LOI-01", "LOI-06", "LOB-02", "AMB-03", "AMB-14", "LOI-07", "LOI-04"],
     ),
     fault(
         "says update_repeatable of a binding's operation",

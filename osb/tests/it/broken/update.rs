@@ -86,7 +86,7 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["UPD-05"],
-        &["UPD-14"],
+        &["UPD-14", "DEP-03"],
     ),
     fault(
         "answers a change of plan that it does not support with AsyncRequired",
@@ -118,8 +118,12 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Request(|request| {
             let body = request.json();
-            if request.is(Update) && body.get("context").is_some() && body.get("parameters").is_none() {
-                request.edit(|body| drop(body.insert("parameters".into(), json!({"size": 99, "label": "reset"}))));
+            let alone = body.get("context").is_some()
+                && ["plan_id", "parameters", "maintenance_info"].iter().all(|name| body.get(*name).is_none());
+            if request.is(Update) && alone {
+                request.edit(|body| {
+                    drop(body.insert("parameters".into(), json!({"label": uuid::Uuid::new_v4().to_string()})))
+                });
             }
         }),
         &["UPD-06"],
