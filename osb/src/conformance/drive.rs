@@ -126,6 +126,7 @@ async fn all_cases(run: &Run, progress: &dyn Progress, stop: impl Future<Output 
         let left = ends.saturating_duration_since(Instant::now());
         let one = std::pin::pin!(tokio::time::timeout(left, one_case(run, case)));
         match select(one, stop.as_mut()).await {
+            Either::Left((Ok(()), _)) if run.take_trouble() => run.give_up_instance().await,
             Either::Left((Ok(()), _)) => {}
             Either::Left((Err(_), _)) => stopped = Some(Stop::reason("the time for all cases was over")),
             Either::Right(((), _)) => stopped = Some(Stop::reason(INTERRUPTED)),

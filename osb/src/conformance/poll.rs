@@ -12,6 +12,7 @@ use super::exchange::Exchange;
 use super::probe::Stop;
 use super::request::{Endpoint, Request};
 use super::run::Run;
+use crate::operation::OPERATION_CHARS;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -55,7 +56,11 @@ impl Pending {
             of,
             instance: instance.to_owned(),
             binding: binding.to_owned(),
-            operation: answer.text("operation").filter(|text| !text.is_empty()).map(str::to_owned),
+            // One that is longer than allowed is found out about elsewhere; sent back, no server would read it.
+            operation: answer
+                .text("operation")
+                .filter(|text| !text.is_empty() && text.chars().count() <= OPERATION_CHARS)
+                .map(str::to_owned),
             plan_id: run.plan.plan_id.clone(),
         }
     }
@@ -101,13 +106,14 @@ impl Run {
                     self.expect("ASY-02", &seen, true, "");
                     return Ok(end);
                 }
-                Polled::Invalid if invalid + 1 >= INVALID_MAX => return Err(self.gives_no_state(pending, &seen).await),
+                Polled::Invalid if invalid + 1 >= INVALID_MAX => return Err(self.no_state(pending, &seen).await),
                 Polled::Invalid => invalid += 1,
                 Polled::InProgress => invalid = 0,
             }
             let wait = self.retry_after(&seen).map_or(pause, |wait| wait.min(LONGEST_RETRY_AFTER));
             if began.elapsed() + wait > limit {
                 let expected = format!("an end within {} seconds", limit.as_secs());
+                self.trouble();
                 self.expect("ASY-02", &seen, false, &expected);
                 return Err(Stop::because("ASY-02"));
             }
@@ -116,16 +122,19 @@ impl Run {
         }
     }
 
-    /// Answers to polling that say nothing: where it is the operation that isn't understood, that is said.
-    async fn gives_no_state(&self, pending: &Pending, seen: &Arc<Exchange>) -> Stop {
-        if pending.operation.is_some() && seen.is_refused() {
-            let plain = self.send(pending.request(self).without_query("operation")).await;
-            if plain.is(200) && plain.text("state").is_some() {
-                self.expect("LOI-02", seen, false, "the operation of the 202 to be understood, percent-encoded");
-                return Stop::because("LOI-02");
-            }
-        }
-        let row = pending.form_row();
+    /// Which requirement it is that keeps the state of an operation from being told.
+    async fn no_state(&self, pending: &Pending, seen: &Arc<Exchange>) -> Stop {
+        self.trouble();
+        let bare = pending.request(self).without_query("operation");
+        let unhinted = pending.request(self).without_query("service_id").without_query("plan_id");
+        let tells = |seen: &Exchange| seen.is(200) && seen.text("state").is_some();
+        let row = if pending.operation.is_some() && tells(self.send(bare).await.as_ref()) {
+            "LOI-02"
+        } else if tells(self.send(unhinted).await.as_ref()) {
+            "LOI-01"
+        } else {
+            pending.form_row()
+        };
         self.expect(row, seen, false, "status 200 with the state of the operation");
         Stop::because(row)
     }
@@ -150,6 +159,7 @@ impl Run {
             Some(200) => {}
             Some(410 | 404) if pending.deletes() => return Ok(Polled::Over(End::Gone)),
             Some(410) => {
+                self.trouble();
                 self.expect(gone_row, seen, false, "no 410, since nothing is being deleted");
                 return Err(Stop::because(gone_row));
             }
@@ -158,6 +168,7 @@ impl Run {
         let state = seen.text("state").unwrap_or_default();
         let known = ["in progress", "succeeded", "failed"].contains(&state);
         if !self.expect(row, seen, known, "state: in progress, succeeded or failed") {
+            self.trouble();
             return Err(Stop::because(row));
         }
         self.poll_fields(pending, seen, row);

@@ -51,6 +51,7 @@ pub(super) struct Probe {
     requests: AtomicUsize,
     unreachable: AtomicUsize,
     asynchronous: AtomicBool,
+    trouble: AtomicBool,
     progress: Arc<dyn Progress>,
 }
 
@@ -70,6 +71,7 @@ impl Probe {
             requests: AtomicUsize::new(0),
             unreachable: AtomicUsize::new(0),
             asynchronous: AtomicBool::new(false),
+            trouble: AtomicBool::new(false),
             progress,
         }
     }
@@ -211,6 +213,16 @@ impl Probe {
     /// Whether an operation was asynchronous.
     pub(super) fn saw_asynchronous(&self) -> bool {
         self.asynchronous.load(Ordering::Relaxed)
+    }
+
+    /// An operation could not be seen to its end: what it is about may be in the way of others.
+    pub(super) fn trouble(&self) {
+        self.trouble.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was so since the last look.
+    pub(super) fn take_trouble(&self) -> bool {
+        self.trouble.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn requests(&self) -> usize {

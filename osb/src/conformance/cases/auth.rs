@@ -69,7 +69,6 @@ async fn before_all_else(run: &Run) -> CaseResult {
             ask(Endpoint::Update).without_header("X-Broker-API-Version"),
             ask(Endpoint::Catalog).without_header("X-Broker-API-Version"),
             ask(Endpoint::Unbind).without_query("service_id").without_query("plan_id"),
-            ask(Endpoint::Catalog).header("X-Broker-API-Originating-Identity", "nonsense"),
         ];
         for request in requests {
             let seen = run.send(request.from(stranger.clone())).await;

@@ -39,8 +39,12 @@ async fn wrong(run: &Run) -> CaseResult {
         let unknown = with(&body, field, json!(run.fresh_id()));
         requests.push(("BND-03", format!("an unknown {field}"), ask(&unknown)));
     }
-    for (what, value) in [("an array for parameters", json!([])), ("a string for parameters", json!("text"))] {
-        requests.push(("BND-04", what.to_owned(), ask(&with(&body, "parameters", value))));
+    for (field, what, value) in [
+        ("parameters", "an array", json!([])),
+        ("parameters", "a string", json!("text")),
+        ("bind_resource", "a string", json!("text")),
+    ] {
+        requests.push(("BND-04", format!("{what} for {field}"), ask(&with(&body, field, value))));
     }
     for field in ["context", "bind_resource"] {
         requests.push(("BND-04", format!("a string for {field}"), ask(&with(&body, field, json!("text")))));

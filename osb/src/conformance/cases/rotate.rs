@@ -67,17 +67,10 @@ async fn rotated(run: &Run) -> CaseResult {
         run.settle_whatever(Endpoint::Bind, &instance, &id, &seen).await?;
     }
     if run.plan.bindings_retrievable {
-        let ask = |id: &str| run.send(run.request(Endpoint::FetchBinding, &instance, id));
-        let (before, after) = (ask(&old.id).await, ask(&new).await);
-        for seen in [&before, &after] {
-            run.expect("ROT-04", seen, seen.is(200), "status 200: the old binding and the new one are both there");
-        }
-        if let (Some(inherited), Some(given)) = (before.field("parameters"), after.field("parameters")) {
-            run.expect("ROT-04", &after, inherited == given, &format!("the old binding's parameters: {inherited}"));
-        }
+        both_there(run, &instance, [&old.id, &new]).await;
     }
     let named =
-        with(&with(&rotation(&old.id), "service_id", json!(run.plan.service_id)), "plan_id", json!(run.plan.plan_id));
+        with(&with(&rotation(&new), "service_id", json!(run.plan.service_id)), "plan_id", json!(run.plan.plan_id));
     let third = run.fresh_id();
     let seen = run.send(ask(&third, &named)).await;
     if run.expect("AMB-07", &seen, seen.is_success(), "the successor, with service_id and plan_id, too") {
@@ -90,6 +83,38 @@ async fn rotated(run: &Run) -> CaseResult {
         run.settle_whatever(Endpoint::Unbind, &instance, id, &seen).await?;
     }
     Ok(())
+}
+
+/// A binding with parameters, where some can be made: rotation has to carry them over.
+async fn with_parameters(run: &Run) -> Result<Binding, Stop> {
+    let instance = run.shared_binding().await?.instance;
+    let base = run.parameters.bind.clone().unwrap_or_default();
+    for other in parameters::others(run.plan.bind_schema.as_ref(), &base) {
+        let (id, body) = (run.fresh_id(), with(&run.bind_body(), "parameters", Value::Object(other)));
+        let answer = run.send(run.request(Endpoint::Bind, &instance, &id).json(&body)).await;
+        if answer.is_success() {
+            run.settle(Endpoint::Bind, &instance, &id, &answer).await?;
+            return Ok(Binding { instance, id, body, answer });
+        }
+    }
+    run.own_binding().await
+}
+
+async fn both_there(run: &Run, instance: &str, ids: [&String; 2]) {
+    let mut shown = Vec::new();
+    for id in ids {
+        let ask = || run.request(Endpoint::FetchBinding, instance, id);
+        // Whether it can be fetched at the first try is judged elsewhere (LOB-04).
+        let first = run.send(ask()).await;
+        let seen = if first.is(200) { first } else { run.send(ask()).await };
+        run.expect("ROT-04", &seen, seen.is(200), "status 200: the old binding and the new one are both there");
+        shown.push(seen);
+    }
+    if let [old, new] = shown.as_slice()
+        && let (Some(old), Some(given)) = (old.field("parameters"), new.field("parameters"))
+    {
+        run.expect("ROT-04", new, old == given, &format!("the parameters of the old binding: {old}"));
+    }
 }
 
 async fn not_rotatable(run: &Run) -> CaseResult {

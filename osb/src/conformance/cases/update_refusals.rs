@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::parameters;
 use super::super::probe::CaseResult;
 use super::super::request::{Endpoint, Request};
 use super::super::run::Run;
-use super::update::NO_UPDATES;
+use super::update::{NO_UPDATES, REFUSED};
 use super::{Case, MALFORMED, with, without_string};
 
 pub(super) const CASES: &[Case] = &[
@@ -54,6 +55,14 @@ async fn wrong(run: &Run) -> CaseResult {
     let instance = run.shared_instance().await?;
     let before = run.look(&instance).await;
     let mut changed = false;
+    let schema = run.plan.update_schema.as_ref();
+    if let Some(parameters) = schema.and_then(|schema| parameters::forbidden(schema, &crate::Object::new())) {
+        // A broker may take them; where it doesn't, they must not be there afterwards.
+        let body = with(&run.update_body(), "parameters", Value::Object(parameters));
+        let seen = run.send(run.request(Endpoint::Update, &instance.id, "").json(&body)).await;
+        changed |= seen.is_success();
+        run.settle_whatever(Endpoint::Update, &instance.id, "", &seen).await?;
+    }
     for (row, statuses, what, request) in requests(run, &instance.id) {
         let seen = run.send(request).await;
         if run.has_no_updates(&seen) {
@@ -71,7 +80,7 @@ async fn wrong(run: &Run) -> CaseResult {
         return Ok(());
     }
     if let Some(before) = before {
-        run.unchanged(["UPD-17"; 2], &instance, &before).await;
+        run.unchanged(REFUSED, &instance, &before).await;
     } else if !run.is_broken("PRV-08") && !run.is_broken("PRV-10") {
         let seen = run.send(run.request(Endpoint::Provision, &instance.id, "").json(&instance.body)).await;
         run.expect("UPD-17", &seen, seen.is(200), "status 200 to the same provision as at first: nothing was changed");
