@@ -19,7 +19,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) async fn clean_up(probe: &Probe, service_id: &str, plan_ids: &[String]) -> Vec<String> {
     let ends = Instant::now() + probe.options.cleanup;
     let mut left = Vec::new();
-    // The ledger is written to below: its lock must not be held meanwhile.
     let things = probe.ledger().left();
     for (thing, held) in things {
         if Instant::now() > ends || probe.is_unreachable() {

@@ -46,10 +46,6 @@ async fn wrong(run: &Run) -> CaseResult {
     ] {
         requests.push(("BND-04", format!("{what} for {field}"), ask(&with(&body, field, value))));
     }
-    for field in ["context", "bind_resource"] {
-        requests.push(("BND-04", format!("a string for {field}"), ask(&with(&body, field, json!("text")))));
-    }
-    requests.push(("BND-04", "a number for app_guid".to_owned(), ask(&with(&body, "app_guid", json!(42)))));
     for (what, raw) in MALFORMED {
         requests.push(("BND-11", what.to_owned(), run.request(Endpoint::Bind, &instance, "").raw(raw)));
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::probe::CaseResult;
 use super::super::request::{Endpoint, Request};
-use super::super::run::{Instance, Run};
+use super::super::run::Run;
 use super::super::shapes;
 use super::Case;
 
@@ -50,7 +50,6 @@ async fn fetched(run: &Run) -> CaseResult {
             Some(body) => {
                 run.expect("GSI-03", &hinted, true, "");
                 run.forms(&hinted, shapes::fetched_instance(body, &run.plan.service_id, &run.plan.plan_id));
-                dashboard(run, &instance, &hinted);
             }
             None => drop(run.expect("GSI-03", &hinted, false, "a JSON object")),
         }
@@ -59,14 +58,6 @@ async fn fetched(run: &Run) -> CaseResult {
     let empty = run.send(empty).await;
     run.expect_status("GSI-02", &empty, &[200, 400]);
     Ok(())
-}
-
-/// PRV-13: a dashboard that there is from the beginning stands in the first answer.
-fn dashboard(run: &Run, instance: &Instance, fetched: &Arc<Exchange>) {
-    let first = instance.answer.text("dashboard_url");
-    if instance.answer.is_any(&[201, 202]) && fetched.text("dashboard_url").is_some() {
-        run.expect("PRV-13", fetched, first.is_some(), "dashboard_url only where the first answer had one, too");
-    }
 }
 
 async fn unknown(run: &Run) -> CaseResult {

@@ -13,7 +13,7 @@ use super::super::run::Run;
 use super::Case;
 
 const VERSION: &str = "X-Broker-API-Version";
-pub(super) const IDENTITY: &str = "X-Broker-API-Originating-Identity";
+const IDENTITY: &str = "X-Broker-API-Originating-Identity";
 
 pub(super) const CASES: &[Case] = &[
     Case {

@@ -6,7 +6,6 @@ use super::super::probe::{CaseResult, Stop};
 use super::super::request::Endpoint;
 use super::super::run::Run;
 use super::super::{parameters, shapes};
-use super::headers::IDENTITY;
 use super::{Case, with};
 
 pub(super) const CASES: &[Case] = &[

@@ -24,21 +24,6 @@ fn rotation(predecessor: &str) -> Value {
     json!({"predecessor_binding_id": predecessor})
 }
 
-/// A binding with parameters, where the plan has some, so that it can be seen whether they are inherited.
-async fn with_parameters(run: &Run) -> Result<Binding, Stop> {
-    let instance = run.shared_binding().await?.instance;
-    let base = run.parameters.bind.clone().unwrap_or_default();
-    for other in parameters::others(run.plan.bind_schema.as_ref(), &base) {
-        let (id, body) = (run.fresh_id(), with(&run.bind_body(), "parameters", Value::Object(other)));
-        let seen = run.send(run.request(Endpoint::Bind, &instance, &id).json(&body)).await;
-        if seen.is_success() {
-            run.settle(Endpoint::Bind, &instance, &id, &seen).await?;
-            return Ok(Binding { instance, id, body, answer: seen });
-        }
-    }
-    run.own_binding().await
-}
-
 async fn rotated(run: &Run) -> CaseResult {
     if !run.plan.rotatable {
         run.not_applicable(ROWS, "the plan doesn't say binding_rotatable");

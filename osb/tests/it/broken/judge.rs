@@ -7,7 +7,7 @@ use osb::conformance::{Options, Report, Target, Verdict, row, run, silent};
 
 use super::{Fault, bind, catalog, choices, deletion, errors, fetch, headers, polling, provision, strictness, update};
 use crate::exemplar::wire::{Running, Site, serve};
-use crate::exemplar::{PASSWORD, PLANS, USERNAME};
+use crate::exemplar::{OFFERING_DRAIN, OFFERING_STORE, PASSWORD, USERNAME};
 
 /// How many brokers are judged at a time.
 const AT_ONCE: usize = 4;
@@ -15,9 +15,10 @@ const AT_ONCE: usize = 4;
 async fn judged(site: Site, plan: &str) -> (Running, Report) {
     let running = serve(site);
     let target = Target::new(running.url()).with_credentials(USERNAME, PASSWORD);
-    let offering = PLANS.iter().find(|(_, name)| *name == plan).map(|(offering, _)| (*offering).to_owned());
+    // By its id, since a fault may lie in its name.
+    let offering = if plan == "drain" { OFFERING_DRAIN } else { OFFERING_STORE };
     let options = Options {
-        offering,
+        offering: Some(offering.to_owned()),
         plan: Some(plan.to_owned()),
         exchange: Duration::from_secs(20),
         polling: Duration::from_secs(2),

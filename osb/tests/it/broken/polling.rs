@@ -9,8 +9,8 @@ use crate::exemplar::wire::{Answer, Request, Site};
 
 /// What follows when no operation can be followed.
 const BLIND: &[&str] = &[
-    "ASY-02", "LOI-01", "LOI-02", "LOI-04", "LOI-09", "LOI-11", "LOB-01", "LOB-04", "ERR-01", "ERR-10", "LOI-05",
-    "LOI-06", "LOB-02", "AMB-14", "AMB-03", "URL-01",
+    "ASY-02", "DEP-03", "UNB-02", "LOI-01", "LOI-02", "LOI-04", "LOI-09", "LOI-11", "LOB-01", "LOB-04", "ERR-01",
+    "ERR-10", "LOI-05", "LOI-06", "LOB-02", "AMB-14", "AMB-03", "URL-01",
 ];
 
 pub(super) const FAULTS: &[Fault] = &[

@@ -46,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Broker(Quirk::ForgetsPlanOnUpdate),
         &["UPD-02"],
-        &["UPD-06", "UPD-17", "UPD-09", "UPD-10", "UPD-07", "DEP-03", "UPD-03", "UPD-05", "GSI-03"],
+        &["UNB-02", "UPD-06", "UPD-17", "UPD-09", "UPD-10", "UPD-07", "DEP-03", "UPD-03", "UPD-05", "GSI-03"],
     ),
     fault(
         "forgets the parameters when an update has none",
