@@ -114,6 +114,18 @@ pub(super) const FAULTS: &[Fault] = &[
         &["BND-16", "ROT-06"],
     ),
     fault(
+        "names the operation of a bind with an object",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Bind) && answer.status == 202 {
+                let word = answer.json()["operation"].clone();
+                answer.set("operation", json!({"id": word}));
+            }
+        }),
+        &["BND-09", "AMB-06"],
+        &["ASY-04"],
+    ),
+    fault(
         "gives credentials while the bind is in progress",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -317,6 +329,17 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         &["ROT-02"],
         &["ROT-03", "ROT-05", "ROT-06", "ROT-01", "ROT-04", "AMB-07"],
+    ),
+    rotation(
+        "refuses service_id in a rotation",
+        Site::Instead(|request| {
+            let body = request.json();
+            let more = body["predecessor_binding_id"].is_string() && body.get("service_id").is_some();
+            (request.is(Bind) && more && request.is_authorized())
+                .then(|| Answer::new(400, &json!({"description": "predecessor_binding_id is enough"})))
+        }),
+        &["AMB-07"],
+        &["ROT-01"],
     ),
     rotation(
         "rotates from what is no binding of the instance",

@@ -167,6 +167,24 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ASY-04", "ERR-01"],
     ),
     fault(
+        "answers 404 to a deletion that names no plan",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.method == "DELETE" && answer.status == 400 && request.query("plan_id").is_none() {
+                answer.status = 404;
+            }
+        }),
+        &["AMB-05", "DEP-01", "UNB-01"],
+        &["ERR-01"],
+    ),
+    fault(
+        "deletes all bindings with one",
+        SMALL,
+        Site::Broker(Quirk::UnbindsEverything),
+        &["UNB-02"],
+        &["UNB-08", "GSB-01", "ROT-04", "ROT-06", "ROT-03", "AMB-07", "BND-08", "UNB-01", "BND-10"],
+    ),
+    fault(
         "refuses a deletion that has a body",
         SMALL,
         Site::Instead(|request| {

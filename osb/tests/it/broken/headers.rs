@@ -146,6 +146,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &["VER-03", "AMB-01", "ERR-01", "ERR-10"],
     ),
     fault(
+        "breaks where there is no version",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if answer.status == 412 && request.header("x-broker-api-version").is_none() {
+                answer.status = 500;
+            }
+        }),
+        &["VER-03", "AMB-01"],
+        &["ERR-10"],
+    ),
+    fault(
         "never echoes the request identity",
         SMALL,
         Site::Answer(|_, answer| {
@@ -186,6 +197,17 @@ pub(super) const FAULTS: &[Fault] = &[
         }),
         &["OID-02"],
         &["ERR-10"],
+    ),
+    fault(
+        "refuses letters of other alphabets in an originating identity",
+        SMALL,
+        Site::Instead(|request| {
+            let value = osb::OriginatingIdentity(request.header("x-broker-api-originating-identity")?.to_owned());
+            let foreign = !value.decoded()?.is_ascii() && request.is_authorized();
+            foreign.then(|| Answer::new(400, &json!({"description": "it is not ASCII"})))
+        }),
+        &["OID-01"],
+        &["OID-06", "OID-07"],
     ),
     fault(
         "refuses white space in an originating identity",

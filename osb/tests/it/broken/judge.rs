@@ -10,7 +10,7 @@ use crate::exemplar::wire::{Running, Site, serve};
 use crate::exemplar::{OFFERING_DRAIN, OFFERING_STORE, PASSWORD, USERNAME};
 
 /// How many brokers are judged at a time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
 async fn judged(site: Site, plan: &str) -> (Running, Report) {
     let running = serve(site);
@@ -23,7 +23,7 @@ async fn judged(site: Site, plan: &str) -> (Running, Report) {
         exchange: Duration::from_secs(20),
         polling: Duration::from_secs(2),
         overall: Duration::from_secs(60),
-        cleanup: Duration::from_secs(10),
+        cleanup: Duration::from_secs(4),
         ..Options::default()
     };
     let report = run(&target, options, silent(), std::future::pending()).await.unwrap();

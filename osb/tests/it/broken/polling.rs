@@ -173,6 +173,28 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-06", "AMB-03", "LOB-02"],
     ),
     fault(
+        "breaks when a finished deletion is polled",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Poll) && answer.json()["description"] == "Deprovision: done" && !request.query.is_empty() {
+                answer.status = 500;
+            }
+        }),
+        &["LOI-04"],
+        BLIND,
+    ),
+    fault(
+        "says by date when to come back",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Poll) && answer.headers.contains_key("retry-after") {
+                answer.set_header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+            }
+        }),
+        &["LOI-09"],
+        &[],
+    ),
+    fault(
         "forgets an operation once it has told that it succeeded",
         PATIENT,
         Site::Broker(Quirk::TellsSuccessOnce),

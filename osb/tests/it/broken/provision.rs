@@ -23,6 +23,20 @@ pub(super) const FAULTS: &[Fault] = &[
         &["SYN-01", "ERR-01", "ASY-05", "AMB-02", "AMB-09"],
     ),
     fault(
+        "redirects a provision to a path with a slash at its end",
+        SMALL,
+        Site::Instead(|request| {
+            let target = format!("{}/", request.path);
+            (request.is(Provision) && request.is_authorized()).then(|| {
+                let mut answer = Answer::new(308, &json!({}));
+                answer.set_header("location", &target);
+                answer
+            })
+        }),
+        &["PRV-07"],
+        &["SYN-01", "ERR-01", "PRV-02", "PRV-04", "PRV-05", "PRV-11", "CT-02"],
+    ),
+    fault(
         "answers 204 to a provision that it carried out",
         SMALL,
         Site::Answer(|request, answer| {

@@ -78,6 +78,18 @@ pub(super) const FAULTS: &[Fault] = &[
         &["UPD-10", "UPD-09", "DEP-03", "UPD-06", "UPD-07"],
     ),
     fault(
+        "ends an update of the plan and keeps the old one",
+        PATIENT,
+        Site::Request(|request| {
+            if request.is(Update) && request.json()["plan_id"] == crate::exemplar::SMALL {
+                request.edit(|body| drop(body.insert("parameters".into(), json!({"label": "instead"}))));
+                request.edit(|body| drop(body.remove("plan_id")));
+            }
+        }),
+        &["UPD-05"],
+        &["UPD-10", "UPD-09", "DEP-03", "UPD-06", "UPD-07"],
+    ),
+    fault(
         "changes plans that are not to be changed, but not in what it shows",
         ARCHIVE,
         Site::Answer(|request, answer| {

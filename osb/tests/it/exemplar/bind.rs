@@ -23,6 +23,9 @@ impl State {
         if self.running(&instance_key(&request.instance_id)).is_some() || !instance.ready {
             return Err(busy());
         }
+        if self.has(Quirk::OneBindAtATime) && self.binding_running(&request.instance_id) {
+            return Err(busy());
+        }
         let parameters = self.bindable(request, &instance)?;
         let (offering, plan) = self.plan(&instance.service_id, &instance.plan_id)?;
         let asynchronous = self.paced(plan, Kind::Bind, request.accepts_incomplete)?;

@@ -8,6 +8,8 @@ pub(crate) enum Quirk {
     AppliesRefusedUpdates,
     /// A choice: a bind is never asynchronous.
     BindsAtOnce,
+    /// A choice: a bind is always asynchronous.
+    BindsSlowly,
     BindConflictAnswered200,
     BindingIdsAreGlobal,
     BindsAgainWithOtherCredentials,
@@ -23,6 +25,10 @@ pub(crate) enum Quirk {
     ConflictAnswered200,
     ConflictWhileInProgressTaken,
     ConflictsWithItsOwnBinds,
+    /// A choice: a deprovision is always asynchronous.
+    DeprovisionsSlowly,
+    /// A choice: the first poll finds the operation done.
+    EndsBeforeItIsPolled,
     FinishesCancelledBinds,
     FinishesCancelledProvisions,
     ForgetsOperationsOfTheDeleted,
@@ -41,6 +47,8 @@ pub(crate) enum Quirk {
     NoMaintenanceCheckOnProvision,
     NoMaintenanceCheckOnUpdate,
     NoParameterCheck,
+    /// A choice (BND-13).
+    OneBindAtATime,
     PlanOfAnyOffering,
     PollsUnderTheNewPlan,
     ReadsLag,
@@ -60,5 +68,6 @@ pub(crate) enum Quirk {
     /// A choice (GSI-05).
     ShowsWhileUpdating,
     TellsSuccessOnce,
+    UnbindsEverything,
     UpdatesToUnknownPlans,
 }

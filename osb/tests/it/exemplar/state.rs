@@ -120,7 +120,13 @@ impl State {
         if self.has(Quirk::BindsAtOnce) && kind == Kind::Bind {
             return Ok(false);
         }
-        match (offerings::pace(plan), accepts_incomplete) {
+        let slow = match self.quirk {
+            Some(Quirk::BindsSlowly) => kind == Kind::Bind,
+            Some(Quirk::DeprovisionsSlowly) => kind == Kind::Deprovision,
+            _ => false,
+        };
+        let pace = if slow { Pace::Patient } else { offerings::pace(plan) };
+        match (pace, accepts_incomplete) {
             (Pace::AtOnce, _) | (Pace::Either, false) => Ok(false),
             (Pace::Patient, false) if !self.has(Quirk::NeverAsksForPatience(kind)) => Err(Error::async_required()),
             _ => Ok(true),
@@ -140,8 +146,9 @@ impl State {
     /// Writes down a new operation and gives its word, which needs encoding in a query.
     pub(super) fn start(&mut self, key: Key, kind: Kind, order: Value, plans: Vec<String>) -> String {
         let word = format!("{kind:?} no. {}&what=é/50%+", self.next());
+        let polls_left = if self.has(Quirk::EndsBeforeItIsPolled) { 1 } else { POLLS };
         let state = OperationState::InProgress;
-        let operation = Operation { word: word.clone(), kind, order, plans, polls_left: POLLS, state, becomes: None };
+        let operation = Operation { word: word.clone(), kind, order, plans, polls_left, state, becomes: None };
         self.operations.entry(key).or_default().push(operation);
         word
     }

@@ -49,6 +49,9 @@ impl State {
         }
         if let Some(instance) = instance.filter(|_| self.quirk != Some(Quirk::KeepsDeletedBindings)) {
             instance.bindings.remove(binding_id);
+            if self.quirk == Some(Quirk::UnbindsEverything) {
+                instance.bindings.clear();
+            }
         }
     }
 }
