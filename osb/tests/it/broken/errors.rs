@@ -257,7 +257,7 @@ pub(super) const FAULTS: &[Fault] = &[
             let broken = body && request.is_authorized() && serde_json::from_slice::<Value>(&request.body).is_err();
             broken.then(|| Answer::new(500, &json!({"description": "unexpected end of input"})))
         }),
-        &["PRV-11", "UPD-16", "BND-11"],
+        &["PRV-11", "UPD-16", "BND-11", "ERR-10"],
         &["ERR-01", "ERR-10", "CT-02", "VER-02", "VER-03", "PRV-02", "UPD-01", "BND-03"],
     ),
 ];

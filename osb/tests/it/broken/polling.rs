@@ -184,6 +184,18 @@ pub(super) const FAULTS: &[Fault] = &[
         BLIND,
     ),
     fault(
+        "calls a deletion that is over in progress where its operation is not named",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            let over = answer.json()["description"] == "Deprovision: done";
+            if request.is(Poll) && over && request.query("operation").is_none() {
+                answer.set("state", json!("in progress"));
+            }
+        }),
+        &["AMB-03", "LOI-06"],
+        &["LOI-11", "AMB-14"],
+    ),
+    fault(
         "says by date when to come back",
         PATIENT,
         Site::Answer(|request, answer| {

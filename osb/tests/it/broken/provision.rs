@@ -12,8 +12,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "answers 200 to a first provision",
         SMALL,
         Site::Answer(|request, answer| restatus(Provision, request, answer, 201, 200)),
-        &["PRV-07"],
-        &["SYN-01", "ERR-01"],
+        &["PRV-07", "SYN-01"],
+        &["ERR-01"],
     ),
     fault(
         "answers 201 to the same provision again",
@@ -249,8 +249,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "answers 202 to the same provision when it is done",
         PATIENT,
         Site::Answer(|request, answer| restatus(Provision, request, answer, 200, 202)),
-        &["ASY-05"],
-        &["PRV-08", "AMB-02", "AMB-09"],
+        &["ASY-05", "AMB-02"],
+        &["PRV-08", "AMB-09"],
     ),
     fault(
         "provisions asynchronously whether that is accepted or not",

@@ -250,7 +250,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 answer.replace(Answer::new(200, &json!({})));
             }
         }),
-        &["UPD-21"],
-        &["AMB-04"],
+        &["UPD-21", "AMB-04"],
+        &[],
     ),
 ];

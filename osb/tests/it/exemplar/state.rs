@@ -192,7 +192,7 @@ impl State {
         if self.has(Quirk::IgnoresIdsOfDeletions) {
             return Ok(());
         }
-        Self::belongs(instance, Some(service_id), &[instance.plan_id.clone()], Some(plan_id))
+        Self::belongs(instance, Some(service_id), std::slice::from_ref(&instance.plan_id), Some(plan_id))
     }
 
     pub(super) fn fits(schema: Option<&Value>, parameters: &Object) -> Result<(), Error> {
