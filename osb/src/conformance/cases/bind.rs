@@ -160,8 +160,10 @@ async fn not_there(run: &Run) -> CaseResult {
         return Ok(());
     }
     let instance = run.shared_instance().await?;
-    let seen = run.send(run.request(Endpoint::FetchBinding, &instance.id, &run.fresh_id())).await;
-    run.expect_status("GSB-03", &seen, &[404]);
+    for instance in [instance.id, run.fresh_id()] {
+        let seen = run.send(run.request(Endpoint::FetchBinding, &instance, &run.fresh_id())).await;
+        run.expect_status("GSB-03", &seen, &[404]);
+    }
     Ok(())
 }
 
