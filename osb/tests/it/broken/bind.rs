@@ -168,6 +168,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "ROT-06"],
     ),
     fault(
+        "answers 202 to another bind of an id in progress",
+        PATIENT,
+        Site::Broker(Quirk::BindConflictWhileInProgressTaken),
+        &["BND-10"],
+        &["ERR-01"],
+    ),
+    fault(
         "answers 400 to who names no application",
         DRAIN,
         Site::Answer(|_, answer| {

@@ -74,6 +74,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "OM-26", "AMB-05", "UNB-08"],
     ),
     fault(
+        "answers 404 to an unbind where the instance is gone, too",
+        SMALL,
+        Site::Broker(Quirk::NothingToUnbindIsNotFound),
+        &["UNB-04"],
+        &["ERR-01", "OM-26"],
+    ),
+    fault(
         "answers 404 to a deprovision of what is gone",
         SMALL,
         Site::Answer(|request, answer| restatus(Deprovision, request, answer, 410, 404)),

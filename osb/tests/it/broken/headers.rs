@@ -177,6 +177,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &[],
     ),
     fault(
+        "echoes the request identity but where nothing is found",
+        SMALL,
+        Site::Answer(|_, answer| {
+            if answer.status == 404 {
+                answer.headers.remove("x-broker-api-request-identity");
+            }
+        }),
+        &["RID-02"],
+        &[],
+    ),
+    fault(
         "makes up a request identity of its own",
         SMALL,
         Site::Answer(|_, answer| {

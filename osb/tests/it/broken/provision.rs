@@ -211,6 +211,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01"],
     ),
     fault(
+        "compares no organization when an id comes again",
+        SMALL,
+        Site::Broker(Quirk::IgnoresOrganizationOfARepeat),
+        &["PRV-10"],
+        &["ERR-01"],
+    ),
+    fault(
         "compares no plan when an id comes again",
         SMALL,
         Site::Broker(Quirk::IgnoresPlanOfARepeat),

@@ -160,6 +160,28 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-08", "UPD-17"],
     ),
     fault(
+        "answers 409 to an update to a version that moved on",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(Update) && answer.json()["error"] == "MaintenanceInfoConflict" {
+                answer.status = 409;
+            }
+        }),
+        &["UPD-09", "ERR-08"],
+        &["ERR-11"],
+    ),
+    fault(
+        "answers an object for dashboard_url when it updates",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(Update) && answer.status == 200 {
+                answer.set("dashboard_url", json!({"href": "https://dashboard.example"}));
+            }
+        }),
+        &["PRV-13"],
+        &["UPD-10"],
+    ),
+    fault(
         "answers 201 to an update",
         SMALL,
         Site::Answer(|request, answer| restatus(Update, request, answer, 200, 201)),

@@ -51,6 +51,7 @@ impl State {
         let key = binding_key(&request.instance_id, &request.binding_id);
         let taken = match self.quirk {
             Some(Quirk::BindConflictAnswered200) => true,
+            Some(Quirk::BindConflictWhileInProgressTaken) if !binding.ready => true,
             Some(Quirk::IgnoresPredecessorOfARepeat) => binding.order[1] == order(request)[1],
             _ => binding.order == order(request),
         };

@@ -11,6 +11,8 @@ pub(crate) enum Quirk {
     /// A choice: a bind is always asynchronous.
     BindsSlowly,
     BindConflictAnswered200,
+    BindConflictWhileInProgressTaken,
+    BreaksOnBindingsOfNothing,
     BindingIdsAreGlobal,
     BindsAgainWithOtherCredentials,
     BindsUnderAnyPlan,
@@ -31,11 +33,13 @@ pub(crate) enum Quirk {
     EndsBeforeItIsPolled,
     FinishesCancelledBinds,
     FinishesCancelledProvisions,
+    FetchesTheDeletedAsGone,
     ForgetsOperationsOfTheDeleted,
     ForgetsParametersOnUpdate,
     ForgetsPlanOnUpdate,
     /// A choice (DEP-10).
     IgnoresIdsOfDeletions,
+    IgnoresOrganizationOfARepeat,
     IgnoresParametersOfARepeat,
     IgnoresPlanOfARepeat,
     IgnoresPredecessorOfARepeat,
@@ -47,6 +51,7 @@ pub(crate) enum Quirk {
     NoMaintenanceCheckOnProvision,
     NoMaintenanceCheckOnUpdate,
     NoParameterCheck,
+    NothingToUnbindIsNotFound,
     /// A choice (BND-13).
     OneBindAtATime,
     PlanOfAnyOffering,

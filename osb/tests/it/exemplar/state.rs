@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) operations: HashMap<Key, Vec<Operation>>,
     /// What a quirk keeps from being read, once.
     pub(super) lagging: HashSet<String>,
+    /// What was deleted.
+    pub(super) deleted: HashSet<String>,
     /// Counts whatever must be unique.
     pub(super) made: u64,
 }
@@ -81,6 +83,7 @@ impl State {
             instances: HashMap::new(),
             operations: HashMap::new(),
             lagging: HashSet::new(),
+            deleted: HashSet::new(),
             made: 0,
         }
     }
