@@ -12,7 +12,12 @@ use crate::exemplar::{OFFERING_DRAIN, OFFERING_STORE, PASSWORD, USERNAME};
 /// How many brokers are judged at a time.
 const AT_ONCE: usize = 6;
 
-async fn judged(site: Site, plan: &str) -> (Running, Report) {
+/// The time for a run over a broker, which none needs.
+const WHOLE: Duration = Duration::from_secs(60);
+/// What is wrong with a catalog shows in the catalog: no order is tried.
+const CATALOG: Duration = Duration::ZERO;
+
+async fn judged(site: Site, plan: &str, overall: Duration) -> (Running, Report) {
     let running = serve(site);
     let target = Target::new(running.url()).with_credentials(USERNAME, PASSWORD);
     // By its id, since a fault may lie in its name.
@@ -22,7 +27,7 @@ async fn judged(site: Site, plan: &str) -> (Running, Report) {
         plan: Some(plan.to_owned()),
         exchange: Duration::from_secs(20),
         polling: Duration::from_secs(2),
-        overall: Duration::from_secs(60),
+        overall,
         cleanup: Duration::from_secs(4),
         ..Options::default()
     };
@@ -61,11 +66,11 @@ fn first_finding(report: &Report, id: &str) -> String {
 
 /// Judges each broker of the table, several at a time, and fails with all complaints of all.
 #[track_caller]
-fn check(faults: &'static [Fault]) {
+fn check(faults: &'static [Fault], overall: Duration) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let found: Vec<String> = runtime.block_on(async {
         let each = futures_util::stream::iter(faults).map(|fault| async move {
-            let (running, report) = judged(fault.site, fault.plan).await;
+            let (running, report) = judged(fault.site, fault.plan, overall).await;
             let mut complaints = complaints(fault, &report);
             if fault.must_fail.is_empty() {
                 complaints.extend(unfinished(&running, &report));
@@ -93,57 +98,57 @@ fn unfinished(running: &Running, report: &Report) -> Vec<String> {
 
 #[test]
 fn faults_around_every_request_are_found() {
-    check(headers::FAULTS);
+    check(headers::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_of_strictness_are_found() {
-    check(strictness::FAULTS);
+    check(strictness::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_errors_are_found() {
-    check(errors::FAULTS);
+    check(errors::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_catalogs_are_found() {
-    check(catalog::FAULTS);
+    check(catalog::FAULTS, CATALOG);
 }
 
 #[test]
 fn faults_in_provisioning_are_found() {
-    check(provision::FAULTS);
+    check(provision::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_fetching_are_found() {
-    check(fetch::FAULTS);
+    check(fetch::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_updating_are_found() {
-    check(update::FAULTS);
+    check(update::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_binding_are_found() {
-    check(bind::FAULTS);
+    check(bind::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_deleting_are_found() {
-    check(deletion::FAULTS);
+    check(deletion::FAULTS, WHOLE);
 }
 
 #[test]
 fn faults_in_polling_are_found() {
-    check(polling::FAULTS);
+    check(polling::FAULTS, WHOLE);
 }
 
 #[test]
 fn choices_that_osb_leaves_are_not_blamed() {
-    check(choices::CHOICES);
+    check(choices::CHOICES, WHOLE);
 }
 
 /// The least that a correct broker of each plan is seen to keep.
@@ -153,11 +158,13 @@ const PASSED_MIN: [(&str, usize); 6] =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_correct_broker_is_blamed_for_nothing_whichever_plan_is_judged() {
     for (plan, least) in PASSED_MIN {
-        let (running, report) = judged(Site::Nowhere, plan).await;
+        let (running, report) = judged(Site::Nowhere, plan, WHOLE).await;
         let correct = Fault { name: "is correct", plan, site: Site::Nowhere, must_fail: &[], may_follow: &[] };
         let complaints = [complaints(&correct, &report), unfinished(&running, &report)].concat();
         assert!(complaints.is_empty(), "{plan}:\n  {}", complaints.join("\n  "));
+        let unjudged = report.with(Verdict::NotJudged);
+        assert!(unjudged.len() <= usize::from(plan == "drain"), "{plan}: {unjudged:?}");
         let passed = report.with(Verdict::Passed).len();
-        assert!(passed >= least, "{plan}: {passed} rows passed; not judged: {:?}", report.with(Verdict::NotJudged));
+        assert!(passed >= least, "{plan}: {passed} rows passed");
     }
 }

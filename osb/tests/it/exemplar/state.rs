@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::offerings::{self, Pace};
 use super::{Quirk, schema};
 
-/// How many polls an operation takes.
-const POLLS: u32 = 3;
+/// How many polls an operation takes: one that finds it in progress, and one that finds it done.
+const POLLS: u32 = 2;
 
 /// An instance, or a binding of one.
 pub(super) type Key = (String, Option<String>);
