@@ -63,7 +63,8 @@ pub(super) fn choose(services: &[Value], options: &Options) -> Result<(Plan, Par
         }
     }
     found.ok_or_else(|| {
-        let reasons = if reasons.is_empty() { "the catalog has no such plan".to_owned() } else { reasons.join("; ") };
+        let reasons =
+            if reasons.is_empty() { "the catalog has no such offering or plan".to_owned() } else { reasons.join("; ") };
         NoPlan(reasons)
     })
 }
@@ -85,7 +86,8 @@ fn read(services: &[Value], offering: &Value, plan: &Value) -> Option<Plan> {
     let sibling = plans(offering).iter().filter_map(id).find(|other| *other != plan_id);
     let stranger = services.iter().filter_map(|other| {
         let other_id = id(other).filter(|other| *other != service_id)?;
-        Some((other_id, plans(other).iter().find_map(id)?))
+        let foreign = |plan: &String| !plans(offering).iter().filter_map(id).any(|own| own == *plan);
+        Some((other_id, plans(other).iter().filter_map(id).find(foreign)?))
     });
     let requires = offering.get("requires").and_then(Value::as_array);
     Some(Plan {
@@ -169,7 +171,7 @@ mod tests {
         check(named("plain", None), Ok("p1"));
         check(named("s2", Some("easy")), Ok("p3"));
         check(named("bound", Some("hard")), Err("bound hard: p: the pattern"));
-        check(named("bound", Some("none")), Err("no such plan"));
+        check(named("bound", Some("none")), Err("no such offering or plan"));
         let given = Parameters { create: Some(Object::new()), ..Parameters::default() };
         check(Options { parameters: given, ..named("bound", Some("hard")) }, Ok("p2"));
     }
