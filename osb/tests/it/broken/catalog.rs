@@ -111,7 +111,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "uses the id of a plan for a plan of another offering",
         |drain| drain["plans"][0]["id"] = json!(crate::exemplar::ARCHIVE),
         &["PLN-01"],
-        &[],
+        &["PRV-04", "UPD-02"],
     ),
     in_store("has a plan without an id", |store| remove(&mut store["plans"][4], "id"), &["PLN-01"], &["CAT-03"]),
     in_store(

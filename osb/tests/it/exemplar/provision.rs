@@ -65,6 +65,9 @@ impl State {
             Some(Quirk::ConflictAnswered200) => return true,
             Some(Quirk::IgnoresParametersOfARepeat) => Instance { parameters: instance.parameters.clone(), ..wanted },
             Some(Quirk::IgnoresSpaceOfARepeat) => Instance { space: instance.space.clone(), ..wanted },
+            Some(Quirk::IgnoresOrganizationOfARepeat) => {
+                Instance { organization: instance.organization.clone(), ..wanted }
+            }
             Some(Quirk::IgnoresPlanOfARepeat) => Instance { plan_id: instance.plan_id.clone(), ..wanted },
             Some(Quirk::ConflictWhileInProgressTaken) if !instance.ready => return true,
             Some(Quirk::RefusesRepeats) => return false,
