@@ -1,6 +1,7 @@
 //! The Open Service Broker API v2.17, once: what travels on the wire ([`catalog`], [`instance`], [`binding`], [`operation`],
 //! [`error`]), what a broker is ([`ServiceBroker`]), a server that puts any broker on HTTP ([`server`]), a client that is
-//! a broker itself ([`client`]), and the signed tenant stamp that Bourse adds to each call ([`stamp`]).
+//! a broker itself ([`client`]), the signed tenant stamp that Bourse adds to each call ([`stamp`]), and, behind the feature
+//! `conformance`, the suite that judges any broker from outside (`conformance`).
 //!
 //! The crate knows nothing of Bourse's hub. A broker author needs only the trait and [`server`]; see
 //! `examples/custom_broker.rs`. Section numbers in the docs are those of the specification's own headings.
@@ -13,6 +14,8 @@ pub mod broker;
 pub mod catalog;
 pub mod client;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod instance;
 pub mod maybe;

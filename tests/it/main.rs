@@ -12,6 +12,7 @@ mod cancel;
 mod chaos;
 mod cli;
 mod concurrency;
+mod conformance;
 mod crash;
 mod custom_broker;
 mod egress;

@@ -8,7 +8,10 @@
 )]
 
 mod backend;
+mod broken;
 mod client;
+mod conformance;
+mod exemplar;
 mod identity;
 mod mangled;
 mod requests;
