@@ -18,6 +18,7 @@ mod custom_broker;
 mod egress;
 mod events;
 mod events_http;
+mod everywhere;
 mod foreign;
 mod hubs;
 mod hung_database;
