@@ -8,6 +8,7 @@
 mod cancel;
 mod cli;
 mod concurrency;
+mod conformance;
 mod crash;
 mod events;
 mod events_http;

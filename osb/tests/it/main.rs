@@ -10,6 +10,7 @@
 mod backend;
 mod broken;
 mod client;
+mod conformance;
 mod exemplar;
 mod identity;
 mod mangled;

@@ -132,6 +132,11 @@ impl World {
         hub.app.register_broker(&Caller::Admin("admin".into()), new).await.expect("not registered");
     }
 
+    /// Where the broker listens, for who asks it itself (`hub`, `secret`).
+    pub(crate) fn broker_url(&self) -> &str {
+        &self.broker_url
+    }
+
     /// The broker is gone from now on.
     pub(crate) async fn stop_broker(self) {
         self.broker.stop().await;
