@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use osb::conformance::{Options, Report, Target, Verdict, row, run, silent};
 
-use super::{Fault, bind, catalog, choices, deletion, errors, fetch, headers, polling, provision, strictness, update};
+use super::{
+    Fault, bind, catalog, choices, deletion, errors, fetch, forms, headers, polling, provision, strictness, update,
+};
 use crate::exemplar::wire::{Running, Site, serve};
 use crate::exemplar::{OFFERING_DRAIN, OFFERING_STORE, PASSWORD, USERNAME};
 
@@ -149,6 +151,11 @@ fn faults_in_polling_are_found() {
 #[test]
 fn choices_that_osb_leaves_are_not_blamed() {
     check(choices::CHOICES, WHOLE);
+}
+
+#[test]
+fn forms_that_osb_leaves_are_not_blamed() {
+    check(forms::FORMS, WHOLE);
 }
 
 /// The least that a correct broker of each plan is seen to keep.

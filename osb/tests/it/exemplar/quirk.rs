@@ -58,6 +58,8 @@ pub(crate) enum Quirk {
     PollsUnderTheNewPlan,
     ReadsLag,
     RefusesRepeats,
+    /// A choice (UPD-10).
+    RefusesTheSamePlan,
     /// A choice (CON-04).
     RefusesToCancel,
     /// A choice (PRV-01).
