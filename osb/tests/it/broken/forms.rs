@@ -47,6 +47,15 @@ pub(super) const FORMS: &[Fault] = &[
     choice("says nothing to whom it does not know", SMALL, Site::Answer(|_, answer| silence(answer, &[401]))),
     choice("says nothing where there is nothing", SMALL, Site::Answer(|_, answer| silence(answer, &[404, 410]))),
     choice("says nothing where there is something else", PATIENT, Site::Answer(|_, answer| silence(answer, &[409]))),
+    choice(
+        "issues a token with each fetch",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(FetchBinding) && answer.status == 200 {
+                answer.edit(|body| body["credentials"]["token"] = json!(uuid::Uuid::new_v4().to_string()));
+            }
+        }),
+    ),
     choice("closes each connection", SMALL, Site::Answer(|_, answer| answer.set_header("connection", "close"))),
     choice(
         "has a weak tag for its catalog",
