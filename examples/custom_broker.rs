@@ -94,5 +94,6 @@ impl ServiceBroker for ApiKeys {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let door = BasicAuth::new(Arc::new(ApiKeys::default()), "admin", "secret");
-    Server::new(door).bind("127.0.0.1:8081")?.await
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
+    Server::new(door).bind(address)?.await
 }

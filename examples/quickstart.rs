@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bourse::app::platforms::{NewPlatform, Pair};
+use bourse::app::pairs::Pair;
+use bourse::app::platforms::NewPlatform;
 use bourse::app::tenants::Precondition;
 use bourse::app::{self, App};
 use bourse::clock::Clock;

@@ -128,12 +128,14 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
             }
             let broker = VnetIpam::open(config).await;
             let broker = broker.map_err(|source| Error::Open(file.display().to_string(), source))?;
-            let (door, address) = common.door(Arc::new(broker), "vnet-ipam")?;
+            let broker = Arc::new(broker);
+            let (door, address) = common.door(Arc::<VnetIpam>::clone(&broker), "vnet-ipam")?;
             let running = Server::new(door).realm("vnet-ipam").bind(address);
             let running = running.map_err(|source| Error::Listen(common.listen.clone(), source))?;
             announce(&running.url())?;
             until_told().await?;
             running.stop().await;
+            broker.close().await;
         }
         Broker::Faults(common) => {
             let broker = Faults::new();

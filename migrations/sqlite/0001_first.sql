@@ -157,6 +157,8 @@ create table bindings (
     attributes blob not null,
     answer blob,
     answer_until bigint,
+    -- Until when a repeat of the bind may still be on its way to the broker: nobody unbinds or asks again before.
+    asked_until bigint,
     operation_id text,
     version bigint not null,
     created_at bigint not null,

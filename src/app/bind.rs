@@ -75,6 +75,10 @@ impl App {
             let description = format!("bindings of service plan {} cannot be rotated", plan.plan_name);
             return Err(osb::Error::bad_request(description).into());
         }
+        if request.predecessor_binding_id.as_option().is_some() {
+            // A successor inherits its parameters (ROT-04).
+            return Ok(());
+        }
         let parameters = serde_json::Value::Object(request.parameters.clone().into_option().unwrap_or_default());
         order::check_parameters(plan.check_bind(&parameters))
     }
@@ -139,6 +143,7 @@ impl App {
             answer: None,
             answer_until: None,
             operation_id: Some(operation.id.clone()),
+            asked_until: None,
             version: 1,
             created_at: now,
             ready_at: None,
@@ -146,7 +151,9 @@ impl App {
             id,
         };
         let owner = self.process().to_owned();
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
                 Box::pin(async move {
@@ -161,11 +168,12 @@ impl App {
                     Ok::<_, Error>(Some(operation))
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, Some(intent.clone())).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]
-    async fn bind_for_backend(
+    pub(in crate::app) async fn bind_for_backend(
         &self,
         orderer: &Orderer,
         call: &Call,
@@ -182,14 +190,8 @@ impl App {
         sent.binding_id = id.to_owned();
         sent.service_id = Maybe::Present(plan.offering_backend_id.clone());
         sent.plan_id = Maybe::Present(plan.plan_backend_id.clone());
-        if let Maybe::Present(predecessor) = &mut sent.predecessor_binding_id {
-            let row = self.current_binding(instance, predecessor).await?;
-            let row = row.filter(|row| row.state == BindingState::Ready).ok_or_else(|| {
-                osb::Error::bad_request("predecessor_binding_id names no service binding of this service instance")
-            })?;
-            *predecessor = row.id;
-        }
-        let context = order::without_spoofs(request.context.clone().into_option());
+        self.with_predecessor(instance, plan, &mut sent).await?;
+        let context = order::without_spoofs(sent.context.clone().into_option());
         sent.context = Maybe::Present(self.stamped_context(
             orderer,
             call,
@@ -217,7 +219,7 @@ impl App {
                 let row = self.binding_row(&id).await?;
                 Ok(done(self.binding_answer(instance, plan, &row, call).await?))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 
@@ -260,7 +262,7 @@ pub(in crate::app) fn binding_presence(row: &BindingRow) -> Presence {
 }
 
 /// What is remembered of a bind; empty objects count as absent.
-fn attributes(request: &BindRequest) -> BindingAttributes {
+pub(in crate::app) fn attributes(request: &BindRequest) -> BindingAttributes {
     let object = |field: &Maybe<Object>| field.as_option().cloned().unwrap_or_default();
     BindingAttributes {
         version: 1,

@@ -31,11 +31,17 @@ impl App {
         }
         let settings = self.backends().get(&plan.broker_id).map(|backend| backend.stamp_settings().clone());
         let mut facts = StampFacts::of(tenant, &orderer.platform);
-        facts.via = vec![self.config().server.hub.clone()];
+        facts.via = self.via(orderer.via());
         let block = context_block(&settings.unwrap_or_default(), &facts, platform_instance_id, request_id);
         if let Some(block) = block {
             context.insert("bourse".into(), block);
         }
         Ok(context)
+    }
+
+    /// The hubs that a call has come through when it leaves here, after it came through those.
+    pub(in crate::app) fn via(&self, mut before: Vec<String>) -> Vec<String> {
+        before.push(self.config().server.hub.clone());
+        before
     }
 }

@@ -72,7 +72,7 @@ impl App {
                 }
                 Ok(Deprovisioned::Done(Object::new()))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 
@@ -118,7 +118,9 @@ impl App {
             now,
         })?;
         let owner = self.process().to_owned();
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());
                 Box::pin(async move {
@@ -141,7 +143,8 @@ impl App {
                     Ok::<_, Error>(operation)
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, intent.clone()).await
     }
 
     /// A failed order of which nothing is left: the platform knows now.

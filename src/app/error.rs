@@ -67,9 +67,12 @@ pub enum Error {
     /// The hub can't do it now, and has sent nothing.
     #[error("{0}")]
     Unavailable(String),
-    /// An answer in OSB's own terms, often a backend's.
+    /// The hub's own answer, in OSB's terms.
     #[error("{0}")]
     Answer(osb::Error),
+    /// What came of an order or a question at a backend, in OSB's terms.
+    #[error("{0}")]
+    Broker(osb::Error),
     /// A test stopped the flow at a failure point.
     #[error("stopped at a failure point")]
     Stopped,
@@ -102,7 +105,12 @@ impl Error {
 
     /// Whether the same request may well succeed in a moment.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Store(store::Error::Busy | store::Error::Serialization))
+        matches!(self, Self::Store(store::Error::Busy | store::Error::Late | store::Error::Serialization))
+    }
+
+    /// Whether it may have been done all the same.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Store(store::Error::CommitUnknown))
     }
 
     /// [`Error::Conflict`].
@@ -133,7 +141,7 @@ impl From<osb::Error> for Error {
 /// insides.
 pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
     match error {
-        Error::Answer(answer) => answer,
+        Error::Answer(answer) | Error::Broker(answer) => answer,
         Error::Malformed(message) | Error::Forbidden(message) => osb::Error::bad_request(message),
         Error::Refused { message, .. } | Error::Unprocessable { message, .. } => osb::Error::bad_request(message),
         Error::Invalid(issues) => {
@@ -147,7 +155,9 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         Error::Stale => osb::Error::conflict("it was changed meanwhile"),
         Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
         Error::Unavailable(message) => osb::Error::unavailable(message, 10),
-        Error::Store(store::Error::Busy) => osb::Error::unavailable("the marketplace is busy; try again", 2),
+        Error::Store(store::Error::Busy | store::Error::Late | store::Error::CommitUnknown) => {
+            osb::Error::unavailable("the marketplace is busy; try again", 2)
+        }
         Error::Store(_) | Error::Secret(_) => osb::Error::internal("the marketplace could not do it"),
     }
 }

@@ -1,9 +1,7 @@
 //! Fetching instances and bindings: asked of the backend where its offering says that it can be asked, else from memory.
 
 use osb::client::{Failure, decode};
-use osb::{
-    BindResponse, Call, FetchBindingRequest, FetchBindingResponse, FetchInstanceRequest, FetchInstanceResponse, Maybe,
-};
+use osb::{Call, FetchBindingRequest, FetchBindingResponse, FetchInstanceRequest, FetchInstanceResponse, Maybe};
 
 use super::bind::binding_presence;
 use super::drive::Origin;
@@ -43,7 +41,7 @@ impl App {
                 service_id: Some(plan.offering_backend_id.clone()),
                 plan_id: Some(plan.plan_backend_id.clone()),
             });
-            let answer = self.ask_backend(&row, &plan, None, call, &asked).await?;
+            let answer = self.ask_backend(&row, &plan, None, call, &asked).await?.map_err(as_gateway)?;
             decode::fetch_instance(&answer).map_err(as_gateway)?
         } else {
             self.remembered(&row)?
@@ -87,7 +85,7 @@ impl App {
         Ok(FetchBindingResponse { parameters: Maybe::Present(attributes.parameters), binding })
     }
 
-    async fn fetched(
+    pub(in crate::app) async fn fetched(
         &self,
         instance: &InstanceRow,
         plan: &PlanEntry,
@@ -100,46 +98,24 @@ impl App {
             service_id: Some(plan.offering_backend_id.clone()),
             plan_id: Some(plan.plan_backend_id.clone()),
         });
-        let answer = self.ask_backend(instance, plan, Some(&row.id), call, &asked).await?;
+        let answer = self.ask_backend(instance, plan, Some(&row.id), call, &asked).await?.map_err(as_gateway)?;
         decode::fetch_binding(&answer).map_err(as_gateway)
     }
 
-    /// The answer to a bind whose kept copy has run out: fetched, or asked for again with the very same request.
-    pub(in crate::app) async fn answer_again(
-        &self,
-        instance: &InstanceRow,
-        plan: &PlanEntry,
-        row: &BindingRow,
-        call: &Call,
-    ) -> Result<BindResponse, Error> {
-        if plan.offering.bindings_retrievable.as_option() == Some(&true) {
-            return Ok(self.fetched(instance, plan, row, call).await?.binding);
-        }
-        let operation = self.bind_operation(&row.id).await?;
-        let stored: sealed::StoredRequest = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
-        let answer = self.ask_backend(instance, plan, Some(&row.id), call, &stored.wire()?).await?;
-        match decode::bind(&answer).map_err(as_gateway)? {
-            osb::Bound::Created(body) | osb::Bound::Existed(body) => Ok(body),
-            osb::Bound::Accepted(_) => {
-                Err(osb::Error::bad_gateway("the service broker no longer gives the credentials of this binding")
-                    .into())
-            }
-        }
-    }
-
-    /// A question to a backend about an instance or binding that is there.
-    async fn ask_backend(
+    /// A question to a backend about an instance or binding that is there. The outer error is the hub's own: nothing was sent.
+    pub(in crate::app) async fn ask_backend(
         &self,
         instance: &InstanceRow,
         plan: &PlanEntry,
         binding_id: Option<&str>,
         call: &Call,
         request: &osb::WireRequest,
-    ) -> Result<osb::WireResponse, Error> {
+    ) -> Result<Result<osb::WireResponse, Failure>, Error> {
         let unreachable = || osb::Error::unavailable("the service broker cannot be reached at the moment", 10);
         let backend = self.backends().get(&plan.broker_id).ok_or_else(unreachable)?;
         let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
         let mut facts = StampFacts::of(&tenant, &platform);
+        facts.via = self.via(Vec::new());
         facts.inst = Some(instance.id.clone());
         facts.bind = binding_id.map(str::to_owned);
         facts.svc = Some(plan.offering_backend_id.clone());
@@ -150,12 +126,12 @@ impl App {
             traceparent: call.traceparent.clone(),
         };
         let call = self.backend_call(&backend, request, &facts, &origin).await?;
-        self.send_to(&backend, &call, request, Purpose::Ask).await.map_err(as_gateway)
+        Ok(self.send_to(&backend, &call, request, Purpose::Ask).await)
     }
 }
 
 /// A failure to ask, as a platform may see it: never the backend's own 401 or 5xx, no host names.
-fn as_gateway(failure: Failure) -> Error {
+pub(in crate::app) fn as_gateway(failure: Failure) -> Error {
     let error = match failure {
         Failure::Rejected(error) if matches!(error.status, 404 | 410) => {
             osb::Error::not_found("the service broker does not know it")
@@ -171,5 +147,5 @@ fn as_gateway(failure: Failure) -> Error {
         Failure::Unknown { reason, .. } => osb::Error::bad_gateway(format!("the service broker failed: {reason}")),
         Failure::Protocol { error } => osb::Error::bad_gateway(format!("the service broker answered {}", error.status)),
     };
-    error.into()
+    Error::Broker(error)
 }

@@ -68,7 +68,7 @@ pub struct InstanceDetail {
     pub instance: InstanceView,
     /// Its bindings, those that are gone too.
     pub bindings: Vec<BindingRow>,
-    /// Its operations, newest last, at most 1000.
+    /// Its operations, the latest 1000, newest last.
     pub operations: Vec<OperationRow>,
 }
 
@@ -134,14 +134,13 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn instance(&self, id: &str) -> Result<InstanceDetail, Error> {
         let row = self.instance_row(id).await?;
-        let (key, filter) =
-            (row.id.clone(), operations::Filter { instance_id: Some(row.id.clone()), ..operations::Filter::default() });
+        let key = row.id.clone();
         let (bindings, operations) = self
             .db()
             .read(move |tx| {
                 Box::pin(async move {
                     let bindings = bindings::of_instance(tx, &key).await?;
-                    Ok::<_, Error>((bindings, operations::list(tx, &filter, "", 1000).await?))
+                    Ok::<_, Error>((bindings, operations::of_instance(tx, &key).await?))
                 })
             })
             .await?;

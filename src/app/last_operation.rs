@@ -9,8 +9,8 @@ use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::store::operations::{self, OperationRow};
 
-/// How soon a platform should ask again, in seconds.
-const ASK_AGAIN_SECONDS: u64 = 1;
+/// How late a platform is asked to ask again at most, in seconds, however long a backend wants to be left alone.
+const ASK_AGAIN_MAX: u64 = 300;
 
 impl App {
     /// How the latest operation on an instance stands ("Polling Last Operation for Service Instances").
@@ -74,6 +74,12 @@ impl App {
             .await
     }
 
+    /// When a platform learns something new if it asks again, in seconds: the backend is not asked before.
+    fn ask_again_after(&self, operation: &OperationRow) -> u64 {
+        let wait = operation.next_at.since(self.clock().now());
+        u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(ASK_AGAIN_MAX).clamp(1, ASK_AGAIN_MAX)
+    }
+
     fn told(&self, operation: &OperationRow, gone: bool) -> Result<LastOperation, Error> {
         let remember = self.config().operations.remember;
         let old = operation.finished_at.is_some_and(|at| self.clock().now().since(at) > remember);
@@ -87,7 +93,7 @@ impl App {
         Ok(match operation.state {
             OperationState::InProgress => {
                 let mut told = LastOperation::new(Word::InProgress, description);
-                told.retry_after_seconds = Some(ASK_AGAIN_SECONDS);
+                told.retry_after_seconds = Some(self.ask_again_after(operation));
                 told
             }
             OperationState::Succeeded => LastOperation::new(Word::Succeeded, description),

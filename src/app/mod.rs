@@ -1,6 +1,8 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+pub mod adopt;
+mod ask_again;
 mod audit;
 mod auth;
 mod bind;
@@ -13,11 +15,13 @@ pub mod feed;
 mod fetch;
 pub mod health;
 pub mod instances;
+mod intent;
 mod last_operation;
 pub mod measure;
 pub mod operations;
 pub mod order;
 pub mod page;
+pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;
@@ -25,6 +29,7 @@ mod provision;
 pub mod registry;
 pub mod relay;
 pub mod resolve;
+mod rotate;
 mod rows;
 mod sealed;
 pub mod sequence;
@@ -33,6 +38,7 @@ pub mod stamps;
 pub mod tenants;
 mod unbind;
 mod update;
+mod upstream;
 pub mod view;
 pub mod work;
 
@@ -73,6 +79,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    verifiers: upstream::Verifiers,
 }
 
 impl App {
@@ -91,6 +98,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            verifiers: upstream::Verifiers::default(),
             config,
             db,
             clock,

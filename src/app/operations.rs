@@ -9,7 +9,7 @@ use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
-use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::store::operations::{self, OperationRow};
 
 pub use crate::store::operations::{Filter as OperationFilter, OperationRow as OperationView};
@@ -41,12 +41,12 @@ impl App {
         self.operation_row(id).await
     }
 
-    /// Calls an operation off. What a provision or bind may have made is undone; an update or deletion is given up, and the
-    /// instance or binding stands as it stood.
+    /// Calls an operation off. What a provision or bind may have made is undone. An update or deletion can be called off only
+    /// before the broker has heard of it: OSB has no way to take one back, and what it comes to would not be known.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already; [`Error::Unprocessable`] for a clean-up, which never
-    /// gives up.
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already, or is an update or deletion that the broker may have
+    /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up.
     pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<OperationRow, Error> {
         let operation = self.operation_row(id).await?;
         if operation.kind == OperationKind::OrphanMitigation {
@@ -81,6 +81,9 @@ impl App {
                     let instance = instances::lock(tx, &instance_id).await?;
                     let mut instance = instance.ok_or_else(|| Error::not_found("instance", &instance_id))?;
                     let mut operation = operations::lock_unfinished(tx, &id).await?.ok_or_else(over)?;
+                    if !operation.kind.creates() && may_have_been_sent(&operation) {
+                        return Err(Error::conflict("already_sent", ALREADY_SENT));
+                    }
                     call_off(&mut operation, now);
                     if let (Some(clean_up), Some(_)) = (&mut clean_up, &operation.lease_token) {
                         // Its call may wait for a place, or be under way: only a deletion after its end is final.
@@ -102,6 +105,15 @@ impl App {
         self.announce(id);
         self.operation_row(id).await
     }
+}
+
+const ALREADY_SENT: &str = "the service broker may have begun already, and can't be told to stop: the operation ends when it is known \
+    what the broker made of it; if the broker is gone for good, purge the instance";
+
+/// Whether the broker may have heard of it: only one that nobody has taken up yet is surely unsent.
+fn may_have_been_sent(operation: &OperationRow) -> bool {
+    let waits = matches!(operation.phase, Phase::WaitingApproval | Phase::Calling);
+    !waits || operation.maybe_sent || operation.attempts > 0 || operation.lease_token.is_some()
 }
 
 fn call_off(operation: &mut OperationRow, now: Time) {

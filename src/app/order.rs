@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::drive::Names;
 use super::sealed::{self, StoredRequest};
+use super::upstream::Upstream;
 use super::{App, Error};
 use crate::clock::{Time, fresh_id};
 use crate::domain::catalog::PlanEntry;
@@ -25,8 +26,17 @@ pub struct Orderer {
     pub broker: Option<String>,
     /// Where a person orders by name: for this tenant. A platform's tenant follows from its identities.
     pub tenant: Option<Tenant>,
+    /// Where a hub in front of this one orders: what its stamp says.
+    pub upstream: Option<Upstream>,
     /// Who it is, for operations and audit rows.
     pub actor: String,
+}
+
+impl Orderer {
+    /// The hubs that an order came through before this one.
+    pub(in crate::app) fn via(&self) -> Vec<String> {
+        self.upstream.as_ref().map(|upstream| upstream.via.clone()).unwrap_or_default()
+    }
 }
 
 /// The request identity of a call, made where it brought none.
@@ -53,7 +63,8 @@ impl App {
     pub(in crate::app) fn operation_for(&self, intent: Intent<'_>) -> Result<OperationRow, Error> {
         let id = fresh_id();
         let identity = intent.call.originating_identity.as_ref().map(|identity| identity.0.clone());
-        let stored = StoredRequest::new(&intent.request, identity, intent.correlation_id.clone());
+        let via = intent.orderer.via();
+        let stored = StoredRequest::new(&intent.request, identity, intent.correlation_id.clone(), via);
         let longest = intent.plan.maximum_polling.unwrap_or(self.config().operations.maximum_polling_duration);
         Ok(OperationRow {
             kind: intent.kind,

@@ -15,7 +15,6 @@ use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
-use crate::domain::tenant::Tenant;
 use crate::store::audit;
 use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
@@ -76,6 +75,7 @@ impl App {
             platform: self.builtin_platform().await?,
             broker: None,
             tenant: Some(self.tenant_by_name(tenant).await?),
+            upstream: None,
             actor: caller.actor(),
         })
     }
@@ -257,7 +257,7 @@ impl App {
             instance_id: id,
             binding_id: binding.to_owned(),
             accepts_incomplete: true,
-            context: Maybe::Present(context(&orderer, name)),
+            context: Maybe::Present(context(tenant, name)),
             service_id: Maybe::Present(row.offering_id.clone()),
             plan_id: Maybe::Present(row.plan_id.clone()),
             parameters: parameters.into(),
@@ -360,12 +360,12 @@ fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
 }
 
 /// The id of a person's instance on the built-in platform.
-fn instance_id(tenant: &str, name: &str) -> String {
+pub(in crate::app) fn instance_id(tenant: &str, name: &str) -> String {
     format!("{tenant}/{name}")
 }
 
-fn context(orderer: &Orderer, name: &str) -> Object {
-    let tenant = orderer.tenant.as_ref().map(|tenant: &Tenant| tenant.name.clone());
+/// What a person's order says of where it comes from.
+pub(in crate::app) fn context(tenant: &str, name: &str) -> Object {
     [
         ("platform".to_owned(), Value::from("bourse")),
         ("tenant".to_owned(), Value::from(tenant)),
@@ -382,7 +382,7 @@ fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order:
         accepts_incomplete: true,
         service_id: plan.offering_id.clone(),
         plan_id: plan.plan_id.clone(),
-        context: Maybe::Present(context(orderer, name)),
+        context: Maybe::Present(context(orderer.tenant.as_ref().map_or("", |tenant| tenant.name.as_str()), name)),
         organization_guid: tenant.clone(),
         space_guid: tenant,
         parameters: order.parameters.into(),
@@ -405,7 +405,9 @@ fn in_progress() -> Error {
 /// OSB's `ConcurrencyError` in the management API's words.
 fn busy(error: Error) -> Error {
     match error {
-        Error::Answer(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => in_progress(),
+        Error::Answer(answer) | Error::Broker(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => {
+            in_progress()
+        }
         other => other,
     }
 }

@@ -1,20 +1,16 @@
-//! Platforms: registering, listing, changing and deleting them, and their credentials, which overlap while they rotate.
-//! A password is given out once, when it is made.
+//! Platforms: registering, listing, changing and deleting them.
 
 use serde_json::json;
 
+use super::pairs::Pair;
 use super::{App, Error, Listed, Page};
-use crate::clock::{Time, fresh_id};
+use crate::clock::fresh_id;
 use crate::domain::caller::Caller;
 use crate::domain::name::{RULE, is_name};
 use crate::domain::platform::{BUILTIN, Platform, PlatformKind, Trust};
-use crate::secret::{self, Secret};
-use crate::store::credentials::{CredentialRow, OwnerKind};
+use crate::store::credentials::OwnerKind;
 use crate::store::platforms::PlatformRow;
 use crate::store::{self, Tx, audit, credentials, identities, platforms, tenants};
-
-/// Pairs that one platform may have at a time.
-const PAIRS_MAX: usize = 10;
 
 /// A new platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,38 +32,6 @@ pub struct PlatformChange {
     pub default_tenant: Option<Option<String>>,
     /// The other hub. It can be changed, not taken away.
     pub trust: Option<Option<Trust>>,
-}
-
-/// A user name and password that were just made. The password is not kept.
-#[derive(Clone, Debug)]
-pub struct Pair {
-    /// Unique.
-    pub username: String,
-    /// Given out once.
-    pub password: Secret<String>,
-}
-
-impl Pair {
-    /// Makes a pair for something with a name.
-    ///
-    /// # Errors
-    /// Where the operating system gives no randomness.
-    pub fn generate(name: &str) -> Result<Self, secret::Error> {
-        let id = fresh_id();
-        let suffix = id.rsplit('-').next().unwrap_or_default();
-        Ok(Self { username: format!("{name}-{suffix}"), password: secret::generate_password()? })
-    }
-
-    /// What is stored of it.
-    pub(in crate::app) fn row(&self, owner_kind: OwnerKind, owner_id: &str, now: Time) -> CredentialRow {
-        CredentialRow {
-            username: self.username.clone(),
-            owner_kind,
-            owner_id: owner_id.to_owned(),
-            secret_hash: secret::hash_password(self.password.expose()),
-            created_at: now,
-        }
-    }
 }
 
 /// A platform with the user names that it may use.
@@ -262,61 +226,6 @@ impl App {
         });
         deleted.await
     }
-
-    /// Gives a platform one more pair of credentials; those it has go on working.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has many already.
-    pub async fn add_platform_credentials(&self, caller: &Caller, name: &str) -> Result<Pair, Error> {
-        let pair = Pair::generate(name)?;
-        let new = pair.row(OwnerKind::Platform, "", self.clock().now());
-        let detail = json!({ "username": pair.username });
-        let audit = self.audit_row(caller, "platform.credentials.create", format!("platforms/{name}"), detail);
-        let name = name.to_owned();
-        let added = self.db().write::<_, Error, _>(move |tx| {
-            let (name, mut new, audit) = (name.clone(), new.clone(), audit.clone());
-            Box::pin(async move {
-                new.owner_id = lock(tx, &name).await?;
-                let there = credentials::of_owner(tx, OwnerKind::Platform, &new.owner_id).await?.len();
-                if there >= PAIRS_MAX {
-                    let message = format!("platform `{name}` has {there} pairs of credentials: delete one first");
-                    return Err(Error::conflict("too_many_credentials", message));
-                }
-                credentials::insert(tx, &new).await?;
-                audit::append(tx, &audit).await?;
-                Ok(())
-            })
-        });
-        added.await?;
-        Ok(pair)
-    }
-
-    /// Deletes one pair of a platform at once, and says how many it has left: without any it can't call.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn delete_platform_credentials(
-        &self,
-        caller: &Caller,
-        name: &str,
-        username: &str,
-    ) -> Result<usize, Error> {
-        let detail = json!({ "username": username });
-        let audit = self.audit_row(caller, "platform.credentials.delete", format!("platforms/{name}"), detail);
-        let (name, username) = (name.to_owned(), username.to_owned());
-        let deleted = self.db().write::<_, Error, _>(move |tx| {
-            let (name, username, audit) = (name.clone(), username.clone(), audit.clone());
-            Box::pin(async move {
-                let id = lock(tx, &name).await?;
-                if !credentials::delete(tx, OwnerKind::Platform, &id, &username).await? {
-                    return Err(Error::not_found("credential", username));
-                }
-                audit::append(tx, &audit).await?;
-                Ok(credentials::of_owner(tx, OwnerKind::Platform, &id).await?.len())
-            })
-        });
-        deleted.await
-    }
 }
 
 async fn lock(tx: &mut Tx<'_>, name: &str) -> Result<String, Error> {
@@ -362,6 +271,9 @@ fn check_trust(kind: PlatformKind, trust: Option<&Trust>) -> Result<(), Error> {
     let url = reqwest::Url::parse(&trust.jwks_url).ok();
     if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
         return Err(Error::invalid("/trust/jwks_url", "must be an http or https URL"));
+    }
+    if trust.audience.as_ref().is_some_and(|audience| !is_name(audience)) {
+        return Err(Error::invalid("/trust/audience", RULE));
     }
     Ok(())
 }

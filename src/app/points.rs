@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::operation::OperationKind;
+use crate::store;
 
 /// A place between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,20 +28,34 @@ impl Point {
 /// Asked at each point; true stops the flow there as if the process had died.
 pub type Stop = Arc<dyn Fn(Point, OperationKind) -> bool + Send + Sync>;
 
+/// Asked whenever somebody who waits for an operation reads it; true makes that read fail as if the database had.
+pub type Unreadable = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The points of one hub.
 #[derive(Clone, Default)]
-pub struct Points(Option<Stop>);
+pub struct Points {
+    stop: Option<Stop>,
+    unreadable: Option<Unreadable>,
+}
 
 impl fmt::Debug for Points {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Points").field(&self.0.is_some()).finish()
+        f.debug_struct("Points")
+            .field("stop", &self.stop.is_some())
+            .field("unreadable", &self.unreadable.is_some())
+            .finish()
     }
 }
 
 impl Points {
     /// Points at which a test may stop.
     pub fn stopping(stop: Stop) -> Self {
-        Self(Some(stop))
+        Self { stop: Some(stop), unreadable: None }
+    }
+
+    /// Points at which a test may make the reads of waiting requests fail.
+    pub fn unreadable(unreadable: Unreadable) -> Self {
+        Self { stop: None, unreadable: Some(unreadable) }
     }
 
     /// Passes a point, or stops there.
@@ -48,8 +63,19 @@ impl Points {
     /// # Errors
     /// [`super::Error::Stopped`] where a test stops.
     pub(in crate::app) fn pass(&self, point: Point, kind: OperationKind) -> Result<(), super::Error> {
-        match &self.0 {
+        match &self.stop {
             Some(stop) if stop(point, kind) => Err(super::Error::Stopped),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes a read of an operation that is waited for, or fails it.
+    ///
+    /// # Errors
+    /// That of a database that does not answer, where a test wants it.
+    pub(in crate::app) fn read(&self) -> Result<(), super::Error> {
+        match &self.unreadable {
+            Some(unreadable) if unreadable() => Err(store::Error::Late.into()),
             _ => Ok(()),
         }
     }

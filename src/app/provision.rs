@@ -16,7 +16,7 @@ use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
-use crate::store::{platforms, tenants};
+use crate::store::{brokers, platforms, tenants};
 
 /// How often an order is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
@@ -73,6 +73,9 @@ impl App {
         if let Some(tenant) = &orderer.tenant {
             return Ok(tenant.clone());
         }
+        if let Some(upstream) = &orderer.upstream {
+            return self.resolve_stamped_tenant(&orderer.platform, &upstream.tenant).await;
+        }
         let claims = IdentityClaims {
             context: request.context.as_option(),
             organization_guid: &request.organization_guid,
@@ -101,7 +104,9 @@ impl App {
             .into());
         }
         match (row.state, &row.operation_id) {
-            (InstanceState::Ready | InstanceState::Updating, _) => Ok(Provisioned::Existed(response(&row, None))),
+            (InstanceState::Ready | InstanceState::Updating, _) => {
+                Ok(Provisioned::Existed(response(&row.answer, None)))
+            }
             (_, Some(operation_id)) if row.ready_at.is_none() => {
                 let settled = self.join_operation(operation_id, request.accepts_incomplete, deadline).await?;
                 self.provisioned(settled, Provisioned::Existed).await
@@ -167,14 +172,19 @@ impl App {
             id,
         };
         let (owner, names) = (self.process().to_owned(), self.names(plan));
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (mut row, operation) = (row.clone(), operation.clone());
                 let (owner, names) = (owner.clone(), names.clone());
                 Box::pin(async move {
-                    // In the order tenant, platform: whoever deletes one of them waits, or is seen here.
-                    if !tenants::hold(tx, &row.tenant_id).await? || !platforms::hold(tx, &row.platform_id).await? {
-                        let message = "the tenant or the platform of this order was deleted".to_owned();
+                    // In the order tenant, platform, broker: whoever deletes one of them waits, or is seen here.
+                    if !tenants::hold(tx, &row.tenant_id).await?
+                        || !platforms::hold(tx, &row.platform_id).await?
+                        || !brokers::stands(tx, &row.broker_id).await?
+                    {
+                        let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
                         return Err(Error::Refused { code: "deleted", message });
                     }
                     if !instances::insert(tx, &row).await? {
@@ -186,7 +196,8 @@ impl App {
                     Ok::<_, Error>(Some(operation))
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, Some(intent.clone())).await
     }
 
     async fn provisioned(
@@ -199,19 +210,24 @@ impl App {
             Settled::Pending(operation) => (operation, false),
         };
         if over && operation.state != OperationState::Succeeded {
-            return Err(sealed::error_from_text(operation.answer.as_deref()).into());
+            return Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref())));
         }
-        let instance = self.instance_row(&operation.instance_id).await?;
+        let answer = match self.instance_row(&operation.instance_id).await {
+            Ok(instance) => instance.answer,
+            // It goes on, and 202 needs to say no more.
+            Err(Error::Store(_)) if !over => "{}".to_owned(),
+            Err(error) => return Err(error),
+        };
         Ok(if over {
-            done(response(&instance, None))
+            done(response(&answer, None))
         } else {
-            Provisioned::Accepted(response(&instance, Some(operation.id)))
+            Provisioned::Accepted(response(&answer, Some(operation.id)))
         })
     }
 }
 
 /// What is remembered of an order.
-fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
+pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     InstanceAttributes {
         version: 1,
         parameters: request.parameters.clone().into_option().unwrap_or_default(),
@@ -221,13 +237,13 @@ fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     }
 }
 
-fn name_of(request: &ProvisionRequest) -> Option<String> {
+pub(in crate::app) fn name_of(request: &ProvisionRequest) -> Option<String> {
     request.context.as_option()?.get("instance_name")?.as_str().map(str::to_owned)
 }
 
 /// The answer to a platform from what is known of an instance.
-fn response(row: &InstanceRow, operation: Option<String>) -> ProvisionResponse {
-    let mut response: ProvisionResponse = serde_json::from_str(&row.answer).unwrap_or_default();
+fn response(answer: &str, operation: Option<String>) -> ProvisionResponse {
+    let mut response: ProvisionResponse = serde_json::from_str(answer).unwrap_or_default();
     response.operation = operation.into();
     response
 }

@@ -28,11 +28,31 @@ impl App {
         if platform.trust.is_some() {
             return Err(Error::Unauthorized);
         }
+        let (matched, facts) = self.matched(platform, claims).await?;
+        self.decide(platform, matched, facts.primary()).await
+    }
+
+    /// The same for a question: what nobody knows is not counted.
+    ///
+    /// # Errors
+    /// As [`App::resolve_tenant`].
+    pub(in crate::app) async fn claimed_tenant(
+        &self,
+        platform: &Platform,
+        claims: &IdentityClaims<'_>,
+    ) -> Result<Tenant, Error> {
+        let (matched, facts) = self.matched(platform, claims).await?;
+        if matched == Matched::Nobody && platform.default_tenant_id.is_none() {
+            return Err(nobody(platform, &facts.primary()));
+        }
+        self.decide(platform, matched, facts.primary()).await
+    }
+
+    async fn matched(&self, platform: &Platform, claims: &IdentityClaims<'_>) -> Result<(Matched, Facts), Error> {
         let facts = Facts::collect(claims.context, claims.organization_guid, claims.space_guid);
         let facts = facts.map_err(Error::Malformed)?;
         let platform_id = platform.id.clone();
-        let (matched, facts) = self
-            .db()
+        self.db()
             .read::<_, Error, _>(|tx| {
                 Box::pin(async move {
                     let shapes = identities::shapes(tx, &platform_id).await?;
@@ -40,8 +60,7 @@ impl App {
                     Ok((look_up(tx, &platform_id, &candidates).await?, facts))
                 })
             })
-            .await?;
-        self.decide(platform, matched, facts.primary()).await
+            .await
     }
 
     /// The tenant that a verified stamp of a hub in front of this one names.
@@ -79,16 +98,14 @@ impl App {
 
     /// Counts what nobody knows, in a transaction of its own, and says so.
     async fn unmapped(&self, platform: &Platform, key: MatchKey) -> Result<Error, Error> {
-        let identity = serde_json::json!(Identity::from_key(platform.name.clone(), key.clone()));
+        let error = nobody(platform, &key);
         let (platform_id, now) = (platform.id.clone(), self.clock().now());
         let counted = self.db().write::<_, store::Error, _>(move |tx| {
             let (platform_id, key) = (platform_id.clone(), key.clone());
             Box::pin(async move { identities::count_unmapped(tx, &platform_id, &key, now).await })
         });
         counted.await?;
-        let message =
-            format!("no tenant is mapped to {identity}: map it, or give platform `{}` a default tenant", platform.name);
-        Ok(Error::Refused { code: "tenant_unmapped", message })
+        Ok(error)
     }
 
     /// The tenant of an id; also where it was deleted, because its instances stay its own.
@@ -110,6 +127,13 @@ impl App {
         let found = self.db().read(|tx| Box::pin(async move { tenants::by_name(tx, &wanted).await })).await?;
         found.map(|row| row.tenant).ok_or_else(|| Error::not_found("tenant", name))
     }
+}
+
+fn nobody(platform: &Platform, key: &MatchKey) -> Error {
+    let identity = serde_json::json!(Identity::from_key(platform.name.clone(), key.clone()));
+    let message =
+        format!("no tenant is mapped to {identity}: map it, or give platform `{}` a default tenant", platform.name);
+    Error::Refused { code: "tenant_unmapped", message }
 }
 
 /// Looks for the most specific candidates first, and no further than the first that is somebody's.

@@ -20,6 +20,9 @@ pub(in crate::app) struct StoredRequest {
     pub(in crate::app) originating_identity: Option<String>,
     /// `X-Broker-API-Request-Identity`.
     pub(in crate::app) request_identity: String,
+    /// The hubs that the order came through before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::app) via: Vec<String>,
 }
 
 impl StoredRequest {
@@ -28,6 +31,7 @@ impl StoredRequest {
         request: &osb::WireRequest,
         originating_identity: Option<String>,
         request_identity: String,
+        via: Vec<String>,
     ) -> Self {
         Self {
             version: 1,
@@ -36,6 +40,7 @@ impl StoredRequest {
             body: STANDARD.encode(&request.body),
             originating_identity,
             request_identity,
+            via,
         }
     }
 
@@ -130,7 +135,7 @@ mod tests {
             path_and_query: "/v2/service_instances/a%2Fb?accepts_incomplete=true".into(),
             body: bytes::Bytes::from_static(b"{\"a\": 99.0}"),
         };
-        let stored = StoredRequest::new(&wire, None, "r".into());
+        let stored = StoredRequest::new(&wire, None, "r".into(), Vec::new());
         let json = serde_json::to_string(&stored).unwrap();
         let read: StoredRequest = serde_json::from_str(&json).unwrap();
         assert_eq!(read.wire().unwrap(), wire);

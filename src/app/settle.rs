@@ -8,16 +8,17 @@ use super::points::Point;
 use super::sealed::error_from_text;
 use super::{App, Error};
 use crate::domain::operation::{OperationState, Phase, Told};
+use crate::store;
 use crate::store::operations::{self, OperationRow};
 
 /// How often a waiting request looks whether another process has finished its operation.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiter {
-    /// Whoever ordered the operation: the answer is the order's outcome.
-    Orderer,
+#[derive(Clone, Copy, Debug)]
+enum Waiter<'a> {
+    /// Whoever ordered the operation, which began like this: the answer is the order's outcome.
+    Orderer(&'a OperationRow),
     /// Whoever sent the same order again while it was under way.
     Joiner,
 }
@@ -70,15 +71,16 @@ impl App {
         // Before anybody works on it, so that no news is missed.
         let mut watching = self.watching(&operation.id);
         self.points().pass(Point::IntentWritten, operation.kind)?;
+        let ordered = operation.clone();
         self.hand_over(operation).await;
         watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
-        self.settle(watching, accepts_incomplete, Waiter::Orderer, deadline).await
+        self.settle(watching, accepts_incomplete, Waiter::Orderer(&ordered), deadline).await
     }
 
     /// Waits for an operation that somebody else ordered.
     ///
     /// # Errors
-    /// [`Error::Answer`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
+    /// [`Error::Answer`] or [`Error::Broker`] with what whoever cannot poll is told instead: 502, 503, 504, or 422 for a joiner.
     pub(in crate::app) async fn join_operation(
         &self,
         id: &str,
@@ -93,18 +95,19 @@ impl App {
         &self,
         mut watching: Watching<'_>,
         accepts_incomplete: bool,
-        waiter: Waiter,
+        waiter: Waiter<'_>,
         deadline: Instant,
     ) -> Result<Settled, Error> {
         let id = watching.id.clone();
         loop {
-            let row = match self.operation_row(&id).await {
+            let row = match self.awaited_row(&id).await {
                 // The order goes on whatever the database says to this question: it is asked again.
                 Err(Error::Store(error)) if Instant::now() < deadline => {
                     tracing::warn!(operation.id = id, %error, "an operation that is waited for could not be read");
                     watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
                     continue;
                 }
+                Err(Error::Store(error)) => return self.tell_unread(error, accepts_incomplete, waiter),
                 read => read?,
             };
             if row.state != OperationState::InProgress {
@@ -115,25 +118,51 @@ impl App {
             if takes_longer && accepts_incomplete {
                 return self.tell_pending(row).await;
             }
-            let unresolved = row.phase == Phase::Unresolved && waiter == Waiter::Orderer;
+            let unresolved = row.phase == Phase::Unresolved && matches!(waiter, Waiter::Orderer(_));
             if unresolved || Instant::now() >= deadline {
                 return match (accepts_incomplete, waiter) {
                     (true, _) => self.tell_pending(row).await,
                     (false, Waiter::Joiner) => {
                         Err(osb::Error::concurrency("the operation is still under way; try again later").into())
                     }
-                    (false, Waiter::Orderer) => self.tell_refused(row).await,
+                    (false, Waiter::Orderer(_)) => self.tell_refused(row).await,
                 };
             }
             watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
         }
     }
 
+    /// The deadline came and the database does not say how the operation stands: it goes on, or is refused when it does.
+    fn tell_unread(&self, error: store::Error, accepts_incomplete: bool, waiter: Waiter<'_>) -> Result<Settled, Error> {
+        match (accepts_incomplete, waiter) {
+            (true, Waiter::Orderer(ordered)) => Ok(Settled::Pending(ordered.clone())),
+            (false, Waiter::Orderer(ordered)) => {
+                self.refuse_later(ordered.clone());
+                Err(error.into())
+            }
+            (_, Waiter::Joiner) => Err(error.into()),
+        }
+    }
+
+    /// The operation as whoever waits for it reads it, which a test may make fail.
+    async fn awaited_row(&self, id: &str) -> Result<OperationRow, Error> {
+        self.points().read()?;
+        self.operation_row(id).await
+    }
+
     async fn tell_pending(&self, row: OperationRow) -> Result<Settled, Error> {
-        if row.told == Told::Accepted || self.tell(&row.id, Told::Accepted).await? {
+        if row.told == Told::Accepted {
             return Ok(Settled::Pending(row));
         }
-        self.over(&row.id).await
+        match self.tell(&row.id, Told::Accepted).await {
+            Ok(true) => Ok(Settled::Pending(row)),
+            Ok(false) => self.over(&row.id).await,
+            Err(error) => {
+                // It goes on, and that is all that 202 says.
+                tracing::warn!(operation.id = row.id, %error, "that an order was accepted could not be written down");
+                Ok(Settled::Pending(row))
+            }
+        }
     }
 
     /// What became of an operation that could not be told about as it stood.
@@ -148,14 +177,21 @@ impl App {
     }
 
     async fn tell_refused(&self, row: OperationRow) -> Result<Settled, Error> {
-        if !self.tell(&row.id, Told::Refused).await? {
-            return self.over(&row.id).await;
+        match self.tell(&row.id, Told::Refused).await {
+            Ok(true) => {}
+            Ok(false) => return self.over(&row.id).await,
+            Err(error) => {
+                tracing::warn!(operation.id = row.id, %error, "that an order was refused could not be written down yet");
+                self.refuse_later(row.clone());
+            }
         }
         let trouble = row.answer.as_deref().map(|text| error_from_text(Some(text)));
-        Err(trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")).into())
+        Err(Error::Broker(
+            trouble.unwrap_or_else(|| osb::Error::gateway_timeout("the service broker did not answer in time")),
+        ))
     }
 
-    async fn tell(&self, id: &str, told: Told) -> Result<bool, Error> {
+    pub(in crate::app) async fn tell(&self, id: &str, told: Told) -> Result<bool, Error> {
         let id = id.to_owned();
         self.db()
             .write(move |tx| {

@@ -2,6 +2,7 @@
 
 use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
 
+use super::ask_again;
 use super::bind::binding_presence;
 use super::order::{self, Intent, Orderer};
 use super::sealed;
@@ -58,7 +59,7 @@ impl App {
                 }
                 Ok(Unbound::Done(Object::new()))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 
@@ -99,8 +100,10 @@ impl App {
             request: wire,
             now: self.clock().now(),
         })?;
-        let (owner, binding_id) = (self.process().to_owned(), row.id.clone());
-        self.db()
+        let (owner, binding_id, now) = (self.process().to_owned(), row.id.clone(), operation.created_at);
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());
                 Box::pin(async move {
@@ -111,6 +114,9 @@ impl App {
                     }
                     let locked = bindings::lock(tx, &binding_id).await?;
                     let mut row = locked.filter(|row| row.state == BindingState::Ready).ok_or_else(busy)?;
+                    if row.asked_until.is_some_and(|until| until > now) {
+                        return Err(ask_again::under_way());
+                    }
                     row.state = BindingState::Unbinding;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
@@ -118,7 +124,8 @@ impl App {
                     Ok(operation)
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, intent.clone()).await
     }
 
     /// A failed bind of which nothing is left: the platform knows now.

@@ -42,7 +42,7 @@ impl App {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
         }
-        let changes_nothing = request.plan_id.as_option().is_none()
+        let changes_nothing = request.plan_id.as_option().is_none_or(|plan| *plan == row.plan_id)
             && request.parameters.as_option().is_none()
             && request.maintenance_info.as_option().is_none_or(|info| info.version.as_option().is_none());
         if changes_nothing && change.plan.offering.allow_context_updates.as_option() != Some(&true) {
@@ -133,7 +133,9 @@ impl App {
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
         let owner = self.process().to_owned();
-        self.db()
+        let intent = operation.clone();
+        let outcome = self
+            .db()
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());
                 Box::pin(async move {
@@ -156,7 +158,8 @@ impl App {
                     Ok::<_, Error>(operation)
                 })
             })
-            .await
+            .await;
+        self.intended(&intent, outcome, intent.clone()).await
     }
 
     /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.
@@ -220,8 +223,13 @@ impl App {
     async fn updated(&self, settled: Settled) -> Result<Updated, Error> {
         match settled {
             Settled::Pending(operation) => {
-                let row = self.instance_row(&operation.instance_id).await?;
-                let mut response: UpdateResponse = serde_json::from_str(&row.answer).unwrap_or_default();
+                let answer = match self.instance_row(&operation.instance_id).await {
+                    Ok(row) => row.answer,
+                    // It goes on, and 202 needs to say no more.
+                    Err(Error::Store(_)) => "{}".to_owned(),
+                    Err(error) => return Err(error),
+                };
+                let mut response: UpdateResponse = serde_json::from_str(&answer).unwrap_or_default();
                 response.operation = Maybe::Present(operation.id);
                 Ok(Updated::Accepted(response))
             }
@@ -229,7 +237,7 @@ impl App {
                 let answer = operation.answer.as_deref().unwrap_or_default();
                 Ok(Updated::Done(serde_json::from_str(answer).unwrap_or_default()))
             }
-            Settled::Over(operation) => Err(sealed::error_from_text(operation.answer.as_deref()).into()),
+            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
         }
     }
 }

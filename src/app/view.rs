@@ -1,6 +1,8 @@
 //! The hub as a service broker: what one platform sees of it. A broker of brokers is a broker, so this is the same trait that
 //! a reference broker implements.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use osb::{
     BindRequest, BindingOperationRequest, Bound, Call, CatalogDocument, DeprovisionRequest, Deprovisioned,
@@ -27,36 +29,39 @@ impl View {
         Self { app, orderer }
     }
 
-    /// Behind the endpoint of a broker that does not exist there is nothing.
-    fn orderer(&self) -> Result<&Orderer, osb::Error> {
+    /// Who calls. Behind the endpoint of a broker that does not exist there is nothing, and what a hub in front of this one
+    /// sends must be stamped.
+    async fn orderer(&self, call: &Call) -> Result<Cow<'_, Orderer>, Error> {
+        let upstream = self.app.upstream(&self.orderer.platform, call).await?;
         match &self.orderer.broker {
             Some(broker) if !self.app.catalog().has_broker(broker) => {
-                Err(osb::Error::not_found(format!("service broker {broker} does not exist")))
+                Err(osb::Error::not_found(format!("service broker {broker} does not exist")).into())
             }
-            _ => Ok(&self.orderer),
+            _ if upstream.is_some() => Ok(Cow::Owned(Orderer { upstream, ..self.orderer.clone() })),
+            _ => Ok(Cow::Borrowed(&self.orderer)),
         }
     }
 }
 
 #[async_trait]
 impl ServiceBroker for View {
-    async fn catalog(&self, _call: &Call) -> Result<CatalogDocument, osb::Error> {
-        let started = Instant::now();
-        let broker = self.orderer.broker.as_deref();
-        let catalog = self.app.catalog();
-        if let Some(broker) = broker
-            && !catalog.has_broker(broker)
-        {
-            return Err(osb::Error::not_found(format!("service broker {broker} does not exist")));
-        }
-        let document = catalog.document(broker, self.orderer.platform.kind);
-        self.app.metrics().osb_request("catalog", "", "succeeded", started.elapsed());
-        Ok(document)
+    async fn catalog(&self, call: &Call) -> Result<CatalogDocument, osb::Error> {
+        let read = async {
+            let orderer = self.orderer(call).await?;
+            Ok(self.app.catalog().document(orderer.broker.as_deref(), orderer.platform.kind))
+        };
+        self.measured("catalog", "", call, read).await
     }
 
     async fn provision(&self, call: &Call, request: ProvisionRequest) -> Result<Provisioned, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("provision", &broker, call, Box::pin(self.app.provision(self.orderer()?, call, request))).await
+        self.measured(
+            "provision",
+            &broker,
+            call,
+            Box::pin(async { self.app.provision(&*self.orderer(call).await?, call, request).await }),
+        )
+        .await
     }
 
     async fn fetch_instance(
@@ -69,7 +74,7 @@ impl ServiceBroker for View {
             "fetch_instance",
             &broker,
             call,
-            Box::pin(self.app.fetch_instance(self.orderer()?, call, &request)),
+            Box::pin(async { self.app.fetch_instance(&*self.orderer(call).await?, call, &request).await }),
         )
         .await
     }
@@ -80,26 +85,48 @@ impl ServiceBroker for View {
         request: InstanceOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("last_operation", &broker, call, Box::pin(self.app.instance_operation(self.orderer()?, &request)))
-            .await
+        self.measured(
+            "last_operation",
+            &broker,
+            call,
+            Box::pin(async { self.app.instance_operation(&*self.orderer(call).await?, &request).await }),
+        )
+        .await
     }
 
     async fn update(&self, call: &Call, request: UpdateRequest) -> Result<Updated, osb::Error> {
         let plan = request.plan_id.as_option().cloned().unwrap_or_default();
         let broker = self.broker_of(&plan);
-        self.measured("update", &broker, call, Box::pin(self.app.update(self.orderer()?, call, request))).await
+        self.measured(
+            "update",
+            &broker,
+            call,
+            Box::pin(async { self.app.update(&*self.orderer(call).await?, call, request).await }),
+        )
+        .await
     }
 
     async fn deprovision(&self, call: &Call, request: DeprovisionRequest) -> Result<Deprovisioned, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("deprovision", &broker, call, Box::pin(self.app.deprovision(self.orderer()?, call, request)))
-            .await
+        self.measured(
+            "deprovision",
+            &broker,
+            call,
+            Box::pin(async { self.app.deprovision(&*self.orderer(call).await?, call, request).await }),
+        )
+        .await
     }
 
     async fn bind(&self, call: &Call, request: BindRequest) -> Result<Bound, osb::Error> {
         let plan = request.plan_id.as_option().cloned().unwrap_or_default();
         let broker = self.broker_of(&plan);
-        self.measured("bind", &broker, call, Box::pin(self.app.bind(self.orderer()?, call, request))).await
+        self.measured(
+            "bind",
+            &broker,
+            call,
+            Box::pin(async { self.app.bind(&*self.orderer(call).await?, call, request).await }),
+        )
+        .await
     }
 
     async fn fetch_binding(
@@ -108,8 +135,13 @@ impl ServiceBroker for View {
         request: FetchBindingRequest,
     ) -> Result<FetchBindingResponse, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("fetch_binding", &broker, call, Box::pin(self.app.fetch_binding(self.orderer()?, call, &request)))
-            .await
+        self.measured(
+            "fetch_binding",
+            &broker,
+            call,
+            Box::pin(async { self.app.fetch_binding(&*self.orderer(call).await?, call, &request).await }),
+        )
+        .await
     }
 
     async fn binding_operation(
@@ -118,13 +150,24 @@ impl ServiceBroker for View {
         request: BindingOperationRequest,
     ) -> Result<LastOperation, osb::Error> {
         let broker = self.broker_of(request.plan_id.as_deref().unwrap_or_default());
-        self.measured("last_operation", &broker, call, Box::pin(self.app.binding_operation(self.orderer()?, &request)))
-            .await
+        self.measured(
+            "last_operation",
+            &broker,
+            call,
+            Box::pin(async { self.app.binding_operation(&*self.orderer(call).await?, &request).await }),
+        )
+        .await
     }
 
     async fn unbind(&self, call: &Call, request: UnbindRequest) -> Result<Unbound, osb::Error> {
         let broker = self.broker_of(&request.plan_id);
-        self.measured("unbind", &broker, call, Box::pin(self.app.unbind(self.orderer()?, call, request))).await
+        self.measured(
+            "unbind",
+            &broker,
+            call,
+            Box::pin(async { self.app.unbind(&*self.orderer(call).await?, call, request).await }),
+        )
+        .await
     }
 }
 

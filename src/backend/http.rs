@@ -26,7 +26,7 @@ pub enum Error {
     #[error("the HTTP client can't be made")]
     Build(#[source] reqwest::Error),
     /// The extra roots.
-    #[error("the file of root certificates is not PEM")]
+    #[error("the file of root certificates holds none in PEM")]
     Ca,
     /// No answer in time, no connection, or one that broke.
     #[error("the request was not answered")]
@@ -90,6 +90,9 @@ impl Outgoing {
         }
         if let Some(pem) = &self.ca_pem {
             let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| Error::Ca)?;
+            if roots.is_empty() {
+                return Err(Error::Ca);
+            }
             builder = builder.tls_certs_merge(roots);
         }
         let resolver = Resolver { egress: Arc::clone(&self.egress), exempt };

@@ -1,12 +1,16 @@
 //! `bourse instance`: instances of all tenants and platforms, by id, for whoever runs the hub.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Error;
+use super::broker::set;
 use super::client::Client;
 use super::order;
+use super::params;
 use super::print::{self, Column, Out};
 use super::remote::Limit;
 
@@ -32,6 +36,15 @@ enum Verb {
     Show {
         /// The hub's id of it.
         id: String,
+    },
+    /// Take over instances that a broker has already, under the ids that it knows them by; nothing there is changed.
+    Adopt {
+        /// A JSON document as for POST /api/v1/instances/adopt: broker, platform or tenant, instances.
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Forget an instance whose backend is gone: nothing is asked of the broker.
     Purge {
@@ -76,6 +89,15 @@ const COLUMNS: &[Column] = &[
     ("ORDERED", "/created_at"),
 ];
 
+const VERDICTS: &[Column] = &[
+    ("BACKEND ID", "/backend_instance_id"),
+    ("PLATFORM ID", "/platform_instance_id"),
+    ("TENANT", "/tenant"),
+    ("VERDICT", "/verdict"),
+    ("VERIFIED", "/verified"),
+    ("", "/message"),
+];
+
 const BINDINGS: &[Column] =
     &[("BINDING", "/platform_binding_id"), ("STATE", "/state"), ("ID", "/id"), ("MADE", "/created_at")];
 
@@ -106,6 +128,14 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             out.list(&client.list(&["instances"], &query, limit.get()).await?, COLUMNS)
         }
         Verb::Show { id } => show(&out, &client.get(&["instances", &id], &[]).await?),
+        Verb::Adopt { file, dry_run } => {
+            let mut body = params::object(&file)?;
+            if dry_run {
+                set(&mut body, "dry_run", Some(true));
+            }
+            let told = client.send(Method::POST, &["instances", "adopt"], Some(&body.into())).await?.body;
+            out.list(&told, VERDICTS)
+        }
         Verb::Purge { id, reason } => {
             let body = json!({ "reason": reason });
             show(&out, &client.send(Method::POST, &["instances", &id, "purge"], Some(&body)).await?.body)

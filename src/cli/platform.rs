@@ -40,6 +40,9 @@ enum Verb {
         /// Where that hub publishes its keys.
         #[arg(long, value_name = "URL", requires = "trust_issuer")]
         trust_jwks_url: Option<String>,
+        /// The name under which that hub has this one registered; where absent, stamps for any of its brokers are believed.
+        #[arg(long, value_name = "NAME", requires = "trust_issuer")]
+        trust_audience: Option<String>,
     },
     /// List platforms.
     List(Limit),
@@ -93,6 +96,7 @@ const FIELDS: &[Column] = &[
     ("default tenant", "/default_tenant"),
     ("trusted issuer", "/trust/issuer"),
     ("trusted keys", "/trust/jwks_url"),
+    ("trusted for", "/trust/audience"),
     ("user names", "/usernames"),
     ("username", "/credentials/username"),
     ("password", "/credentials/password"),
@@ -103,13 +107,20 @@ const FIELDS: &[Column] = &[
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     let Args { verb, out } = args;
     match verb {
-        Verb::Create { name, kind, default_tenant, trust_issuer, trust_jwks_url } => {
+        Verb::Create { name, kind, default_tenant, trust_issuer, trust_jwks_url, trust_audience } => {
             let mut body = Map::new();
             set(&mut body, "name", Some(name));
             set(&mut body, "kind", Some(kind));
             set(&mut body, "default_tenant", default_tenant);
             let trust = trust_issuer.zip(trust_jwks_url);
-            set(&mut body, "trust", trust.map(|(issuer, keys)| json!({ "issuer": issuer, "jwks_url": keys })));
+            let trust = trust.map(|(issuer, keys)| {
+                let mut trust = Map::new();
+                set(&mut trust, "issuer", Some(issuer));
+                set(&mut trust, "jwks_url", Some(keys));
+                set(&mut trust, "audience", trust_audience);
+                Value::Object(trust)
+            });
+            set(&mut body, "trust", trust);
             let made = client.send(Method::POST, &["platforms"], Some(&body.into())).await?.body;
             out.one(&made, FIELDS)?;
             print::note("the password is shown this once: keep it")

@@ -51,6 +51,8 @@ impl Problem {
             (412, _) => Some("read it again and repeat the change"),
             (502..=504, "broker_answer") => Some("`bourse broker list` shows how the brokers are"),
             (429 | 503, _) => Some("try again in a moment"),
+            // The hub's own sentence says where to look.
+            (_, "internal") => None,
             (500.., _) => Some("the hub's log says more"),
             _ => None,
         })
@@ -100,6 +102,12 @@ mod tests {
             "not_found",
             "tenant `x` does not exist",
             "tenant `x` does not exist; `bourse tenant list` shows those there are",
+        );
+        check(
+            500,
+            "internal",
+            "the hub could not do it; its log says why",
+            "the hub could not do it; its log says why",
         );
         check(409, "taken", "the name is taken", "the name is taken");
         check(503, "busy", "the hub is busy", "the hub is busy; try again in a moment");

@@ -4,7 +4,9 @@
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Error, Settings, block_on, keys, settings, tls};
 use crate::app::App;
+use crate::backend::http::{Error as HttpError, Outgoing};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::http::{self, Surface};
 use crate::store::Db;
 use crate::worker::{self, Work};
@@ -56,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
 }
 
 async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
+    check_egress(&config)?;
     let sealer = keys::sealer(&config)?;
     let tls = config.server.tls.as_ref().map(tls::server).transpose()?;
     let shutdown = stop_on_signals()?;
@@ -96,6 +100,21 @@ async fn serve(mut config: Config, role: Role) -> Result<(), Error> {
     db.close().await;
     tracing::info!("stopped");
     served.map_err(Error::Run)
+}
+
+/// What everything goes out with must be usable: a hub that starts without the roots it was given reaches nobody.
+fn check_egress(config: &Config) -> Result<(), Error> {
+    let invalid = |key, message| config::Error::Invalid { key, message };
+    let unreadable = |error| {
+        let file = config.egress.ca_file.as_deref().unwrap_or(Path::new(""));
+        invalid("egress.ca_file", format!("{} cannot be read: {error}", file.display()))
+    };
+    let outgoing = Outgoing::new(&config.egress).map_err(unreadable)?;
+    let made = outgoing.http(Duration::from_secs(1)).map(drop);
+    Ok(made.map_err(|error| match error {
+        HttpError::Ca => invalid("egress.ca_file", "must hold certificates, PEM".to_owned()),
+        _ => invalid("egress.proxy", "must be a URL such as http://proxy.example:3128".to_owned()),
+    })?)
 }
 
 /// SQLite is for one process: a second one would take the first one's work for that of the dead. Held for as long as the

@@ -5,8 +5,10 @@
 //! or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
 //! left out only of what that kind of platform gets ([`cloudfoundry`]).
 
+pub mod bridge;
 pub mod clash;
 pub mod cloudfoundry;
+pub mod hubs;
 pub mod ids;
 pub mod import;
 pub mod merged;

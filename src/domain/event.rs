@@ -40,18 +40,6 @@ pub enum EventKind {
     BindingDeleted,
     /// A bind or unbind failed.
     BindingFailed,
-    /// Usage since the last report.
-    UsageDelta,
-    /// A level at a time.
-    UsageGauge,
-    /// A meter's reading.
-    UsageCounter,
-    /// A report that replaces an earlier one.
-    UsageCorrection,
-    /// An order waits for somebody's decision.
-    ApprovalRequested,
-    /// Somebody decided, or the time to decide is over.
-    ApprovalDecided,
     /// A broker was registered.
     BrokerRegistered,
     /// A broker's catalog is another one.
@@ -62,15 +50,11 @@ pub enum EventKind {
     BrokerAvailable,
     /// A tenant's document changed.
     TenantChanged,
-    /// An order did not fit into a quota.
-    QuotaExceeded,
-    /// Spending passed a threshold of a budget.
-    BudgetThreshold,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 16] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -82,19 +66,11 @@ impl EventKind {
         Self::BindingCreated,
         Self::BindingDeleted,
         Self::BindingFailed,
-        Self::UsageDelta,
-        Self::UsageGauge,
-        Self::UsageCounter,
-        Self::UsageCorrection,
-        Self::ApprovalRequested,
-        Self::ApprovalDecided,
         Self::BrokerRegistered,
         Self::BrokerCatalogChanged,
         Self::BrokerUnavailable,
         Self::BrokerAvailable,
         Self::TenantChanged,
-        Self::QuotaExceeded,
-        Self::BudgetThreshold,
     ];
 
     /// The CloudEvents type.
@@ -111,19 +87,11 @@ impl EventKind {
             Self::BindingCreated => "io.bourse.binding.created",
             Self::BindingDeleted => "io.bourse.binding.deleted",
             Self::BindingFailed => "io.bourse.binding.failed",
-            Self::UsageDelta => "io.bourse.usage.delta",
-            Self::UsageGauge => "io.bourse.usage.gauge",
-            Self::UsageCounter => "io.bourse.usage.counter",
-            Self::UsageCorrection => "io.bourse.usage.correction",
-            Self::ApprovalRequested => "io.bourse.approval.requested",
-            Self::ApprovalDecided => "io.bourse.approval.decided",
             Self::BrokerRegistered => "io.bourse.broker.registered",
             Self::BrokerCatalogChanged => "io.bourse.broker.catalog_changed",
             Self::BrokerUnavailable => "io.bourse.broker.unavailable",
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
-            Self::QuotaExceeded => "io.bourse.quota.exceeded",
-            Self::BudgetThreshold => "io.bourse.budget.threshold",
         }
     }
 }

@@ -145,7 +145,7 @@ pub struct BindingAttributes {
     pub predecessor_binding_id: Option<String>,
 }
 
-/// The meaning of an instance's id to the platform that made it ("Life of an id" in the contract).
+/// The meaning of an instance's id to the platform that made it: what GET, DELETE, PUT and last_operation are answered follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// It is there, or on its way.

@@ -53,6 +53,10 @@ pub struct Trust {
     pub issuer: String,
     /// Where its keys are published.
     pub jwks_url: String,
+    /// The name under which that hub has this one registered as a broker: the stamps' `aud`. Where absent, stamps for any of
+    /// that hub's brokers are believed from whoever has the platform's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
 }
 
 /// A registered platform.

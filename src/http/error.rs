@@ -155,11 +155,21 @@ impl From<app::Error> for Failure {
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             },
-            E::Answer(answer) => Self::of_answer(answer),
+            E::Answer(answer) => Self::of_answer(own_code(&answer), answer),
+            E::Broker(answer) => Self::of_answer("broker_answer", answer),
             E::Store(_) if error.is_busy() => Self {
                 retry_after_seconds: Some(BUSY_SECONDS),
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the hub is busy: try again")
+            },
+            E::Store(_) if error.is_unknown() => Self {
+                retry_after_seconds: Some(BUSY_SECONDS),
+                cause: Some(Box::new(error)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "outcome_unknown",
+                    "the database did not say whether it was done: look before you repeat it",
+                )
             },
             E::Store(_) | E::Secret(_) | E::Stopped | E::LeaseLost => Self {
                 cause: Some(Box::new(error)),
@@ -170,13 +180,33 @@ impl From<app::Error> for Failure {
 }
 
 impl Failure {
-    /// An answer in OSB's terms, often a backend's, as it stands.
-    fn of_answer(answer: osb::Error) -> Self {
+    /// An answer in OSB's terms, as it stands.
+    fn of_answer(code: &'static str, answer: osb::Error) -> Self {
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let detail = answer.description().unwrap_or("the service broker did not do it").to_owned();
         let retry_after_seconds = answer.retry_after_seconds;
         let cause = status.is_server_error().then(|| Box::new(app::Error::Answer(answer)));
-        Self { retry_after_seconds, cause, ..Self::new(status, "broker_answer", detail) }
+        Self { retry_after_seconds, cause, ..Self::new(status, code, detail) }
+    }
+}
+
+/// The word for an answer in OSB's terms that is the hub's own: OSB's word where it has one.
+fn own_code(answer: &osb::Error) -> &'static str {
+    match (answer.code(), answer.status) {
+        (Some(osb::error::ASYNC_REQUIRED), _) => "async_required",
+        (Some(osb::error::CONCURRENCY_ERROR), _) => "concurrency_error",
+        (Some(osb::error::REQUIRES_APP), _) => "requires_app",
+        (Some(osb::error::MAINTENANCE_INFO_CONFLICT), _) => "maintenance_info_conflict",
+        (Some("PlanChangeNotSupported"), _) => "plan_change_not_supported",
+        (_, 400) => "bad_request",
+        (_, 404) => "not_found",
+        (_, 409) => "conflict",
+        (_, 410) => "gone",
+        (_, 422) => "unprocessable",
+        (_, 502) => "broker_failed",
+        (_, 503) => "unavailable",
+        (_, 504) => "broker_timeout",
+        _ => "internal",
     }
 }
 
@@ -227,6 +257,13 @@ mod tests {
         check(E::Gone("m".to_owned()), 410, "gone");
         check(E::Unavailable("m".to_owned()), 503, "unavailable");
         check(E::LeaseLost, 500, "internal");
+        check(E::Answer(osb::Error::bad_request("m")), 400, "bad_request");
+        check(E::Answer(osb::Error::concurrency("m")), 422, "concurrency_error");
+        check(E::Answer(osb::Error::unprocessable("PlanChangeNotSupported", "m")), 422, "plan_change_not_supported");
+        check(E::Answer(osb::Error::gone()), 410, "gone");
+        check(E::Answer(osb::Error::unavailable("m", 10)), 503, "unavailable");
+        check(E::Broker(osb::Error::bad_request("m")), 400, "broker_answer");
+        check(E::Broker(osb::Error::unavailable("m", 10)), 503, "broker_answer");
         check(E::Stopped, 500, "internal");
         check(E::busy(), 503, "busy");
         check(E::Secret(crate::secret::Error::Random), 500, "internal");

@@ -40,7 +40,8 @@ impl Door for PlatformDoor {
         };
         let platform = self.app.platform(&id).await.map_err(broken)?;
         let actor = Caller::Platform(id).actor();
-        let orderer = Orderer { platform, broker: head.param("broker").map(str::to_owned), tenant: None, actor };
+        let orderer =
+            Orderer { platform, broker: head.param("broker").map(str::to_owned), tenant: None, upstream: None, actor };
         Ok(Arc::new(Detached(Arc::new(View::new(self.app.clone(), orderer)))))
     }
 }

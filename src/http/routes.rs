@@ -7,7 +7,7 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{brokers, events, identities, instances, offerings, orders, platforms, tenants};
+use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -281,6 +281,9 @@ pub const ROUTES: &[Route] = &[
             "offering",
             "state",
         ]),
+    Route::new(Post, "/api/v1/instances/adopt", Admin, "Take over what a backend has already", || to(adoption::adopt))
+        .takes::<adoption::AdoptionIn>()
+        .gives::<adoption::AdoptionOut>(),
     Route::new(Get, "/api/v1/instances/{id}", Admin, "Show an instance", || to(instances::show))
         .gives::<instances::DetailOut>(),
     Route::new(Post, "/api/v1/instances/{id}/purge", Admin, "Forget an instance whose backend is gone", || {

@@ -26,6 +26,8 @@ pub struct BindingRow {
     pub answer_until: Option<Time>,
     /// The operation that is under way.
     pub operation_id: Option<String>,
+    /// Until when a repeat of its bind may be on its way to the backend.
+    pub asked_until: Option<Time>,
     /// Counts changes.
     pub version: i64,
     /// When it was asked for.
@@ -47,6 +49,7 @@ fn read(row: &AnyRow) -> Result<BindingRow, Error> {
         answer: column(row, "answer")?,
         answer_until: column::<Option<i64>>(row, "answer_until")?.map(Time),
         operation_id: column(row, "operation_id")?,
+        asked_until: column::<Option<i64>>(row, "asked_until")?.map(Time),
         version: column(row, "version")?,
         created_at: Time(column(row, "created_at")?),
         ready_at: column::<Option<i64>>(row, "ready_at")?.map(Time),
@@ -110,9 +113,10 @@ pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<BindingRow>, Erro
 }
 
 const SAVE: &str = "update bindings set state = $2, answer = $3, answer_until = $4, operation_id = $5, ready_at = $6, \
-    gone_at = $7, current = $8 where id = $1";
+    gone_at = $7, current = current * $8 where id = $1";
 
-/// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more.
+/// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more; an id
+/// that means another row by now never comes back to this one.
 ///
 /// # Errors
 /// [`Error`].
@@ -128,6 +132,30 @@ pub async fn save(tx: &mut Tx<'_>, row: &BindingRow, current: bool) -> Result<()
         .bind(i64::from(current));
     tx.execute(query).await?;
     Ok(())
+}
+
+const ASK: &str = "update bindings set asked_until = $2, version = version + 1 \
+    where id = $1 and state = 'ready' and (asked_until is null or asked_until <= $3)";
+
+/// Keeps a ready binding as it is until then, because its bind is sent once more. False where it is not ready, or another
+/// repeat may still be on its way.
+///
+/// # Errors
+/// [`Error`].
+pub async fn ask(tx: &mut Tx<'_>, id: &str, until: Time, now: Time) -> Result<bool, Error> {
+    Ok(tx.execute(sqlx::query(ASK).bind(id.to_owned()).bind(until.0).bind(now.0)).await? == 1)
+}
+
+const ASKED: &str = "update bindings set asked_until = $3 where id = $1 and state = 'ready' and asked_until = $2";
+
+/// Says how long a repeat that was begun with [`ask`] may still be on its way: `None` where it has been answered. False where
+/// the binding was not kept for it any more.
+///
+/// # Errors
+/// [`Error`].
+pub async fn asked(tx: &mut Tx<'_>, id: &str, until: Time, still: Option<Time>) -> Result<bool, Error> {
+    let query = sqlx::query(ASKED).bind(id.to_owned()).bind(until.0).bind(still.map(|time| time.0));
+    Ok(tx.execute(query).await? == 1)
 }
 
 const FORGET_FAILED: &str = "update bindings set state = 'gone', version = version + 1 \

@@ -190,6 +190,18 @@ pub async fn hold(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, Error> 
     row.map(|row| column(&row, "id")).transpose()
 }
 
+const STANDS: &str = "select id from brokers where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str = "select id from brokers where id = $1 and deleted_at is null for share";
+
+/// Whether a broker is there, and stays there until this transaction ends.
+///
+/// # Errors
+/// [`Error`]
+pub async fn stands(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    let sql = tx.shared(STANDS, STANDS_SHARED);
+    Ok(tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.is_some())
+}
+
 const CONFIGURE: &str = "update brokers set url = $2, settings = $3, secrets = $4, etag = $5 where id = $1";
 
 /// How it is reached and treated. After [`lock`].
@@ -224,6 +236,16 @@ pub async fn checked(tx: &mut Tx<'_>, broker: &BrokerRow, was: Status) -> Result
         .bind(broker.version)
         .bind(was.as_str());
     tx.execute(sql).await.map(|touched| touched == 1)
+}
+
+const HASTEN: &str = "update brokers set check_at = $2 where id = $1 and deleted_at is null and check_at > $2";
+
+/// Its catalog is due now, if it was due later.
+///
+/// # Errors
+/// [`Error`]
+pub async fn hasten(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(HASTEN).bind(id.to_owned()).bind(now.0)).await.map(drop)
 }
 
 const KEEP_CATALOG: &str = "update brokers set catalog = $2 where id = $1";

@@ -5,6 +5,9 @@
 //! the commit: a flush is shared by all that came together, and nobody waits for a busy lock. Once queued on SQLite a
 //! write is carried out even if whoever asked has gone.
 //!
+//! Nothing waits for a database that hangs: both are cut off on this side, and their connection is closed. A write that is cut
+//! off before its commit was sent has not happened; after that it is [`Error::CommitUnknown`], and only reading tells.
+//!
 //! A closure given to [`Db::write`] may run more than once, so it touches nothing but the [`Tx`].
 
 use std::str::FromStr as _;
@@ -13,15 +16,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, migrations};
 
+/// How long a connection may take; [`Error::Unreachable`] says so.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
 /// Writes that may wait for SQLite's writer; more than that is [`Error::Busy`].
 const QUEUE_MAX: usize = 4096;
 /// Writes under one commit, and how long the first of them may wait for the others.
@@ -29,6 +36,12 @@ const BATCH_MAX: usize = 128;
 const BATCH_TIME_MAX: Duration = Duration::from_millis(20);
 /// How long a connection may have been idle and still be used without asking whether it lives.
 const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(5);
+/// How long a read, or a transaction up to its commit, may take once it has a connection: longer than PostgreSQL itself gives
+/// to a statement ([`set_limits`]), so that whoever still answers says why.
+const ANSWER_MAX: Duration = Duration::from_secs(12);
+/// How long a commit may take, and on SQLite a write with its turn in the queue.
+const COMMIT_MAX: Duration = Duration::from_secs(12);
+const QUEUED_MAX: Duration = Duration::from_secs(30);
 /// Runs of one transaction on PostgreSQL before a serialization failure is given up on.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -192,7 +205,7 @@ impl Db {
         };
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(CONNECTED_WITHIN)
             // A ping before each use would double the cost of a read: only what lay idle may have died unnoticed.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
@@ -212,7 +225,11 @@ impl Db {
                 })
             })
             .connect_with(options)
-            .await?;
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::PoolTimedOut => Error::Unreachable,
+                error => error.into(),
+            })?;
         let writer = writer.map(|connection| {
             let ((queue, receiver), closing) = (mpsc::channel(QUEUE_MAX), CancellationToken::new());
             let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));
@@ -232,8 +249,13 @@ impl Db {
     /// # Errors
     /// Where an applied migration was changed or the database refuses.
     pub async fn migrate(&self) -> Result<(), Error> {
-        let mut connection = self.inner.pool.acquire().await?;
-        migrations::migrator(self.inner.kind).run_direct(None, &mut *connection, false).await.map_err(Error::Migrate)
+        let mut connection = self.inner.pool.acquire().await?.detach();
+        if self.inner.kind == Kind::Postgres {
+            // The limits are those of requests; a step over a large table takes what it takes.
+            sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
+        }
+        migrations::migrator(self.inner.kind).run_direct(None, &mut connection, false).await.map_err(Error::Migrate)?;
+        Ok(connection.close().await?)
     }
 
     /// Changes after each commit of a write in this process: for workers that carry on what was written.
@@ -250,8 +272,11 @@ impl Db {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<Error>,
     {
-        let mut connection = self.at_home(self.inner.pool.acquire()).await.map_err(Error::from)?;
-        body(&mut Tx { connection: &mut connection, kind: self.inner.kind, rerun: false }).await
+        let mut used = self.acquire().await?;
+        let mut tx = Tx { connection: used.get()?, kind: self.inner.kind, rerun: false };
+        let outcome = timeout(ANSWER_MAX, body(&mut tx)).await.map_err(|_| Error::Late)?;
+        used.give_back();
+        outcome
     }
 
     /// Runs a transaction: all of the body's changes, or none where it returns an error. The body may run more than once.
@@ -270,7 +295,7 @@ impl Db {
                 let (reply, answer) = oneshot::channel();
                 let job = Box::new(Write { body, outcome: None, reply });
                 writer.queue.try_send(job).map_err(|_| Error::Busy)?;
-                answer.await.map_err(|_| Error::CommitUnknown)?
+                timeout(QUEUED_MAX, answer).await.ok().and_then(Result::ok).ok_or(Error::CommitUnknown)?
             }
             None => self.write_here(body).await,
         };
@@ -295,20 +320,30 @@ impl Db {
         F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<Error>,
     {
-        let mut attempt = 1;
+        let (mut attempt, until) = (1, tokio::time::Instant::now() + ANSWER_MAX);
         loop {
-            let mut transaction = self.at_home(self.inner.pool.begin()).await.map_err(Error::from)?;
+            let mut used = self.acquire().await?;
+            let beginning = timeout_at(until, used.get()?.begin()).await;
+            let mut transaction = beginning.map_err(|_| Error::Late)?.map_err(Error::from)?;
             let mut tx = Tx { connection: &mut transaction, kind: self.inner.kind, rerun: false };
-            let outcome = body(&mut tx).await;
+            let outcome = timeout_at(until, body(&mut tx)).await.map_err(|_| Error::Late)?;
             let again = tx.rerun && attempt < ATTEMPTS_MAX;
             match outcome {
-                Ok(value) => match transaction.commit().await.map_err(Error::at_commit) {
-                    Ok(()) => return Ok(value),
-                    Err(Error::Serialization) if attempt < ATTEMPTS_MAX => {}
-                    Err(error) => return Err(error.into()),
-                },
+                Ok(value) => {
+                    let committed =
+                        timeout(COMMIT_MAX, transaction.commit()).await.map_err(|_| Error::CommitUnknown)?;
+                    match committed.map_err(Error::at_commit) {
+                        Ok(()) => {
+                            used.give_back();
+                            return Ok(value);
+                        }
+                        Err(Error::Serialization) if attempt < ATTEMPTS_MAX => used.give_back(),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Err(error) => {
-                    transaction.rollback().await.map_err(Error::from)?;
+                    timeout(COMMIT_MAX, transaction.rollback()).await.map_err(|_| Error::Late)?.map_err(Error::from)?;
+                    used.give_back();
                     if !again {
                         return Err(error);
                     }
@@ -316,6 +351,10 @@ impl Db {
             }
             attempt += 1;
         }
+    }
+
+    async fn acquire(&self) -> Result<InUse, Error> {
+        Ok(InUse(Some(self.at_home(self.inner.pool.acquire()).await?)))
     }
 
     /// Closes all connections; writes that wait are finished first. SQLite's last connection brings everything into the one
@@ -328,6 +367,28 @@ impl Db {
         if let Some(task) = task {
             // It ends by itself; had it panicked, there would be nothing left to close.
             drop(task.await);
+        }
+    }
+}
+
+/// A connection of the pool in use. One that is let go in the middle of something is closed instead of going back: the pool
+/// would wait for a database that hangs before it gives its place to another.
+struct InUse(Option<PoolConnection<Any>>);
+
+impl InUse {
+    fn get(&mut self) -> Result<&mut AnyConnection, Error> {
+        self.0.as_deref_mut().ok_or(Error::Late)
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
         }
     }
 }
@@ -358,7 +419,7 @@ async fn open_sqlite(options: &AnyConnectOptions) -> Result<AnyConnection, Error
 /// No statement, no wait for a lock and no forgotten transaction lasts for ever.
 async fn set_limits(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     for limit in
-        ["set statement_timeout = '30s'", "set lock_timeout = '10s'", "set idle_in_transaction_session_timeout = '60s'"]
+        ["set statement_timeout = '10s'", "set lock_timeout = '8s'", "set idle_in_transaction_session_timeout = '60s'"]
     {
         sqlx::query(limit).execute(&mut *connection).await?;
     }

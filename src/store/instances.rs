@@ -132,9 +132,10 @@ pub async fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<InstanceRow>, Erro
 }
 
 const SAVE: &str = "update instances set state = $2, plan_id = $3, attributes = $4, answer = $5, operation_id = $6, \
-    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = $11 where id = $1";
+    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = current * $11 where id = $1";
 
-/// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more.
+/// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more; an id
+/// that means another row by now never comes back to this one.
 ///
 /// # Errors
 /// [`Error`].

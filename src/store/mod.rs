@@ -43,11 +43,17 @@ pub enum Error {
     /// Two transactions met; the same one may be run again.
     #[error("the transaction met another one")]
     Serialization,
+    /// Nobody answers at the database's address.
+    #[error("no connection could be had within 10 s; is its server running, and is `database.url` right?")]
+    Unreachable,
+    /// The database did not answer in time. Nothing was written.
+    #[error("the database did not answer in time")]
+    Late,
     /// Too many writes wait.
     #[error("the database is busy: too many writes are waiting")]
     Busy,
     /// The connection was lost at the commit: it may have happened.
-    #[error("the connection to the database was lost at the commit")]
+    #[error("the connection to the database was lost at the commit: it may have happened")]
     CommitUnknown,
     /// The shared commit failed: nothing was written.
     #[error("the commit failed: {0}")]
@@ -75,6 +81,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(database) if database.is_foreign_key_violation() => Self::Reference,
             sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("40001" | "40P01")) => {
                 Self::Serialization
+            }
+            // A lock or a statement that took too long.
+            sqlx::Error::Database(database) if matches!(database.code().as_deref(), Some("55P03" | "57014")) => {
+                Self::Late
             }
             sqlx::Error::PoolTimedOut => Self::Busy,
             _ => Self::Database(error),

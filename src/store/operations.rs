@@ -317,6 +317,17 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
 
+const OF_INSTANCE: &str = "select * from (select * from operations where instance_id = $1 \
+    order by created_at desc, id desc limit 1000) latest order by created_at, id";
+
+/// The latest 1000 operations of an instance and its bindings, the newest last.
+///
+/// # Errors
+/// [`Error`].
+pub async fn of_instance(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<OperationRow>, Error> {
+    tx.fetch_all(sqlx::query(OF_INSTANCE).bind(instance_id.to_owned())).await?.iter().map(read).collect()
+}
+
 const BIND_OF: &str = "select * from operations where binding_id = $1 and kind = 'bind' order by created_at limit 1";
 
 /// The operation that made a binding.

@@ -91,8 +91,6 @@ async fn a_failed_order_stays_failed_after_its_clean_up_until_it_is_deleted() {
 #[tokio::test]
 async fn an_answer_that_comes_after_the_order_was_refused_is_undone() {
     on_both(Duration::from_secs(1), async |world, hub, p| {
-        let patience = json!({"timeout_ms": 8000});
-        assert_eq!(hub.admin(Method::PATCH, "/api/v1/brokers/faults", Some(patience)).await.status, 200);
         let reply = hub.provision(&p, "i-1", "creates-late", sync().with(json!({"delay_ms": 2500}))).await;
         assert_eq!(reply.status, 504, "{reply:?}");
         wait_until("the late answer to be undone", BOUND, async || {
@@ -113,6 +111,7 @@ async fn an_answer_that_comes_after_the_order_was_refused_is_undone() {
 #[tokio::test]
 async fn a_hung_provision_that_is_called_off_is_undone() {
     on_both(LONG, async |world, hub, p| {
+        hub.loses_patience().await;
         assert_eq!(hub.provision(&p, "i-1", "times-out-after-creating", hung()).await.status, 202);
         assert_eq!(world.faults.instances().len(), 1);
         // Its call is under way, or will be again: either way the instance is the hub's to undo.
@@ -135,7 +134,7 @@ async fn a_hung_provision_that_is_called_off_is_undone() {
 #[tokio::test]
 async fn a_call_that_comes_true_after_it_was_called_off_is_undone() {
     on_both(LONG, async |world, hub, p| {
-        let (url, ids, polls) = (hub.url.clone(), hub.ids("creates-late"), polling().with(json!({"delay_ms": 900})));
+        let (url, ids, polls) = (hub.url.clone(), hub.ids("creates-late"), polling().with(json!({"delay_ms": 2000})));
         let body = json!({"service_id": ids.0, "plan_id": ids.1, "organization_guid": "o", "space_guid": "s", "parameters": polls.parameters});
         let path = format!("{url}/v2/service_instances/i-1?accepts_incomplete=true");
         let credentials = (p.username.clone(), p.password.clone());
@@ -158,29 +157,64 @@ async fn a_call_that_comes_true_after_it_was_called_off_is_undone() {
 }
 
 #[tokio::test]
-async fn an_update_or_deletion_that_is_called_off_leaves_the_instance_as_it_stood() {
+async fn an_update_or_deletion_that_the_broker_may_have_heard_of_is_not_called_off() {
     on_both(LONG, async |world, hub, p| {
-        let order = sync().with(json!({"polls": 1000, "fail_on": ["update", "deprovision"]}));
-        assert_eq!(hub.provision(&p, "i-1", "async", order.clone()).await.status, 201);
-        assert_eq!(hub.provision(&p, "i-2", "async", order).await.status, 201);
-        let (service_id, plan_id) = hub.ids("async");
-        let change = json!({"service_id": service_id, "plan_id": plan_id, "parameters": {"x": 1}});
-        let path = "/v2/service_instances/i-1?accepts_incomplete=true";
-        assert_eq!(hub.osb(&p, Method::PATCH, path, Some(change)).await.status, 202);
+        let order = |kind: &str| sync().with(json!({"polls": 3, "fail_on": [kind]}));
+        assert_eq!(hub.provision(&p, "i-1", "async", order("update")).await.status, 201);
+        assert_eq!(hub.provision(&p, "i-2", "async", order("deprovision")).await.status, 201);
+        assert_eq!(hub.provision(&p, "i-3", "async", order("unbind")).await.status, 201);
+        assert_eq!(hub.bind(&p, ("i-3", "b-1"), "async", sync()).await.status, 201);
+        assert_eq!(hub.osb(&p, Method::PATCH, UPDATE, Some(update(&hub))).await.status, 202);
+        assert_eq!(hub.delete(&p, "i-2", "async", true).await.status, 202);
+        assert_eq!(hub.delete(&p, "i-3/service_bindings/b-1", "async", true).await.status, 202);
+        for kind in ["update", "deprovision", "unbind"] {
+            let running = operation(&hub, kind, "polling").await;
+            let refused = cancel(&hub, &running).await;
+            assert_eq!((refused.status, refused.body["code"].as_str()), (409, Some("already_sent")), "{refused:?}");
+            assert_eq!(items(&hub.url, &format!("operations?state=cancelled&kind={kind}")).await, Vec::<Value>::new());
+        }
+        is_over(&world, &hub).await;
+        assert_eq!(
+            (hub.outcome(&p, "i-1").await.as_str(), hub.outcome(&p, "i-2").await.as_str()),
+            ("succeeded", "succeeded")
+        );
+        assert_eq!(world.faults.instances().len(), 2, "what was ordered came true");
+        assert!(world.faults.bindings().is_empty());
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_update_or_deletion_that_nobody_has_taken_up_is_called_off_and_the_instance_stands_as_it_stood() {
+    on_both(Duration::from_secs(1), async |world, hub, p| {
+        assert_eq!(hub.provision(&p, "i-1", "async", sync()).await.status, 201);
+        assert_eq!(hub.provision(&p, "i-2", "async", sync()).await.status, 201);
+        hub.stop().await;
+        let hub = world.hub_without_workers().await;
+        assert_eq!(hub.osb(&p, Method::PATCH, UPDATE, Some(update(&hub))).await.status, 202);
         assert_eq!(hub.delete(&p, "i-2", "async", true).await.status, 202);
         for (kind, id) in [("update", "i-1"), ("deprovision", "i-2")] {
-            let running = operation(&hub, kind, "polling").await;
-            assert_eq!(cancel(&hub, &running).await.status, 200, "{kind}");
+            let waiting = operation(&hub, kind, "calling").await;
+            assert_eq!(cancel(&hub, &waiting).await.body["state"], "cancelled", "{kind}");
             assert_eq!(state(&hub, id).await, "ready", "{kind}");
             assert_eq!(hub.last_operation(&p, id).await.body["state"], "failed", "{kind}");
         }
-        assert_eq!(world.faults.instances().len(), 2);
+        assert!(world.faults.calls().iter().all(|call| !["PATCH", "DELETE"].contains(&call.method.as_str())));
         let events = hub.event_types().await;
         assert_eq!(events[4..], ["instance.update_failed", "instance.deprovision_failed"]);
         assert!(spans(&hub.db).await.values().all(|spans| *spans == (1, 0)), "they stand, and are metered");
         hub.stop().await;
     })
     .await;
+}
+
+const UPDATE: &str = "/v2/service_instances/i-1?accepts_incomplete=true";
+
+/// A change of the parameters of an instance of the plan `async`.
+fn update(hub: &Hub) -> Value {
+    let (service_id, plan_id) = hub.ids("async");
+    json!({"service_id": service_id, "plan_id": plan_id, "parameters": {"x": 1}})
 }
 
 #[tokio::test]

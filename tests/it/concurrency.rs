@@ -1,4 +1,4 @@
-//! Many orders at once for what there is little of: each gets its own, once.
+//! Many orders at once, at a real process, for what there is little of: each gets its own, once, and in little memory.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::bare::On;
-use crate::support::dump::{events, instances, is_quiet, spans};
-use crate::support::hub::{BOUND, Hub, Platform, Reply, World, request};
+use crate::support::dump::{instances, is_quiet, spans};
+use crate::support::hub::{BOUND, Platform, Reply, request};
+use crate::support::site::{Site, admin, plan_ids, tenant_and_platform};
 use crate::support::wait::wait_until;
 
 /// Orders at once, every other one sent twice.
@@ -29,27 +30,28 @@ async fn broker(folder: &tempfile::TempDir) -> Running {
     Server::new(BasicAuth::new(Arc::new(broker), "hub", "secret")).bind("127.0.0.1:0").expect("no port")
 }
 
-async fn register(hub: &Hub, broker: &Running) -> Platform {
+async fn register(url: &str, broker: &Running) -> Platform {
     let new = json!({
         "name": "vnet-ipam", "url": broker.url(), "timeout_ms": 40_000,
         "credentials": {"basic": {"username": "hub", "password": "secret"}},
     });
-    let reply = hub.admin(Method::POST, "/api/v1/brokers", Some(new)).await;
+    let reply = admin(url, Method::POST, "brokers", Some(new)).await;
     assert_eq!(reply.status, 201, "{reply:?}");
-    let tenant = Some(json!({"display_name": "Retail"}));
-    assert_eq!(hub.admin(Method::PUT, "/api/v1/tenants/retail", tenant).await.status, 201);
-    hub.platform("p", "other").await
+    tenant_and_platform(url).await
 }
 
 /// Orders a /28 under an id, by somebody who can't poll.
-fn order(hub: &Hub, p: &Platform, id: String) -> impl Future<Output = (String, Reply)> + use<> {
-    let catalog = hub.app.catalog();
-    let plan = catalog.plan_by_name("virtual-network", "small").expect("a plan");
+fn order(
+    url: &str,
+    p: &Platform,
+    plan: &(String, String),
+    id: String,
+) -> impl Future<Output = (String, Reply)> + use<> {
     let body = json!({
-        "service_id": plan.offering_id, "plan_id": plan.plan_id, "organization_guid": "o", "space_guid": "s",
+        "service_id": plan.0, "plan_id": plan.1, "organization_guid": "o", "space_guid": "s",
         "parameters": {"prefix_length": 28},
     });
-    let (url, p) = (format!("{}/v2/service_instances/{id}", hub.url), p.clone());
+    let (url, p) = (format!("{url}/v2/service_instances/{id}"), p.clone());
     async move { (id, request(Method::PUT, &url, Some((&p.username, &p.password)), Some(body)).await) }
 }
 
@@ -60,13 +62,14 @@ fn cidr(reply: &Reply) -> String {
 async fn each_order_gets_a_prefix_of_its_own(on: On) {
     let folder = tempfile::tempdir().expect("no temporary directory");
     let broker = broker(&folder).await;
-    let world = World::new(on, |_| {}).await;
-    let hub = world.hub().await;
-    let p = register(&hub, &broker).await;
+    let site = Site::new(on).await;
+    let (mut hub, url) = site.start().await;
+    let p = register(&url, &broker).await;
+    let plan = plan_ids(&url, &p, "virtual-network", "small").await;
 
     let (answered, mut sent) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     let send = |sent: &mut JoinSet<(String, Reply)>, number: usize| {
-        let (order, answered) = (order(&hub, &p, format!("i-{number}")), Arc::clone(&answered));
+        let (order, answered) = (order(&url, &p, &plan, format!("i-{number}")), Arc::clone(&answered));
         sent.spawn(async move {
             let done = order.await;
             answered.fetch_add(1, Ordering::SeqCst);
@@ -88,20 +91,20 @@ async fn each_order_gets_a_prefix_of_its_own(on: On) {
     assert_eq!(prefixes.len(), ORDERS);
     assert!(prefixes.iter().all(|cidr| cidr.starts_with("10.9.") && cidr.ends_with("/28")), "{prefixes:?}");
 
-    audit(&hub).await;
+    audit(&site, &url).await;
     // Nothing was taken that nobody has: exactly the rest of the room is left.
     let mut rest = JoinSet::new();
-    (ORDERS..ROOM + 1).for_each(|number| drop(rest.spawn(order(&hub, &p, format!("i-{number}")))));
+    (ORDERS..ROOM + 1).for_each(|number| drop(rest.spawn(order(&url, &p, &plan, format!("i-{number}")))));
     let rest: Vec<u16> = rest.join_all().await.into_iter().map(|(_, reply)| reply.status).collect();
     let count = |status: u16| rest.iter().filter(|given| **given == status).count();
     assert_eq!((count(201), count(400)), (ROOM - ORDERS, 1), "{rest:?}");
-    hub.stop().await;
+    hub.assert_modest();
+    assert!(hub.terminate().await.success());
 }
 
-async fn audit(hub: &Hub) {
-    assert!(is_quiet(&hub.url).await);
-    hub.app.number_events().await.expect("could not number");
-    let (instances, events) = (instances(&hub.url).await, events(&hub.url).await);
+async fn audit(site: &Site, url: &str) {
+    assert!(is_quiet(url).await);
+    let (instances, events) = (instances(url).await, site.feed(url).await);
     assert_eq!(instances.len(), ORDERS);
     for instance in &instances {
         assert_eq!(instance["state"], "ready");
@@ -109,7 +112,9 @@ async fn audit(hub: &Hub) {
         let kinds: Vec<&Value> = own.map(|event| &event["type"]).collect();
         assert_eq!(kinds, ["io.bourse.instance.requested", "io.bourse.instance.provisioned"]);
     }
-    let spans = spans(&hub.db).await;
+    let db = site.db().await;
+    let spans = spans(&db).await;
+    db.close().await;
     assert!(spans.len() == ORDERS && spans.values().all(|spans| *spans == (1, 0)), "{spans:?}");
 }
 

@@ -47,12 +47,7 @@ async fn through(world: &World, hub: &Hub, platform: &Platform, options: Options
     let options = Options { offering: Some("faults".into()), ..options };
     let report = run(&target, options, silent(), std::future::pending()).await.expect("no report");
     let value = serde_json::to_value(&report).expect("JSON");
-    assert_eq!(
-        (broken(&value), report.outcome(true)),
-        (Vec::new(), Outcome::Conforms),
-        "{plan}: {:?}",
-        report.incomplete
-    );
+    assert_eq!((broken(&value), report.outcome(true)), (Vec::new(), Outcome::Conforms), "{:?}", report.incomplete);
     assert!(report.left_behind.is_empty(), "{:?}", report.left_behind);
     assert!(world.faults.instances().is_empty() && world.faults.bindings().is_empty());
     nothing_is_left(hub).await;

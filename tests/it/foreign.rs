@@ -37,7 +37,8 @@ async fn a_broker_on_openbrokerapi_works_behind_the_hub() {
         b.check("an order", "PUT i", order(json!({"parameters": {"size": 1}})), (201, "https://buckets.example/"))
             .await;
         b.check("the same", "PUT i", order(json!({"parameters": {"size": 1}})), (200, "")).await;
-        b.check("another", "PUT i", order(json!({"parameters": {"size": 2}})), (409, "")).await;
+        b.check("another", "PUT i", order(json!({"parameters": {"size": 2}})), (409, "i exists with other attributes"))
+            .await;
         let held = state(&url).await["instances"].as_object().expect("instances").clone();
         let (id, instance) = held.iter().next().expect("one");
         assert_eq!((held.len(), id.len()), (1, 36));

@@ -104,6 +104,9 @@ async fn om_15_what_a_broker_refuses_leaves_nothing() {
 /// A plan that creates and then gives no usable answer: whoever cannot poll is told so, and nothing is left.
 async fn check_undone(plan: &str, status: u16) {
     on_both(async |world, hub, p| {
+        if status == 504 {
+            hub.loses_patience().await;
+        }
         let reply = hub.provision(&p, "i-1", plan, sync().with(json!({"takes_effect": true}))).await;
         assert_eq!(reply.status, status, "{plan}: {reply:?}");
         wait_until("the clean-up", BOUND, async || {
@@ -152,6 +155,9 @@ async fn om_19_a_timeout_is_undone() {
 /// A plan that creates and then gives no usable answer: whoever polls gets 202, and the hub finds the instance.
 async fn check_adopted(plan: &str) {
     on_both(async |world, hub, p| {
+        if plan == "times-out-after-creating" {
+            hub.loses_patience().await;
+        }
         let reply = hub.provision(&p, "i-1", plan, polling()).await;
         assert_eq!(reply.status, 202, "{plan}: {reply:?}");
         assert_eq!(hub.outcome(&p, "i-1").await, "succeeded", "{plan}");
@@ -302,6 +308,74 @@ async fn nothing_is_ordered_for_a_tenant_that_is_being_deleted() {
             .map_err(|error: bourse::store::Error| error.to_string())
             .expect("a count");
         assert_eq!(left, 0, "instances of deleted tenants");
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_ordered_of_a_broker_that_is_being_deleted() {
+    on_both(async |world, hub, _| {
+        for round in 0..6 {
+            let orders = (0..8).map(|number| {
+                let path = format!("/api/v1/tenants/retail/instances/i-{round}-{number}");
+                let hub = &hub;
+                async move {
+                    let order = Some(json!({"offering": "faults", "plan": "ok"}));
+                    (hub.admin(Method::PUT, &path, order).await.status, path)
+                }
+            });
+            let (ordered, deleted) = futures_util::future::join(
+                futures_util::future::join_all(orders),
+                hub.admin(Method::DELETE, "/api/v1/brokers/faults", None),
+            )
+            .await;
+            // 400 and 404: the offering is gone already. 422: it went while the order was written.
+            assert!(ordered.iter().all(|(status, _)| matches!(status, 201 | 400 | 404 | 422)), "{ordered:?}");
+            assert!(matches!(deleted.status, 204 | 409), "{deleted:?}");
+            let made = ordered.iter().filter(|(status, _)| *status == 201);
+            if deleted.status == 204 {
+                assert_eq!((made.count(), world.faults.instances().len()), (0, 0), "nothing is left behind");
+                world.register(&hub, json!({})).await;
+            } else {
+                for (_, path) in made {
+                    assert_eq!(hub.admin(Method::DELETE, path, None).await.status, 204);
+                }
+            }
+        }
+        // The same when the catalog that this process has in memory is older than the deletion.
+        const DELETE: &str = "update brokers set deleted_at = 1 where name = 'faults' and deleted_at is null";
+        let path = "/api/v1/tenants/retail/instances/too-late";
+        let deleted = hub.db.write(|tx| Box::pin(async move { tx.execute(sqlx::query(DELETE)).await })).await;
+        assert_eq!(deleted.map_err(|error: bourse::store::Error| format!("{error:?}")), Ok(1));
+        let calls = world.faults.calls().len();
+        let refused = hub.admin(Method::PUT, path, Some(json!({"offering": "faults", "plan": "ok"}))).await;
+        assert_eq!((refused.status, refused.body["code"].as_str()), (422, Some("deleted")), "{refused:?}");
+        assert_eq!(world.faults.calls().len(), calls);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_more_than_a_thousand_operations_the_latest_are_shown() {
+    // As many updates as are needed, written as the hub writes them: each a copy of the first operation.
+    const MORE: &str = "insert into operations (id, kind, state, phase, instance_id, broker_id, accepts_incomplete, told, \
+        maybe_sent, request, attempts, give_up_at, next_at, correlation_id, actor, created_at, finished_at) \
+        with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 1001) \
+        select 'update-' || cast(n as text), 'update', state, phase, instance_id, broker_id, accepts_incomplete, told, \
+        maybe_sent, request, attempts, give_up_at, next_at, correlation_id, actor, created_at + n, finished_at \
+        from operations cross join numbers where kind = 'provision'";
+    on_both(async |_, hub, p| {
+        assert_eq!(hub.provision(&p, "i-1", "ok", sync()).await.status, 201);
+        let listed = hub.admin(Method::GET, "/api/v1/instances", None).await;
+        let path = format!("/api/v1/instances/{}", listed.body["items"][0]["id"].as_str().expect("an id"));
+        let copied = hub.db.write(|tx| Box::pin(async move { tx.execute(sqlx::query(MORE)).await })).await;
+        assert_eq!(copied.map_err(|error: bourse::store::Error| format!("{error:?}")), Ok(1001));
+        let shown = hub.admin(Method::GET, &path, None).await;
+        let operations = shown.body["operations"].as_array().expect("operations");
+        let ids = [&operations[0]["id"], &operations[operations.len() - 1]["id"]];
+        assert_eq!((operations.len(), ids), (1000, [&json!("update-2"), &json!("update-1001")]));
         hub.stop().await;
     })
     .await;

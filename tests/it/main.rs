@@ -5,14 +5,22 @@
 // for granted.
 #![cfg(test)]
 
+mod adopt;
+mod ask_again;
+mod bridge;
 mod cancel;
+mod chaos;
 mod cli;
 mod concurrency;
 mod conformance;
 mod crash;
+mod custom_broker;
+mod egress;
 mod events;
 mod events_http;
 mod foreign;
+mod hubs;
+mod hung_database;
 mod life;
 mod management_api;
 mod openapi;
@@ -24,6 +32,7 @@ mod quickstart;
 mod registry;
 mod registry_http;
 mod registry_tls;
+mod repeats;
 mod replicas;
 mod secrets;
 mod serve;

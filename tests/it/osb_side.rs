@@ -1,4 +1,4 @@
-//! The OSB side, rule by rule (contract, section 3): tables of requests with the answers that platforms rely on, each on both
+//! The OSB side, rule by rule of OSB 2.17 (`openapi/osb.md` says which options are spoken): tables of requests with the answers that platforms rely on, each on both
 //! databases. What the broker behind gets is looked at where a rule speaks of it; the life of orders is in `life`.
 
 mod bindings;

@@ -14,7 +14,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::support::bare::On;
 use crate::support::dump::{instances, is_quiet, items};
-use crate::support::hub::{BOUND, Hub, Platform, Reply, World, request};
+use crate::support::hub::{BOUND, Hub, Platform, Reply, TIMEOUT_MS, World, request};
+use crate::support::ports::free_port;
+use crate::support::site::{Site, admin, plan_ids, tenant_and_platform};
 use crate::support::wait::{wait_for, wait_until};
 
 /// A faults broker that can be taken away from its address, and come back.
@@ -35,14 +37,14 @@ impl Drop for Mute {
 
 impl Backend {
     /// Listens and is registered under that name, which stands before the names of its offerings too.
-    async fn register(hub: &Hub, name: &str, timeout_ms: u32) -> Self {
+    async fn register(url: &str, name: &str, timeout_ms: u32) -> Self {
         let faults = Faults::new();
-        let running = serve(&faults, "127.0.0.1:0".parse().expect("an address")).expect("no port");
+        let running = serve(&faults, SocketAddr::from(([127, 0, 0, 1], free_port()))).expect("no port");
         let new = json!({
             "name": name, "url": running.url(), "timeout_ms": timeout_ms, "name_prefix": format!("{name}-"),
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
-        let reply = hub.admin(Method::POST, "/api/v1/brokers", Some(new)).await;
+        let reply = admin(url, Method::POST, "brokers", Some(new)).await;
         assert_eq!(reply.status, 201, "{reply:?}");
         Self { faults, address: running.address(), running: Some(running) }
     }
@@ -82,45 +84,50 @@ async fn world(on: On, places: usize) -> (World, Hub, Platform) {
     })
     .await;
     let hub = world.hub().await;
-    let tenant = Some(json!({"display_name": "Retail"}));
-    assert_eq!(hub.admin(Method::PUT, "/api/v1/tenants/retail", tenant).await.status, 201);
-    let p = hub.platform("p", "other").await;
+    let p = tenant_and_platform(&hub.url).await;
     (world, hub, p)
 }
 
-fn order(
-    hub: &Hub,
-    p: &Platform,
-    broker: &str,
-    (plan, parameters, polls): (&str, Value, bool),
-    id: String,
-) -> impl Future<Output = Reply> + use<> {
-    let catalog = hub.app.catalog();
-    let plan = catalog.plan_by_name(&format!("{broker}-faults"), plan).expect("a plan");
-    let body = json!({
-        "service_id": plan.offering_id, "plan_id": plan.plan_id, "organization_guid": "o", "space_guid": "s",
-        "parameters": parameters,
-    });
-    let (url, p) = (format!("{}/v2/service_instances/{id}?accepts_incomplete={polls}", hub.url), p.clone());
-    async move { request(Method::PUT, &url, Some((&p.username, &p.password)), Some(body)).await }
+/// What is ordered again and again.
+struct Wanted {
+    plan: (String, String),
+    parameters: Value,
+    polls: bool,
 }
 
-fn ok() -> (&'static str, Value, bool) {
-    ("ok", json!({}), false)
+/// A plan of the broker of that name, by somebody who can't poll.
+async fn wanted(url: &str, p: &Platform, broker: &str, plan: &str) -> Wanted {
+    let plan = plan_ids(url, p, &format!("{broker}-faults"), plan).await;
+    Wanted { plan, parameters: json!({}), polls: false }
+}
+
+/// The plan whose orders take so many polls, by somebody who polls.
+async fn slow(url: &str, p: &Platform, broker: &str, polls: u32) -> Wanted {
+    Wanted { parameters: json!({"polls": polls}), polls: true, ..wanted(url, p, broker, "async").await }
+}
+
+fn order(url: &str, p: &Platform, what: &Wanted, id: String) -> impl Future<Output = Reply> + use<> {
+    let body = json!({
+        "service_id": what.plan.0, "plan_id": what.plan.1, "organization_guid": "o", "space_guid": "s",
+        "parameters": what.parameters,
+    });
+    let (url, p) = (format!("{url}/v2/service_instances/{id}?accepts_incomplete={}", what.polls), p.clone());
+    async move { request(Method::PUT, &url, Some((&p.username, &p.password)), Some(body)).await }
 }
 
 #[tokio::test]
 async fn a_backend_that_stays_down_is_refused_with_503_and_recovers_by_itself() {
     for on in [On::Sqlite, On::Postgres] {
         let (world, hub, p) = world(on, 64).await;
-        let mut down = Backend::register(&hub, "down", 1000).await;
-        let other = Backend::register(&hub, "other", 1000).await;
+        let mut down = Backend::register(&hub.url, "down", TIMEOUT_MS).await;
+        let other = Backend::register(&hub.url, "other", TIMEOUT_MS).await;
+        let (of_down, of_other) = (wanted(&hub.url, &p, "down", "ok").await, wanted(&hub.url, &p, "other", "ok").await);
         down.stop().await;
         for number in 0..12 {
-            let refused = order(&hub, &p, "down", ok(), format!("down-{number}")).await;
+            let refused = order(&hub.url, &p, &of_down, format!("down-{number}")).await;
             assert_eq!(refused.status, 503, "{refused:?}");
             assert!(refused.retry_after.is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)));
-            assert_eq!(order(&hub, &p, "other", ok(), format!("other-{number}")).await.status, 201);
+            assert_eq!(order(&hub.url, &p, &of_other, format!("other-{number}")).await.status, 201);
         }
         let catalog = hub.osb(&p, Method::GET, "/v2/catalog", None).await;
         assert_eq!(catalog.body["services"].as_array().map(Vec::len), Some(2), "both are still offered");
@@ -132,7 +139,7 @@ async fn a_backend_that_stays_down_is_refused_with_503_and_recovers_by_itself() 
         down.come_back().await;
         world.clock.advance(Duration::from_secs(10));
         for number in 0..12 {
-            assert_eq!(order(&hub, &p, "down", ok(), format!("down-{number}")).await.status, 201, "without a hand");
+            assert_eq!(order(&hub.url, &p, &of_down, format!("down-{number}")).await.status, 201, "without a hand");
         }
         assert_eq!((down.faults.instances().len(), other.faults.instances().len()), (12, 12));
         hub.stop().await;
@@ -143,30 +150,36 @@ async fn a_backend_that_stays_down_is_refused_with_503_and_recovers_by_itself() 
 async fn orders_of_a_backend_that_hangs_do_not_hold_up_those_of_another() {
     const HUNG: usize = 60;
     for on in [On::Sqlite, On::Postgres] {
-        let (_world, hub, p) = world(on, 64).await;
-        let mut hung = Backend::register(&hub, "hung", 40_000).await;
-        let _other = Backend::register(&hub, "other", 40_000).await;
+        let site = Site::new(on).await;
+        let (mut hub, url) = site.start().await;
+        let p = tenant_and_platform(&url).await;
+        let mut hung = Backend::register(&url, "hung", 40_000).await;
+        let _other = Backend::register(&url, "other", 40_000).await;
+        let (of_hung, of_other) = (wanted(&url, &p, "hung", "ok").await, wanted(&url, &p, "other", "ok").await);
         let _mute = hung.hang().await;
         let (mut waiting, answered) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for number in 0..HUNG {
-            let (order, answered) = (order(&hub, &p, "hung", ok(), format!("hung-{number}")), Arc::clone(&answered));
+            let (order, answered) = (order(&url, &p, &of_hung, format!("hung-{number}")), Arc::clone(&answered));
             waiting.spawn(async move {
                 order.await;
                 answered.fetch_add(1, Ordering::SeqCst);
             });
         }
         wait_until("all of them to be under way", BOUND, async || {
-            items(&hub.url, "operations?state=in_progress").await.len() == HUNG
+            items(&url, "operations?state=in_progress").await.len() == HUNG
         })
         .await;
         let mut quick = JoinSet::new();
-        (0..40).for_each(|number| drop(quick.spawn(order(&hub, &p, "other", ok(), format!("other-{number}")))));
+        (0..40).for_each(|number| drop(quick.spawn(order(&url, &p, &of_other, format!("other-{number}")))));
         let quick: Vec<_> = quick.join_all().await.into_iter().map(|reply| reply.status).collect();
         assert_eq!(quick, [201; 40]);
         assert_eq!(answered.load(Ordering::SeqCst), 0, "the others are still waiting");
-        assert_eq!(hub.osb(&p, Method::GET, "/v2/catalog", None).await.status, 200);
+        let catalog = format!("{url}/v2/catalog");
+        let catalog = request(Method::GET, &catalog, Some((&p.username, &p.password)), None).await;
+        assert_eq!(catalog.status, 200);
+        hub.assert_modest();
         waiting.shutdown().await;
-        drop(hub);
+        hub.kill().await;
     }
 }
 
@@ -175,17 +188,17 @@ async fn polling_a_backend_that_hangs_leaves_places_for_the_others() {
     const PLACES: usize = 16;
     for on in [On::Sqlite, On::Postgres] {
         let (world, hub, p) = world(on, PLACES).await;
-        let mut hung = Backend::register(&hub, "hung", 40_000).await;
-        let _other = Backend::register(&hub, "other", 40_000).await;
-        let slow = |polls: u32| ("async", json!({"polls": polls}), true);
+        let mut hung = Backend::register(&hub.url, "hung", 40_000).await;
+        let _other = Backend::register(&hub.url, "other", 40_000).await;
+        let (of_hung, of_other) = (slow(&hub.url, &p, "hung", 1_000).await, slow(&hub.url, &p, "other", 3).await);
         for number in 0..PLACES * 3 {
-            let reply = order(&hub, &p, "hung", slow(1_000), format!("hung-{number}")).await;
+            let reply = order(&hub.url, &p, &of_hung, format!("hung-{number}")).await;
             assert_eq!(reply.status, 202, "{reply:?}");
         }
         let _mute = hung.hang().await;
         // All of them are due now, and each waits for an answer that does not come.
         world.clock.advance(Duration::from_secs(60));
-        assert_eq!(order(&hub, &p, "other", slow(3), "other".into()).await.status, 202);
+        assert_eq!(order(&hub.url, &p, &of_other, "other".into()).await.status, 202);
         wait_until("the other one to be ready", BOUND, async || {
             world.clock.advance(Duration::from_millis(100));
             let list = instances(&hub.url).await;

@@ -448,7 +448,7 @@ async fn a_broker_gets_credentials_of_its_own_which_end_with_it() {
         let view = register(&hub, "acme", &broker, json!({})).await.expect("registered");
         let first = hub.app.add_broker_credentials(&admin(), "acme").await.expect("a pair");
         let second = hub.app.add_broker_credentials(&admin(), "acme").await.expect("a pair");
-        let login = |pair: &bourse::app::platforms::Pair| {
+        let login = |pair: &bourse::app::pairs::Pair| {
             let (app, username, password) = (hub.app.clone(), pair.username.clone(), pair.password.expose().clone());
             async move { app.authenticate(&username, &password).await }
         };

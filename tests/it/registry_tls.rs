@@ -13,7 +13,7 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use serde_json::{Value, json};
 
-use crate::support::bare::{Bare, On};
+use crate::support::bare::{Bare, on_each};
 
 /// A private authority.
 struct Authority {
@@ -83,19 +83,25 @@ async fn register(hub: &Bare, name: &str, url: &str, tls: Value) -> Result<(), E
 async fn auth_03_a_broker_with_a_private_authority_and_client_certificates_is_reached_with_both_and_with_nothing_less()
 {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let (url, hub) = (serve(&authority), Bare::on(On::Sqlite, |_| {}).await);
-    let (mine, theirs) = (authority.issue("hub"), stranger.issue("hub"));
-    let tls = |ca: &Authority, pair: &Pair| json!({"ca": ca.pem(), "client_cert": pair.certificate.pem(), "client_key": pair.key.serialize_pem()});
-    for (what, tls) in [
-        ("nothing", json!({})),
-        ("no client certificate", json!({"ca": authority.pem()})),
-        ("another's certificate", tls(&authority, &theirs)),
-        ("another authority", tls(&stranger, &mine)),
-    ] {
-        let refused = register(&hub, "secured", &url, tls).await;
-        assert!(matches!(refused, Err(Error::Invalid(_))), "{what}: {refused:?}");
-    }
-    register(&hub, "secured", &url, tls(&authority, &mine)).await.expect("registered");
-    assert!(hub.app.catalog().plan_by_name("faults", "ok").is_some());
+    on_each(async |on| {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let (url, hub) = (serve(&authority), Bare::on(on, |_| {}).await);
+        let (mine, theirs) = (authority.issue("hub"), stranger.issue("hub"));
+        let tls = |ca: &Authority, pair: &Pair| {
+            let (certificate, key) = (pair.certificate.pem(), pair.key.serialize_pem());
+            json!({"ca": ca.pem(), "client_cert": certificate, "client_key": key})
+        };
+        for (what, tls) in [
+            ("nothing", json!({})),
+            ("no client certificate", json!({"ca": authority.pem()})),
+            ("another's certificate", tls(&authority, &theirs)),
+            ("another authority", tls(&stranger, &mine)),
+        ] {
+            let refused = register(&hub, "secured", &url, tls).await;
+            assert!(matches!(refused, Err(Error::Invalid(_))), "{what}: {refused:?}");
+        }
+        register(&hub, "secured", &url, tls(&authority, &mine)).await.expect("registered");
+        assert!(hub.app.catalog().plan_by_name("faults", "ok").is_some());
+    })
+    .await;
 }

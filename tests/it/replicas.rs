@@ -1,5 +1,5 @@
 //! Two real processes on one PostgreSQL are one hub: what is changed through one holds in the other, the same order through
-//! both is made once, and what a killed one was at is taken up by the other.
+//! both is made once, and what a killed one was at is taken up by the other. One may take orders and the other do the work.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::bare::On;
-use crate::support::dump::{events, instances, is_quiet, items};
+use crate::support::dump::{count, events, instances, is_quiet, items};
 use crate::support::hub::{BOUND, Platform, Reply, request, try_request};
 use crate::support::process::Process;
-use crate::support::site::{Site, admin, credentials, order};
+use crate::support::site::{Site, UNNUMBERED, admin, credentials, order};
 use crate::support::wait::wait_until;
 
-/// How soon a killed process's work is taken up (contract, section 8), and room for a busy machine.
+/// How soon a killed process's work is taken up: ten seconds without a heartbeat void its leases (ARCHITECTURE.md, walkthrough 2).
+/// With room for a busy machine.
 const TAKEN_UP: Duration = Duration::from_secs(15 + 15);
 
 struct Pair {
@@ -35,6 +36,8 @@ async fn pair() -> Pair {
 
 impl Pair {
     async fn stop(mut self) {
+        self.a.0.assert_modest();
+        self.b.0.assert_modest();
         assert!(self.a.0.terminate().await.success());
         assert!(self.b.0.terminate().await.success());
     }
@@ -135,6 +138,7 @@ async fn what_a_killed_process_was_at_is_taken_up_by_the_other() {
     let faults = pair.site.faults.clone();
     let puts = || faults.calls().iter().filter(|call| call.method == "PUT").count();
     wait_until("all calls to be under way", BOUND, async || puts() >= 20).await;
+    pair.a.0.assert_modest();
     pair.a.0.kill().await;
     let (killed, calls) = (Instant::now(), pair.site.faults.calls().len());
     let unanswered = sent.join_all().await.iter().filter(|status| status.is_none()).count();
@@ -151,5 +155,56 @@ async fn what_a_killed_process_was_at_is_taken_up_by_the_other() {
         .collect();
     let held: BTreeSet<_> = faults.instances().into_iter().map(|held| held.id).collect();
     assert_eq!((ready.len() >= unanswered, held), (true, ready), "finished, since nobody was told that they failed");
+    pair.b.0.assert_modest();
     assert!(pair.b.0.terminate().await.success());
+}
+
+/// Operations that have been due for two seconds, ten looks of a worker, in the life of a process.
+const OVERDUE: &str = "select count(*) as number from operations, processes \
+    where state = 'in_progress' and next_at < heartbeat_at - 2000000";
+
+async fn ready(url: &str, id: &str) {
+    wait_until(&format!("{id} to be ready"), BOUND, async || {
+        items(url, &format!("instances?platform_instance_id={id}")).await.iter().any(|found| found["state"] == "ready")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_only_answers_leaves_the_work_to_one_that_only_works() {
+    let site = Site::new(On::Postgres).await;
+    // Whoever polls is told after two seconds at most that an order goes on.
+    let settings = [("BOURSE__SERVER__ANSWER_WITHIN", "PT2S")];
+    let (mut api, url) = site.start_with(&["serve", "--role", "api"], &settings).await;
+    let (mut worker, _) = site.start_as("worker").await;
+    let p = site.furnish(&url).await;
+    let (slow, quick) = (order("async", &json!({"polls": 3})), order("async", &json!({"polls": 0})));
+    assert_eq!(put(&url, &p, "i-1", quick.clone(), true).await.status, 202);
+    ready(&url, "i-1").await;
+
+    assert_eq!(put(&url, &p, "i-2", slow, true).await.status, 202);
+    worker.assert_modest();
+    assert!(worker.terminate().await.success());
+    let (db, calls) = (site.db().await, site.faults.calls().len());
+    let unnumbered = count(&db, UNNUMBERED).await;
+    assert_eq!(put(&url, &p, "i-3", quick, true).await.status, 202, "it is taken, and nobody has begun it");
+    wait_until("both to be overdue in the life of the other", BOUND, async || count(&db, OVERDUE).await == 2).await;
+    assert_eq!(site.faults.calls().len(), calls, "the broker hears nothing");
+    for id in ["i-2", "i-3"] {
+        let last = format!("{url}/v2/service_instances/{id}/last_operation");
+        let reply = request(Method::GET, &last, Some((&p.username, &p.password)), None).await;
+        assert_eq!((reply.status, &reply.body["state"]), (200, &json!("in progress")), "{id}");
+    }
+    assert_eq!(count(&db, UNNUMBERED).await, unnumbered + 1, "the order was written down with its event");
+
+    let (mut worker, _) = site.start_as("worker").await;
+    ready(&url, "i-2").await;
+    ready(&url, "i-3").await;
+    let provisioned = |event: &&Value| event["type"] == "io.bourse.instance.provisioned";
+    assert_eq!(site.feed(&url).await.iter().filter(provisioned).count(), 3);
+    db.close().await;
+    for process in [&mut api, &mut worker] {
+        process.assert_modest();
+        assert!(process.terminate().await.success());
+    }
 }

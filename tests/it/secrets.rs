@@ -4,15 +4,16 @@
 
 mod planted;
 
-use std::path::Path;
 use std::sync::Mutex;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::bare::{On, on_each};
 use crate::support::bench;
-use crate::support::hub::{BOUND, request};
-use crate::support::process::{Process, hub_binary};
+use crate::support::home::Home;
+use crate::support::hub::{BOUND, TIMEOUT_MS, request};
+use crate::support::process::Process;
 use crate::support::recorder::Recorder;
 use crate::support::wait::wait_until;
 
@@ -22,30 +23,26 @@ use planted::Planted;
 struct Served {
     process: Process,
     url: String,
-    folder: tempfile::TempDir,
+    home: Home,
     admin: String,
     answers: Mutex<Vec<(String, String)>>,
 }
 
 impl Served {
-    async fn start(level: &str, admin: &str, encryption_key: &str, sinks: &str) -> Self {
-        // An error means that there is one already.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let folder = tempfile::tempdir().expect("no directory");
-        let config = folder.path().join("bourse.toml");
-        let database = folder.path().join("bourse.db");
+    async fn start(on: On, level: &str, admin: &str, encryption_key: &str, sinks: &str) -> Self {
+        let home = Home::new(on).await;
+        let config = home.folder().join("bourse.toml");
         let text = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:0\"\n[database]\nurl = \"sqlite:{}\"\n\
+            "[server]\npublic_url = \"http://127.0.0.1:0\"\n\
              [egress]\nallow = [\"127.0.0.0/8\"]\n[backends]\nbreaker_failures = 100000\n\
-             [log]\nformat = \"json\"\nlevel = \"{level}\"\n{sinks}",
-            database.display()
+             [log]\nformat = \"json\"\nlevel = \"{level}\"\n{sinks}"
         );
-        std::fs::write(&config, text.replace("FOLDER", &folder.path().display().to_string())).expect("not written");
-        let arguments = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        std::fs::write(&config, text.replace("FOLDER", &home.folder().display().to_string())).expect("not written");
+        let arguments = ["serve", "--config", config.to_str().expect("a path of text")];
         let environment = [("BOURSE__ADMIN__PASSWORD", admin), ("BOURSE__SECURITY__ENCRYPTION_KEY", encryption_key)];
-        let (process, url) = Process::serve("secrets", &hub_binary(), arguments, &environment).await;
+        let (process, url) = home.serve_as(&arguments, &environment).await;
         std::fs::remove_file(&config).expect("the file that the test itself wrote");
-        Self { process, url, folder, admin: admin.to_owned(), answers: Mutex::default() }
+        Self { process, url, home, admin: admin.to_owned(), answers: Mutex::default() }
     }
 
     /// A request whose answer is remembered, but for one that gives a secret to whom it belongs.
@@ -70,13 +67,6 @@ impl Served {
         self.call(("admin", &self.admin), method, path, body, false).await
     }
 
-    /// The most memory that it ever had, in KiB.
-    fn peak_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid())).expect("no status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
-    }
-
     /// A platform's credentials and a tenant for whatever it orders.
     async fn platform(&self) -> (String, String) {
         let tenant = json!({"display_name": "Retail", "cost_center": "4711"});
@@ -90,7 +80,7 @@ impl Served {
     }
 
     async fn broker(&self, name: &str, recorder: &Recorder, credentials: Value) {
-        let body = json!({"name": name, "url": recorder.url(), "name_prefix": format!("{name}-"), "timeout_ms": 1500,
+        let body = json!({"name": name, "url": recorder.url(), "name_prefix": format!("{name}-"), "timeout_ms": TIMEOUT_MS,
             "credentials": credentials});
         let (status, made) = self.admin(Method::POST, "/api/v1/brokers", Some(body)).await;
         assert_eq!(status, 201, "{made}");
@@ -108,22 +98,17 @@ impl Served {
     }
 }
 
-/// Every file below a folder.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push((path.display().to_string(), std::fs::read(&path).expect("a file")));
-        }
-    }
-    found
+#[tokio::test]
+async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers_on_sqlite() {
+    no_planted_secret_is_found(On::Sqlite).await;
 }
 
 #[tokio::test]
-async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers() {
+async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers_on_postgres() {
+    no_planted_secret_is_found(On::Postgres).await;
+}
+
+async fn no_planted_secret_is_found(on: On) {
     let mut planted = Planted::default();
     let recorder = Recorder::start(&bench::catalog());
     recorder.say(
@@ -138,7 +123,7 @@ async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers()
          [[events.sinks]]\nkind = \"file\"\nname = \"file\"\npath = \"FOLDER/events.jsonl\"\n",
         recorder.url()
     );
-    let hub = Served::start("trace", &admin, &key, &sinks).await;
+    let hub = Served::start(on, "trace", &admin, &key, &sinks).await;
     let (username, password) = hub.platform().await;
     planted.know("the platform's password", &password);
     let who = (username.as_str(), password.as_str());
@@ -176,20 +161,20 @@ async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers()
     }
     look(&hub).await;
 
-    let pid = hub.process.pid();
     wait_until("the file sink has all events", BOUND, async || {
         let (_, events) = hub.admin(Method::GET, "/api/v1/events?limit=1000", None).await;
-        let written = std::fs::read_to_string(hub.folder.path().join("events.jsonl")).unwrap_or_default();
+        let written = std::fs::read_to_string(hub.home.folder().join("events.jsonl")).unwrap_or_default();
         let count = events["items"].as_array().map_or(0, Vec::len);
         count > 20 && written.lines().count() >= count
     })
     .await;
-    assert!(hub.peak_kib() < 100 * 1024, "process {pid} had {} KiB", hub.peak_kib());
-    let Served { mut process, folder, answers, .. } = hub;
-    // While it runs the journal holds what is newest; afterwards the database does.
-    let mut searched: Vec<(String, Vec<u8>)> = files(folder.path());
+    hub.process.assert_modest();
+    let Served { mut process, home, answers, .. } = hub;
+    // While it runs SQLite's journal holds what is newest; afterwards the database does.
+    let mut searched = home.contents().await;
     assert!(process.terminate().await.success());
-    searched.extend(files(folder.path()));
+    searched.extend(home.contents().await);
+    check_places(on, &searched);
     searched.push(("standard output".into(), process.stdout().into_bytes()));
     let log = process.stderr();
     assert!(log.contains("\"level\":\"TRACE\""), "the log holds all there is");
@@ -198,9 +183,22 @@ async fn no_planted_secret_is_found_in_anything_that_the_hub_writes_or_answers()
     for seen in recorder.seen().iter().filter(|seen| seen.target.ends_with("/hook")) {
         searched.push(("a webhook's event".into(), format!("{:?} {}", seen.headers, seen.text()).into_bytes()));
     }
-    assert!(searched.iter().any(|(what, _)| what.ends_with("bourse.db-wal")), "the journal was looked at");
     assert!(searched.iter().any(|(what, _)| what == "a webhook's event"));
     assert_eq!(planted.found_in(&searched), Vec::<String>::new());
+}
+
+/// Whether what was gathered is what the hub keeps: what is no secret is found in it.
+fn check_places(on: On, searched: &[(String, Vec<u8>)]) {
+    let places: &[&str] = match on {
+        On::Sqlite => &["bourse.db", "bourse.db-wal"],
+        On::Postgres => &["the rows of tenants", "tenants.name", "the rows of operations", "operations.request"],
+    };
+    for place in places {
+        let (_, content) = searched.iter().find(|(what, _)| what.ends_with(place)).expect(place);
+        assert!(!content.is_empty(), "{place} was looked at");
+    }
+    let kept = |content: &[u8]| content.windows(6).any(|window| window == b"retail");
+    assert!(searched.iter().any(|(what, content)| what.contains(places[0]) && kept(content)), "a tenant's name");
 }
 
 /// Orders that come true and orders that fail in each way, with secrets in all they bring.
@@ -285,26 +283,28 @@ async fn look(hub: &Served) {
 
 #[tokio::test]
 async fn hundreds_of_orders_are_served_in_100_mib() {
-    let recorder = Recorder::start(&bench::catalog());
-    let (admin, key) = ("pw".to_owned(), Planted::default().key());
-    let hub = Served::start("info", &admin, &key, "").await;
-    let (username, password) = hub.platform().await;
-    let who = (username.as_str(), password.as_str());
-    hub.broker("one", &recorder, json!({"none": {}})).await;
-    let (service, plan) = hub.ids(who, "one-recorded", "small").await;
-    let one = async |number: usize| {
-        let path = format!("/v2/service_instances/i-{number}");
-        let body = json!({"service_id": service, "plan_id": plan, "organization_guid": "o", "space_guid": "s",
+    on_each(async |on| {
+        let recorder = Recorder::start(&bench::catalog());
+        let (admin, key) = ("pw".to_owned(), Planted::default().key());
+        let hub = Served::start(on, "info", &admin, &key, "").await;
+        let (username, password) = hub.platform().await;
+        let who = (username.as_str(), password.as_str());
+        hub.broker("one", &recorder, json!({"none": {}})).await;
+        let (service, plan) = hub.ids(who, "one-recorded", "small").await;
+        let one = async |number: usize| {
+            let path = format!("/v2/service_instances/i-{number}");
+            let body = json!({"service_id": service, "plan_id": plan, "organization_guid": "o", "space_guid": "s",
             "parameters": {"filler": "x".repeat(2000)}});
-        let made = hub.call(who, Method::PUT, &path, Some(body.clone()), true).await.0;
-        let bound = hub.call(who, Method::PUT, &format!("{path}/service_bindings/b"), Some(body), true).await.0;
-        let polled = hub.call(who, Method::GET, &format!("{path}/last_operation"), None, true).await.0;
-        assert_eq!((made, bound, polled), (201, 201, 200), "{number}");
-    };
-    for round in 0..15 {
-        futures_util::future::join_all((0..20).map(|number| one(round * 20 + number))).await;
-    }
-    assert_eq!((recorder.count("provision"), recorder.count("bind")), (300, 300));
-    let peak = hub.peak_kib();
-    assert!(peak < 100 * 1024, "it had {peak} KiB");
+            let made = hub.call(who, Method::PUT, &path, Some(body.clone()), true).await.0;
+            let bound = hub.call(who, Method::PUT, &format!("{path}/service_bindings/b"), Some(body), true).await.0;
+            let polled = hub.call(who, Method::GET, &format!("{path}/last_operation"), None, true).await.0;
+            assert_eq!((made, bound, polled), (201, 201, 200), "{number}");
+        };
+        for round in 0..15 {
+            futures_util::future::join_all((0..20).map(|number| one(round * 20 + number))).await;
+        }
+        assert_eq!((recorder.count("provision"), recorder.count("bind")), (300, 300));
+        hub.process.assert_modest();
+    })
+    .await;
 }

@@ -323,42 +323,48 @@ async fn messages(url: &str, name: &str) -> Vec<(String, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream_gets_every_event_once_and_in_order_into_a_stream_that_is_made() {
-    let url = nats().await.url();
-    let hub = hub_with(On::Sqlite, nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
-    let workers = Workers::new().sequence(&hub).relay(&hub);
-    for number in 1..=20 {
-        hub.append("i", number).await;
-    }
-    wait_for("all events are in the stream", BOUND, async || {
-        let stream = stream(&url, "SINKS_ORDER").await?;
-        (stream.get_info().await.ok()?.state.messages >= 20).then_some(())
+    on_each(async |on| {
+        let (url, name) = (nats().await.url(), format!("SINKS_ORDER_{on:?}"));
+        let hub = hub_with(on, nats_sink(url.clone(), &name), 12).await;
+        let workers = Workers::new().sequence(&hub).relay(&hub);
+        for number in 1..=20 {
+            hub.append("i", number).await;
+        }
+        wait_for("all events are in the stream", BOUND, async || {
+            let stream = stream(&url, &name).await?;
+            (stream.get_info().await.ok()?.state.messages >= 20).then_some(())
+        })
+        .await;
+        workers.stop().await;
+        // A process that crashed before it wrote the cursor delivers again: the stream knows the ids.
+        let again = hub_with(on, nats_sink(url.clone(), &name), 12).await;
+        append_and_number(&again, 1..=20).await;
+        drain(&again).await;
+        let numbers: Vec<_> = messages(&url, &name).await.into_iter().map(|(_, number)| number).collect();
+        assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
     })
     .await;
-    workers.stop().await;
-    // A process that crashed before it wrote the cursor delivers again: the stream knows the ids.
-    let again = hub_with(On::Sqlite, nats_sink(url.clone(), "SINKS_ORDER"), 12).await;
-    append_and_number(&again, 1..=20).await;
-    drain(&again).await;
-    let numbers: Vec<_> = messages(&url, "SINKS_ORDER").await.into_iter().map(|(_, number)| number).collect();
-    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream_that_is_away_gets_everything_when_it_is_back() {
     let mut server = Nats::start().await.expect("no NATS");
-    let hub = hub_with(On::Sqlite, nats_sink(server.url(), "SINKS_BACK"), 100).await;
-    append_and_number(&hub, 1..=2).await;
-    drain(&hub).await;
-    server.process().signal(crate::support::process::Signal::Stop);
-    let stopped = async {
-        let mut sinks = hub.app.sinks().expect("could not make the sinks");
-        append_and_number(&hub, 3..=4).await;
-        hub.app.relay(&mut sinks[0]).await.expect("could not relay")
-    };
-    let round = stopped.await;
-    server.process().signal(crate::support::process::Signal::Continue);
-    assert!(matches!(round, bourse::app::relay::Relayed::Wait(_)), "{round:?}");
-    drain(&hub).await;
-    let numbers: Vec<_> = messages(&server.url(), "SINKS_BACK").await.into_iter().map(|(_, number)| number).collect();
-    assert_eq!(numbers, [1, 2, 3, 4]);
+    for on in [On::Sqlite, On::Postgres] {
+        let name = format!("SINKS_BACK_{on:?}");
+        let hub = hub_with(on, nats_sink(server.url(), &name), 100).await;
+        append_and_number(&hub, 1..=2).await;
+        drain(&hub).await;
+        server.process().signal(crate::support::process::Signal::Stop);
+        let stopped = async {
+            let mut sinks = hub.app.sinks().expect("could not make the sinks");
+            append_and_number(&hub, 3..=4).await;
+            hub.app.relay(&mut sinks[0]).await.expect("could not relay")
+        };
+        let round = stopped.await;
+        server.process().signal(crate::support::process::Signal::Continue);
+        assert!(matches!(round, bourse::app::relay::Relayed::Wait(_)), "{round:?}");
+        drain(&hub).await;
+        let numbers: Vec<_> = messages(&server.url(), &name).await.into_iter().map(|(_, number)| number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
 }

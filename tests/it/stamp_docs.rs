@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::support::guard::Ending;
+use crate::support::ports::free_port;
 use crate::support::process::{Process, scratch};
 use crate::support::python;
 use cases::{Case, Keys};
@@ -195,10 +196,8 @@ async fn the_pages_rust_is_what_compiles_here_and_refuses_a_call_without_a_stamp
 #[tokio::test]
 async fn the_pages_code_fails_closed_without_keys() {
     let keys = Keys::generate();
-    // A port on which nobody listens: bound for a moment, then left.
-    let port =
-        TcpListener::bind(("127.0.0.1", 0)).await.and_then(|socket| socket.local_addr()).expect("no port").port();
-    let issuer = format!("http://127.0.0.1:{port}");
+    // Where nobody listens.
+    let issuer = format!("http://127.0.0.1:{}", free_port());
     let cases = cases::good(&keys, &issuer);
     for (name, language) in LANGUAGES.iter().filter(|(name, _)| ["python", "node"].contains(name)) {
         let answers = run(language, &issuer, &cases).await;

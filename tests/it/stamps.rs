@@ -37,7 +37,7 @@ fn facts() -> StampFacts {
 
 fn verify(hub: &Bare, keys: &Jwks, stamp: &str, request: &WireRequest) -> Result<Stamp, StampError> {
     let issuer = &hub.app.config().server.public_url;
-    let expected = Expected { issuer, audience: "vnet", path_prefix: "/base" };
+    let expected = Expected { issuer, audience: Some("vnet"), path_prefix: "/base" };
     verify_with(keys, stamp, request, expected, u64::try_from(hub.clock.now().seconds()).expect("a time"))
 }
 

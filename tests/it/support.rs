@@ -8,6 +8,7 @@ pub(crate) mod bench;
 pub(crate) mod command;
 pub(crate) mod dump;
 pub(crate) mod guard;
+pub(crate) mod home;
 pub(crate) mod hub;
 pub(crate) mod management;
 pub(crate) mod ports;

@@ -17,12 +17,20 @@ fn repository() -> &'static Path {
 }
 
 /// All files below `folder` with one of the given extensions, by path from the repository's top. What git ignores by
-/// name (`target`, databases) is left out.
+/// name (`target`, databases) is left out. Fails where there is none: a rule about nothing would always hold.
 fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let found = files_in(&repository().join(folder), extensions);
+    assert!(!found.is_empty(), "there is no file of {extensions:?} in `{folder}`");
+    found
+}
+
+fn files_in(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![repository().join(folder)];
+    let mut open = vec![folder.to_owned()];
     while let Some(directory) = open.pop() {
-        for entry in std::fs::read_dir(&directory).into_iter().flatten() {
+        let entries = std::fs::read_dir(&directory);
+        let entries = entries.unwrap_or_else(|reason| panic!("{}: {reason}", directory.display()));
+        for entry in entries {
             let path = entry.expect("could not list a directory").path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if matches!(name, "target" | ".git" | "node_modules" | "__pycache__") {
@@ -32,7 +40,7 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
             if path.is_dir() {
                 open.push(path);
             } else if extensions.iter().any(is) || extensions.is_empty() && !name.contains(".db") {
-                found.push(path.strip_prefix(repository()).expect("a path below the top").to_owned());
+                found.push(path.strip_prefix(repository()).unwrap_or(&path).to_owned());
             }
         }
     }
@@ -57,6 +65,7 @@ fn rust_files() -> Vec<PathBuf> {
 /// Fails with every violation of every file, not only the first.
 #[track_caller]
 fn assert_clean(rule: &str, files: &[PathBuf], check: impl Fn(&Path, &str) -> Vec<String>) {
+    assert!(!files.is_empty(), "{rule}: there is nothing to look at");
     let found: Vec<String> = files
         .iter()
         .flat_map(|path| check(path, &read(path)).into_iter().map(move |what| format!("{}: {what}", path.display())))
@@ -129,8 +138,26 @@ fn links_in_documents_lead_somewhere() {
 #[test]
 fn the_architecture_can_be_read_in_one_go() {
     let path = Path::new("ARCHITECTURE.md");
-    let present = repository().join(path).exists();
-    assert!(!present || !tree::architecture_is_too_long(&read(path)), "ARCHITECTURE.md is too long");
+    assert!(!tree::architecture_is_too_long(&read(path)), "ARCHITECTURE.md is too long");
+}
+
+#[test]
+fn a_folder_that_is_missing_or_empty_fails_the_rules_about_it() {
+    let empty = tempfile::tempdir().expect("no temporary directory");
+    assert!(files_in(empty.path(), &["rs"]).is_empty());
+    for folder in ["no-such-folder", empty.path().to_str().expect("text")] {
+        let outcome = std::panic::catch_unwind(|| files(folder, &["rs"]));
+        assert!(outcome.is_err(), "{folder} passes");
+    }
+    let outcome = std::panic::catch_unwind(|| assert_clean("a rule", &[], |_, _| Vec::new()));
+    assert!(outcome.is_err(), "a rule about nothing passes");
+}
+
+#[test]
+fn a_complete_broker_takes_less_than_a_hundred_lines() {
+    let example = read(Path::new("examples/custom_broker.rs"));
+    assert!(example.contains("impl ServiceBroker for"), "it is no broker");
+    assert!(example.lines().count() < 100, "{} lines", example.lines().count());
 }
 
 #[test]

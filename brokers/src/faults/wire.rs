@@ -4,22 +4,21 @@
 //! the real thing. `GET /state` goes through the very door that guards `/v2`. Invariant: no marked status leaves the server.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::body::{BodyStream, BoxBody, MessageBody};
-use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use async_trait::async_trait;
 use futures_util::stream;
+pub use osb::server::Running;
 use osb::server::{Door, Head, Server};
 use osb::{Error, ServiceBroker};
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 use super::Faults;
 
@@ -91,54 +90,15 @@ impl WireFault {
     }
 }
 
-/// A listening faults broker.
-#[derive(Debug)]
-pub struct Running {
-    address: SocketAddr,
-    handle: ServerHandle,
-    task: JoinHandle<io::Result<()>>,
-}
-
 /// Listens there (port 0 picks one) behind that door. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// Where the address can't be listened on.
 pub fn bind(door: impl Door, faults: &Faults, address: impl ToSocketAddrs) -> io::Result<Running> {
     let server = Server::new(StateDoor { door, faults: faults.clone() });
-    let http = HttpServer::new(move || App::new().wrap(from_fn(layer)).configure(server.configure()))
-        .workers(2)
-        .keep_alive(Duration::from_secs(75))
-        .shutdown_timeout(10)
-        .disable_signals()
-        .bind(address)?;
-    let address = http.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let http = http.run();
-    Ok(Running { address, handle: http.handle(), task: tokio::spawn(http) })
-}
-
-impl Running {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Its base URL.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Takes no more connections, finishes the requests under way for up to 10 s, and ends.
-    pub async fn stop(self) {
-        self.handle.stop(true).await;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The command is sent at once; only waiting for its effect would need the future.
-        drop(self.handle.stop(false));
-        self.task.abort();
-    }
+    server.clone().bind_with(address, move |config| {
+        config.service(web::scope("").wrap(from_fn(layer)).configure(server.configure()));
+    })
 }
 
 /// Marks requests for the state, and turns marked answers into what they stand for.

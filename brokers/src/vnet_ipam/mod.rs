@@ -70,6 +70,11 @@ impl VnetIpam {
         Ok(Self { store: Store::open(&file, pools, quarantine_seconds, clock).await? })
     }
 
+    /// Closes the file, at the end of the program: then nothing lies beside it.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     async fn network(&self, id: &str) -> Result<Network, Error> {
         let network = self.store.network(id).await.map_err(answer::from_store)?;
         network.ok_or_else(|| Error::not_found("there is no service instance with this id"))

@@ -151,8 +151,15 @@ pub(crate) struct Store {
 /// future that is dropped half-way leaves no cache rather than a wrong one.
 #[derive(Debug)]
 struct Writer {
-    connection: SqliteConnection,
+    /// None once the store is closed.
+    connection: Option<SqliteConnection>,
     free: Option<FreeCache>,
+}
+
+impl Writer {
+    fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        self.connection.as_mut().ok_or(Error::Busy)
+    }
 }
 
 impl Store {
@@ -187,7 +194,25 @@ impl Store {
             .acquire_timeout(WRITER_WAIT)
             .connect_with(options.create_if_missing(false).read_only(true))
             .await?;
-        Ok(Self { writer: Mutex::new(Writer { connection, free: None }), readers, pools, quarantine_seconds, clock })
+        Ok(Self {
+            writer: Mutex::new(Writer { connection: Some(connection), free: None }),
+            readers,
+            pools,
+            quarantine_seconds,
+            clock,
+        })
+    }
+
+    /// Closes all connections: the last one brings what SQLite keeps beside the file into it. Orders that come later fail.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        let mut writer = self.writer.lock().await;
+        writer.free = None;
+        if let Some(connection) = writer.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the file could not be closed");
+        }
     }
 
     async fn writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {

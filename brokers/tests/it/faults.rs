@@ -30,17 +30,24 @@ impl Remote {
         Self { faults, running }
     }
 
+    /// Waits longer than any answer takes on a slow machine.
     fn client(&self) -> Client {
+        self.client_that_waits(Duration::from_secs(30))
+    }
+
+    fn client_that_waits(&self, timeout: Duration) -> Client {
         let credentials = Credentials::Basic { username: "u".into(), password: "p".into() };
-        Client::builder(&self.running.url())
-            .credentials(credentials)
-            .timeout(Duration::from_millis(400))
-            .build()
-            .unwrap()
+        Client::builder(&self.running.url()).credentials(credentials).timeout(timeout).build().unwrap()
     }
 
     async fn provision(&self, request: &ProvisionRequest) -> Result<Provisioned, Failure> {
         decode::provision(&self.client().send(&Call::default(), &WireRequest::from(request)).await?)
+    }
+
+    /// By a client that goes away before there is an answer, but not before the order is there.
+    async fn provision_impatiently(&self, request: &ProvisionRequest) -> Result<Provisioned, Failure> {
+        let client = self.client_that_waits(Duration::from_millis(1500));
+        decode::provision(&client.send(&Call::default(), &WireRequest::from(request)).await?)
     }
 
     fn held(&self) -> Vec<(String, Standing)> {
@@ -148,7 +155,7 @@ async fn refusals_change_nothing_and_500_and_503_neither() {
 #[tokio::test]
 async fn times_out_after_creating_has_created() {
     let remote = Remote::new();
-    let outcome = remote.provision(&order("times-out-after-creating", Value::Null)).await;
+    let outcome = remote.provision_impatiently(&order("times-out-after-creating", Value::Null)).await;
     check_unknown(outcome, UnknownReason::Timeout);
     assert_eq!(remote.held(), there());
 }
@@ -156,7 +163,7 @@ async fn times_out_after_creating_has_created() {
 #[tokio::test]
 async fn creates_late_creates_after_the_caller_has_gone() {
     let remote = Remote::new();
-    let outcome = remote.provision(&order("creates-late", json!({"delay_ms": 900}))).await;
+    let outcome = remote.provision_impatiently(&order("creates-late", json!({"delay_ms": 5000}))).await;
     check_unknown(outcome, UnknownReason::Timeout);
     assert_eq!(remote.held(), []);
     let removed = remote.faults.deprovision(&Call::default(), removal("creates-late")).await;

@@ -10,6 +10,7 @@
 mod catalog;
 mod faults;
 mod http;
+mod manual;
 mod process;
 mod stamps;
 mod support;

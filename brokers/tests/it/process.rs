@@ -47,6 +47,9 @@ async fn vnet_ipam_listens_keeps_its_networks_over_a_restart_and_ends_with_0() {
         let client = Client::builder(&url).credentials(credentials).build().unwrap();
         assert_eq!(network(&client, id, "small", Value::Null).await.unwrap(), expected);
         assert_eq!(stop(child).await, Some(0));
+        let left: Vec<_> = std::fs::read_dir(directory.path().join("made")).unwrap().flatten().collect();
+        let names: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+        assert_eq!(names, ["vnet-ipam.db"], "all of it is in the one file");
     }
 }
 

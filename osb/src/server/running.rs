@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 use tokio::task::JoinHandle;
 
@@ -33,8 +34,21 @@ impl Server {
     /// # Errors
     /// Where the address can't be listened on.
     pub fn bind(self, address: impl ToSocketAddrs) -> io::Result<Running> {
+        let mounted = self.clone();
+        self.bind_with(address, move |config| mounted.configure()(config))
+    }
+
+    /// The same, with what `mount` mounts: [`Server::configure`] within something of one's own, say.
+    ///
+    /// # Errors
+    /// Where the address can't be listened on.
+    pub fn bind_with(
+        self,
+        address: impl ToSocketAddrs,
+        mount: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Running> {
         let server =
-            HttpServer::new(move || App::new().configure(self.configure()).default_service(web::to(self.nowhere())))
+            HttpServer::new(move || App::new().configure(mount.clone()).default_service(web::to(self.nowhere())))
                 .workers(WORKERS)
                 .keep_alive(KEEP_ALIVE)
                 .shutdown_timeout(SHUTDOWN_SECONDS)

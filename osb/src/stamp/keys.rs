@@ -28,6 +28,7 @@ pub(super) struct Fetching {
     pub(super) interval: Duration,
     pub(super) tls: TlsOptions,
     pub(super) egress: Option<Arc<dyn EgressPolicy>>,
+    pub(super) proxy: Option<String>,
 }
 
 pub(super) struct Keys {
@@ -55,7 +56,7 @@ impl Keys {
             connect_timeout: TIMEOUT,
             tls: fetching.tls.clone(),
             egress: fetching.egress.clone(),
-            proxy: None,
+            proxy: fetching.proxy.clone(),
         };
         let transport = Transport::new(options).map_err(|error| StampError::Keys(error.to_string()))?;
         Ok(Self {

@@ -12,12 +12,12 @@ const WELL_KNOWN: &str = "/.well-known/jwks.json";
 /// Keys are fetched at most this often, however many stamps name unknown ones.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Verifies the stamps of one issuer for one audience. Cheap to clone; clones share the fetched keys.
+/// Verifies the stamps of one issuer, for one audience unless it says otherwise. Cheap to clone; clones share the fetched keys.
 #[derive(Clone)]
 pub struct Verifier {
     issuer: String,
     jwks_url: String,
-    audience: String,
+    audience: Option<String>,
     path_prefix: String,
     fetching: Fetching,
     /// A URL that can't be used is reported at each call, so that nothing is let through.
@@ -38,7 +38,16 @@ impl Verifier {
         let jwks_url = jwks_url.into();
         let fetching = Fetching { interval: INTERVAL, ..Fetching::default() };
         let keys = Keys::new(&jwks_url, &fetching).map(Arc::new);
-        Self { issuer: issuer.into(), jwks_url, audience: audience.into(), path_prefix: String::new(), fetching, keys }
+        let audience = Some(audience.into());
+        Self { issuer: issuer.into(), jwks_url, audience, path_prefix: String::new(), fetching, keys }
+    }
+
+    /// Believes stamps for any broker of that issuer. Only where the caller proves by other means, such as a password that
+    /// only the issuer has, that the request was meant for here: another broker could send on what it got.
+    #[must_use]
+    pub fn any_audience(mut self) -> Self {
+        self.audience = None;
+        self
     }
 
     /// What a reverse proxy before this broker cuts off from the path: the hub signed it too.
@@ -65,6 +74,13 @@ impl Verifier {
     #[must_use]
     pub fn tls(mut self, tls: TlsOptions) -> Self {
         self.fetching.tls = tls;
+        self.renewed()
+    }
+
+    /// A proxy through which keys are fetched.
+    #[must_use]
+    pub fn proxy(mut self, url: Option<String>) -> Self {
+        self.fetching.proxy = url;
         self.renewed()
     }
 
@@ -97,7 +113,8 @@ impl Verifier {
         let request = call.wire.as_deref().ok_or(StampError::NoRequest)?;
         let keys = self.keys.as_ref().map_err(StampError::clone)?;
         let keys = keys.holding(&verify::kid(stamp)?).await?;
-        let expected = Expected { issuer: &self.issuer, audience: &self.audience, path_prefix: &self.path_prefix };
+        let expected =
+            Expected { issuer: &self.issuer, audience: self.audience.as_deref(), path_prefix: &self.path_prefix };
         verify_with(&keys, stamp, request, expected, clock::unix_now())
     }
 }

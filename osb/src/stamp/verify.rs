@@ -15,8 +15,8 @@ use crate::WireRequest;
 pub struct Expected<'a> {
     /// The hub's public URL.
     pub issuer: &'a str,
-    /// The broker's name at the hub.
-    pub audience: &'a str,
+    /// The broker's name at the hub; none where stamps for any broker of that hub are believed.
+    pub audience: Option<&'a str>,
     /// What a reverse proxy cut off before `/v2`; empty where there is none.
     pub path_prefix: &'a str,
 }
@@ -72,7 +72,7 @@ fn check(claims: &Claims, request: &WireRequest, expected: Expected<'_>, now: u6
     if claims.iss.trim_end_matches('/') != expected.issuer.trim_end_matches('/') {
         return Err(StampError::Issuer);
     }
-    if claims.aud != expected.audience {
+    if expected.audience.is_some_and(|audience| claims.aud != audience) {
         return Err(StampError::Audience);
     }
     if now > claims.exp.saturating_add(SKEW_SECONDS) {

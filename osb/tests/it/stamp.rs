@@ -16,7 +16,7 @@ use crate::support::{Scripted, Seen, serve};
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://bourse.example";
-const EXPECTED: Expected<'_> = Expected { issuer: ISSUER, audience: "vnet-ipam", path_prefix: "" };
+const EXPECTED: Expected<'_> = Expected { issuer: ISSUER, audience: Some("vnet-ipam"), path_prefix: "" };
 
 fn request() -> WireRequest {
     WireRequest {

@@ -22,6 +22,11 @@ impl App {
         let response = self.exchange(job, &job.request.wire()?, purpose).await?;
         let outcome = classify::mutation(job, response);
         if let Answer::Rejected(error) = &outcome.answer
+            && error.code() == Some(osb::error::MAINTENANCE_INFO_CONFLICT)
+        {
+            self.look_soon(&job.operation.broker_id).await;
+        }
+        if let Answer::Rejected(error) = &outcome.answer
             && error.status == 409
             && job.operation.kind.creates()
         {
@@ -30,6 +35,17 @@ impl App {
             return Ok(if found.answer == Answer::Done { found } else { classify::for_platform(job, outcome) });
         }
         Ok(classify::for_platform(job, outcome))
+    }
+
+    /// What the stamp of a job's calls says.
+    fn stamp_facts(&self, job: &Job) -> StampFacts {
+        let mut facts = StampFacts::of(&job.tenant, &job.platform);
+        facts.via = self.via(job.request.via.clone());
+        facts.inst = Some(job.instance.id.clone());
+        facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
+        facts.svc = Some(job.plan.offering_backend_id.clone());
+        facts.plan = Some(job.plan.plan_backend_id.clone());
+        facts
     }
 
     fn order_deadline(&self, job: &Job) -> tokio::time::Instant {
@@ -50,7 +66,7 @@ impl App {
         let Some(backend) = self.backends().get(&job.operation.broker_id) else {
             return Ok(Err(Failure::NotSent { reason: "the service broker is not registered any more".into() }));
         };
-        let call = self.backend_call(&backend, request, &stamp_facts(job), &Origin::of(job)).await;
+        let call = self.backend_call(&backend, request, &self.stamp_facts(job), &Origin::of(job)).await;
         match call {
             Ok(call) => Ok(self.send_to(&backend, &call, request, purpose).await),
             // Fail closed: without a stamp nothing is sent.
@@ -60,16 +76,6 @@ impl App {
             }
         }
     }
-}
-
-/// What the stamp of a job's calls says.
-fn stamp_facts(job: &Job) -> StampFacts {
-    let mut facts = StampFacts::of(&job.tenant, &job.platform);
-    facts.inst = Some(job.instance.id.clone());
-    facts.bind = job.binding.as_ref().map(|binding| binding.id.clone());
-    facts.svc = Some(job.plan.offering_backend_id.clone());
-    facts.plan = Some(job.plan.plan_backend_id.clone());
-    facts
 }
 
 /// The headers that a call carries on from the order that caused it.

@@ -168,7 +168,8 @@ impl App {
                 accepts_incomplete: true,
             }),
         };
-        let stored = StoredRequest::new(&request, None, after.correlation_id.clone());
+        let ordered: StoredRequest = self.open(&sealed::operation_request(&after.id), &after.request)?;
+        let stored = StoredRequest::new(&request, None, after.correlation_id.clone(), ordered.via);
         Ok(OperationRow {
             kind: OperationKind::OrphanMitigation,
             state: OperationState::InProgress,

@@ -230,6 +230,10 @@ fn cleaned(
 ) -> Effects {
     let told = operation.told == Told::Accepted;
     if let Some(binding) = binding {
+        if binding.state == BindingState::Gone {
+            // A bind that was sent once more had come too late: the platform heard of its end long ago.
+            return Effects::default();
+        }
         unbound(binding, now);
         if told || binding.ready_at.is_some() {
             binding.state = BindingState::Gone;

@@ -76,6 +76,7 @@ impl App {
             &request,
             job.request.originating_identity.clone(),
             job.request.request_identity.clone(),
+            job.request.via.clone(),
         );
         let row = OperationRow {
             kind: OperationKind::Unbind,
@@ -103,7 +104,9 @@ impl App {
                 Box::pin(async move {
                     instances::lock(tx, &row.instance_id).await?;
                     let Some(mut binding) = bindings::lock(tx, &binding_id).await? else { return Ok(None) };
-                    if binding.state != BindingState::Ready {
+                    // A repeat of its bind may be on its way: what it makes there would be left behind.
+                    let asked = binding.asked_until.is_some_and(|until| until > row.created_at);
+                    if binding.state != BindingState::Ready || asked {
                         return Ok(None);
                     }
                     binding.state = BindingState::Unbinding;

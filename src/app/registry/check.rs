@@ -6,7 +6,7 @@ use osb::client::EgressPolicy as _;
 
 use crate::app::{App, Issue};
 use crate::backend::http::{literal, web_url};
-use crate::domain::broker::{Credentials, Rotation, Settings, prefix_allowed};
+use crate::domain::broker::{Credentials, Settings, prefix_allowed};
 
 /// How long a broker may take at most, and at least, to be of any use.
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=300_000;
@@ -37,7 +37,8 @@ pub(super) fn issue(pointer: &str, message: impl Into<String>) -> Issue {
 
 /// What is wrong with how a broker is to be treated.
 pub(super) fn settings(settings: &Settings) -> Vec<Issue> {
-    let Settings { name_prefix, ids: _, timeout_ms, concurrency, api_version, stamp, rotation, takeover: _ } = settings;
+    let Settings { name_prefix, ids: _, timeout_ms, concurrency, api_version, stamp, rotation: _, takeover: _ } =
+        settings;
     let mut issues = Vec::new();
     if !prefix_allowed(name_prefix) {
         issues.push(issue("/name_prefix", "must be at most 63 letters, digits, '-', '.' and '_'"));
@@ -50,12 +51,6 @@ pub(super) fn settings(settings: &Settings) -> Vec<Issue> {
     }
     if api_version.as_deref().is_some_and(|version| !api_version_known(version)) {
         issues.push(issue("/api_version", "must be a version of OSB such as 2.17"));
-    }
-    if *rotation == Some(Rotation::Emulated) {
-        issues.push(issue(
-            "/rotation",
-            "`emulated` is not there yet: leave it out, and bindings are rotated by the broker",
-        ));
     }
     for (index, field) in stamp.fields.iter().flatten().enumerate() {
         if !stamp_field_known(field) {

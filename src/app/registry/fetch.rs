@@ -9,6 +9,7 @@ use crate::app::{App, Error};
 use crate::backend::Backend;
 use crate::clock::fresh_id;
 use crate::domain::broker::Settings;
+use crate::domain::catalog::bridge::Terms;
 use crate::domain::catalog::import::{Source, import};
 use crate::domain::catalog::{Finding, Offering, Severity};
 use crate::domain::stamp::StampFacts;
@@ -49,12 +50,14 @@ impl App {
     /// What goes with a request for a catalog: nobody caused it, and it is for no tenant.
     async fn catalog_call(&self, backend: &Backend) -> Result<Call, Error> {
         let origin = Origin { originating_identity: None, request_identity: fresh_id(), traceparent: None };
-        self.backend_call(backend, &osb::client::encode::catalog(), &StampFacts::default(), &origin).await
+        let facts = StampFacts { via: self.via(Vec::new()), ..StampFacts::default() };
+        self.backend_call(backend, &osb::client::encode::catalog(), &facts, &origin).await
     }
 }
 
 /// Reads a catalog off the threads that answer requests.
 pub(super) async fn read(
+    hub: String,
     broker: String,
     settings: Settings,
     json: bytes::Bytes,
@@ -65,7 +68,9 @@ pub(super) async fn read(
             Ok(catalog) => catalog,
             Err(error) => return Read::Nothing(vec![finding("", &format!("the catalog is not JSON: {error}"))]),
         };
-        let source = Source { broker: &broker, name_prefix: &settings.name_prefix, ids: settings.ids };
+        let (name_prefix, ids) = (settings.name_prefix.as_str(), settings.ids);
+        let terms = Terms { api_version: settings.api_version.as_deref(), rotation: settings.rotation };
+        let source = Source { broker: &broker, name_prefix, ids, hub: &hub, terms };
         import(source, &catalog, &known).map_or_else(Read::Nothing, Read::Catalog)
     });
     work.await.map_err(|_| Error::Store(crate::store::Error::Busy))

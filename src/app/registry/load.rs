@@ -33,8 +33,9 @@ impl App {
         let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
         let parts = self.parts(&rows, &old).await?;
         self.backends().replace(self.made_backends(&rows));
+        let hub = self.config().server.hub.clone();
         let merged = tokio::task::spawn_blocking(move || {
-            let merged = Merged::new(parts);
+            let merged = Merged::new(parts, hub);
             // Made here once, so that no platform's request has to.
             for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
                 merged.document(None, kind);

@@ -4,7 +4,6 @@
 //! another in its place as a whole.
 
 mod check;
-mod credentials;
 mod fetch;
 mod list;
 mod load;

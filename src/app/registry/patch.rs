@@ -81,6 +81,8 @@ impl App {
         }
         let fields = fields(&change);
         let elsewhere = change.url.is_some() || change.credentials.is_some() || change.tls.is_some();
+        // These decide what is made of its catalog.
+        let otherwise = change.api_version.is_some() || change.rotation.is_some();
         let row = self.changed(&before, change).await?;
         // Everything that it takes to call it is looked at before anything is stored.
         let backend = self.backend_for(&row).map_err(|error| Error::invalid("", error.to_string()))?;
@@ -102,7 +104,7 @@ impl App {
         });
         let row = written.await?;
         self.reload_catalog().await?;
-        let row = if elsewhere { self.check_broker(name).await? } else { row };
+        let row = if elsewhere || otherwise { self.check_broker(name).await? } else { row };
         self.broker_view(row).await
     }
 

@@ -13,7 +13,7 @@ use crate::app::{App, Error};
 use crate::clock::Time;
 use crate::domain::broker::Status;
 use crate::domain::caller::Caller;
-use crate::domain::catalog::import::{Source, quarantine};
+use crate::domain::catalog::import::quarantine;
 use crate::domain::catalog::{self, Finding, Offering, State, clash};
 use crate::domain::event::{Event, EventKind};
 use crate::store::brokers::BrokerRow;
@@ -72,6 +72,19 @@ impl App {
         }
     }
 
+    /// Has a broker's catalog fetched as soon as somebody gets round to it: what it answered shows that the hub's copy is
+    /// old. Where that can't be written down, the scheduled refresh comes later.
+    pub(in crate::app) async fn look_soon(&self, broker_id: &str) {
+        let (id, now) = (broker_id.to_owned(), self.clock().now());
+        let written = self.db().write::<_, Error, _>(move |tx| {
+            let id = id.clone();
+            Box::pin(async move { Ok(brokers::hasten(tx, &id, now).await?) })
+        });
+        if let Err(error) = written.await {
+            tracing::warn!(broker.id = broker_id, %error, "a catalog that is out of date is not fetched before its time");
+        }
+    }
+
     async fn look(&self, row: &BrokerRow, known: &[Offering]) -> Result<Look, Error> {
         let kept = |status, finding| Look {
             status,
@@ -94,7 +107,15 @@ impl App {
         let Ok(text) = String::from_utf8(json.to_vec()) else {
             return Ok(kept(Status::Quarantined, fetch::finding("", "the catalog is not UTF-8")));
         };
-        match fetch::read(row.name.clone(), row.settings.clone(), json, known.to_vec()).await? {
+        match fetch::read(
+            self.config().server.hub.clone(),
+            row.name.clone(),
+            row.settings.clone(),
+            json,
+            known.to_vec(),
+        )
+        .await?
+        {
             // Without its tag, so that the next look is not answered 304 for what was never taken.
             Read::Nothing(findings) => {
                 Ok(Look { status: Status::Quarantined, findings, json: None, etag: None, offerings: None })
@@ -183,11 +204,10 @@ async fn settled(
     imported: &[Offering],
 ) -> Result<Vec<Offering>, Error> {
     let held = offerings::held(tx, &row.id, known, imported).await?;
-    let source = Source { broker: &row.name, name_prefix: &row.settings.name_prefix, ids: row.settings.ids };
     let mut settled = imported.to_vec();
     for (place, sentence) in clash::clashes(&row.name, imported, &held) {
         if let Some(offering) = settled.get_mut(place) {
-            *offering = quarantine(source, known, offering.clone(), sentence);
+            *offering = quarantine(&row.name, known, offering.clone(), sentence);
         }
     }
     Ok(settled)

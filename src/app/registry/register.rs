@@ -125,7 +125,15 @@ impl App {
         };
         let json = String::from_utf8(document.json.to_vec()).map_err(|_| unusable("the catalog is not UTF-8"))?;
         row.etag = document.etag;
-        match fetch::read(row.name.clone(), row.settings.clone(), document.json, Vec::new()).await? {
+        match fetch::read(
+            self.config().server.hub.clone(),
+            row.name.clone(),
+            row.settings.clone(),
+            document.json,
+            Vec::new(),
+        )
+        .await?
+        {
             Read::Nothing(findings) => Err(Error::Invalid(issues(&findings))),
             Read::Catalog(offerings) => {
                 let orderable = offerings.iter().any(|offering| offering.state == State::Available);

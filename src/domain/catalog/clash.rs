@@ -73,7 +73,12 @@ mod tests {
             "id": "1", "name": "db", "description": "d", "bindable": true,
             "plans": [{"id": "p", "name": "small", "description": "d"}],
         }]});
-        import(Source { broker: "new", name_prefix: "", ids: Ids::Passthrough }, &catalog, &[]).unwrap()
+        import(
+            Source { broker: "new", name_prefix: "", ids: Ids::Passthrough, hub: "bourse", terms: Default::default() },
+            &catalog,
+            &[],
+        )
+        .unwrap()
     }
 
     #[track_caller]

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use osb::Catalog;
 use serde_json::Value;
 
+use super::bridge::{self, Terms};
 use super::schema::{self, Schema};
-use super::{Finding, Ids, Offering, Plan, Severity, State, ids};
+use super::{Finding, Ids, Offering, Plan, Severity, State, hubs, ids};
 
 /// Offerings of one broker, and plans of all of them: more is refused as a whole.
 const OFFERINGS_MAX: usize = 1000;
@@ -23,6 +24,10 @@ pub struct Source<'a> {
     pub name_prefix: &'a str,
     /// Which ids platforms see.
     pub ids: Ids,
+    /// This hub's name: what it offers itself is not taken in again.
+    pub hub: &'a str,
+    /// How the broker is spoken to.
+    pub terms: Terms<'a>,
 }
 
 /// Reads a catalog. `known` is what is stored of the same broker; what the catalog no longer has comes back as removed.
@@ -67,14 +72,14 @@ pub fn import(source: Source<'_>, catalog: &Value, known: &[Offering]) -> Result
 
 /// An offering that is out of order for one more reason. Its last good form serves on where there is one.
 #[must_use]
-pub fn quarantine(source: Source<'_>, known: &[Offering], mut offering: Offering, message: String) -> Offering {
+pub fn quarantine(broker: &str, known: &[Offering], mut offering: Offering, message: String) -> Offering {
     let pointer = format!("/services/{}", offering.position);
     offering.state = State::Quarantined;
     offering.findings.push(error(&pointer, message));
     offering.plans.clear();
     if known.iter().all(|before| before.id != offering.id) {
         // The id may be somebody else's.
-        offering.id = ids::unusable(source.broker, usize::try_from(offering.position).unwrap_or_default());
+        offering.id = ids::unusable(broker, usize::try_from(offering.position).unwrap_or_default());
     }
     carry_on(known, offering)
 }
@@ -121,6 +126,12 @@ fn read(
     mut findings: Vec<Finding>,
     seen: &mut HashSet<String>,
 ) -> Offering {
+    let mut fitted = service.clone();
+    bridge::fit(&mut fitted, source.terms);
+    let service = &fitted;
+    if let Some(why) = hubs::refused(service, source.hub) {
+        findings.push(error(&format!("/services/{position}"), why));
+    }
     let good = findings.iter().all(|finding| finding.severity != Severity::Error);
     let text = |name| service.get(name).and_then(Value::as_str).unwrap_or_default();
     let backend_id = text("id").to_owned();
@@ -209,7 +220,13 @@ mod tests {
 
     use super::*;
 
-    const SOURCE: Source<'_> = Source { broker: "acme", name_prefix: "acme-", ids: Ids::Mapped };
+    const SOURCE: Source<'_> = Source {
+        broker: "acme",
+        name_prefix: "acme-",
+        ids: Ids::Mapped,
+        hub: "bourse",
+        terms: Terms { api_version: None, rotation: None },
+    };
 
     fn plan(id: &str) -> Value {
         json!({"id": id, "name": id, "description": "A plan", "x-unknown": {"price": 99.0}})
@@ -337,10 +354,10 @@ mod tests {
     #[test]
     fn a_newcomer_that_clashes_gives_way_and_one_that_is_known_keeps_its_form() {
         let offerings = imported(&[service("1", &["a"])], &[]);
-        let new = quarantine(SOURCE, &[], offerings[0].clone(), "taken".to_owned());
+        let new = quarantine(SOURCE.broker, &[], offerings[0].clone(), "taken".to_owned());
         assert_ne!(new.id, offerings[0].id);
         assert!(new.plans.is_empty());
-        let known = quarantine(SOURCE, &offerings, offerings[0].clone(), "taken".to_owned());
+        let known = quarantine(SOURCE.broker, &offerings, offerings[0].clone(), "taken".to_owned());
         assert_eq!((known.id, known.plans), (offerings[0].id.clone(), offerings[0].plans.clone()));
         assert_eq!((known.state, known.findings[0].message.as_str()), (State::Quarantined, "taken"));
     }

@@ -11,7 +11,7 @@ use osb::{CatalogDocument, ServiceOffering};
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
-use super::{Offering, State, cloudfoundry};
+use super::{Offering, State, cloudfoundry, hubs};
 use crate::domain::platform::PlatformKind;
 
 /// One broker's share of the catalog.
@@ -77,10 +77,11 @@ fn entries(broker_id: &str, broker_name: &str, deleted: bool, offering: &Offerin
     plans.into_iter().map(entry).collect()
 }
 
-/// Which shape of document: only Cloud Foundry's differs.
+/// Which shape of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Shape {
     CloudFoundry,
+    Hub,
     Plain,
 }
 
@@ -88,15 +89,17 @@ impl From<PlatformKind> for Shape {
     fn from(kind: PlatformKind) -> Self {
         match kind {
             PlatformKind::CloudFoundry => Self::CloudFoundry,
-            PlatformKind::Kubernetes | PlatformKind::Bourse | PlatformKind::Other => Self::Plain,
+            PlatformKind::Bourse => Self::Hub,
+            PlatformKind::Kubernetes | PlatformKind::Other => Self::Plain,
         }
     }
 }
 
-/// Documents rendered so far: for Cloud Foundry, for all others.
+/// Documents rendered so far.
 #[derive(Debug, Default)]
 struct Documents {
     cloud_foundry: OnceLock<CatalogDocument>,
+    hub: OnceLock<CatalogDocument>,
     plain: OnceLock<CatalogDocument>,
 }
 
@@ -104,6 +107,7 @@ impl Documents {
     fn of(&self, shape: Shape) -> &OnceLock<CatalogDocument> {
         match shape {
             Shape::CloudFoundry => &self.cloud_foundry,
+            Shape::Hub => &self.hub,
             Shape::Plain => &self.plain,
         }
     }
@@ -120,12 +124,14 @@ pub struct Merged {
     brokers: HashMap<String, (usize, Documents)>,
     /// Offerings whose `dashboard_client` is the first with its id in the hub.
     dashboards: HashSet<String>,
+    /// This hub's name.
+    hub: String,
 }
 
 impl Merged {
-    /// Puts parts together, in that order.
-    pub fn new(parts: Vec<Arc<Part>>) -> Self {
-        let mut merged = Self::default();
+    /// Puts parts together, in that order; `hub` is this hub's name.
+    pub fn new(parts: Vec<Arc<Part>>, hub: String) -> Self {
+        let mut merged = Self { hub, ..Self::default() };
         let mut clients = HashSet::new();
         for (index, part) in parts.iter().enumerate() {
             for plan in &part.plans {
@@ -162,6 +168,17 @@ impl Merged {
     /// The plan with those names, among what can be ordered.
     pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
         self.names.get(offering)?.get(plan)
+    }
+
+    /// A plan of a broker by the offering's and the plan's names or the backend's ids of them, also one that can't be ordered
+    /// any more; what can is preferred.
+    pub fn plan_of_broker(&self, broker: &str, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
+        let (index, _) = self.brokers.get(broker)?;
+        let called = |entry: &&Arc<PlanEntry>| {
+            (entry.offering_name == offering || entry.offering_backend_id == offering)
+                && (entry.plan_name == plan || entry.plan_backend_id == plan)
+        };
+        self.parts.get(*index)?.plans.iter().filter(called).max_by_key(|entry| entry.orderable)
     }
 
     /// Each broker's share, in the catalog's order.
@@ -225,6 +242,10 @@ impl Merged {
         match shape {
             // It holds a secret that only Cloud Foundry has a use for.
             Shape::Plain => drop(fields.shift_remove("dashboard_client")),
+            Shape::Hub => {
+                fields.shift_remove("dashboard_client");
+                hubs::mark(&mut rendered, &self.hub);
+            }
             Shape::CloudFoundry => {
                 cloudfoundry::fit(fields);
                 if !self.dashboards.contains(&offering.id) {
@@ -255,12 +276,17 @@ mod tests {
 
     fn part(broker: &str, prefix: &str) -> Part {
         let catalog = serde_json::from_str(CATALOG).unwrap();
-        let offerings = import(Source { broker, name_prefix: prefix, ids: Ids::Mapped }, &catalog, &[]).unwrap();
+        let offerings = import(
+            Source { broker, name_prefix: prefix, ids: Ids::Mapped, hub: "bourse", terms: Default::default() },
+            &catalog,
+            &[],
+        )
+        .unwrap();
         Part::new(format!("id-of-{broker}"), broker.to_owned(), 1, false, offerings)
     }
 
     fn merged(parts: Vec<Part>) -> Merged {
-        Merged::new(parts.into_iter().map(Arc::new).collect())
+        Merged::new(parts.into_iter().map(Arc::new).collect(), "bourse".to_owned())
     }
 
     fn json(document: &CatalogDocument) -> Value {
@@ -349,7 +375,8 @@ mod tests {
         catalog["services"][0]["plans"][0]["schemas"] = json!({
             "service_instance": {"create": {"parameters": schema}, "update": {"parameters": {"$ref": "http://x/"}}},
         });
-        let source = Source { broker: "a", name_prefix: "", ids: Ids::Mapped };
+        let source =
+            Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse", terms: Default::default() };
         let offerings = import(source, &catalog, &[]).unwrap();
         let merged = merged(vec![Part::new("1".to_owned(), "a".to_owned(), 1, false, offerings)]);
         let plan = merged.plan_by_name("db", "small").unwrap();

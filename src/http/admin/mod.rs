@@ -1,5 +1,6 @@
 //! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
 
+pub mod adoption;
 pub mod brokers;
 pub mod events;
 pub mod identities;

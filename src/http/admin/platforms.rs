@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::app::platforms::{NewPlatform, Pair, PlatformChange, PlatformView};
+use crate::app::pairs::Pair;
+use crate::app::platforms::{NewPlatform, PlatformChange, PlatformView};
 use crate::clock::Time;
 use crate::domain::platform::{Platform, PlatformKind, Trust};
 use crate::http::auth::Admin;

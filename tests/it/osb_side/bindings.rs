@@ -132,7 +132,13 @@ async fn bnd_09_asynchronous_only_where_bindings_can_be_fetched() {
         let query = b.query("readable/one");
         for (what, line, body, status, says) in [
             ("the same", line.to_owned(), bind(json!({})), 202, operation.as_str()),
-            ("BND-10", line.to_owned(), bind(json!({"parameters": {"x": 1}})), 409, ""),
+            (
+                "BND-10",
+                line.to_owned(),
+                bind(json!({"parameters": {"x": 1}})),
+                409,
+                "service binding b exists with other attributes; use another id",
+            ),
             ("GSB-03", "GET r/service_bindings/b".into(), None, 404, ""),
             ("UNB-06", format!("DELETE r/service_bindings/b?{query}"), None, 422, "ConcurrencyError"),
             ("DEP-07 without polling it waits for it", "GET r".into(), None, 200, ""),

@@ -68,7 +68,13 @@ async fn dep_04_while_a_deletion_runs_repeats_join_it() {
         for (what, line, body, status, says) in [
             ("the same", line.as_str(), None, 202, operation.as_str()),
             ("an order", "PUT i", Some(b.order("small", json!({}))), 422, "ConcurrencyError"),
-            ("another order", "PUT i", Some(b.order("small", json!({"space_guid": "x"}))), 409, ""),
+            (
+                "another order",
+                "PUT i",
+                Some(b.order("small", json!({"space_guid": "x"}))),
+                409,
+                "service instance i exists with other attributes",
+            ),
             (
                 "a change",
                 "PATCH i",

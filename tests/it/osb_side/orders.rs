@@ -9,6 +9,11 @@ use crate::support::bench::Bench;
 
 use super::on_both;
 
+/// What is said to somebody who orders something else under an id that is taken.
+fn taken(id: &str) -> String {
+    format!("service instance {id} exists with other attributes; use another id, or update it")
+}
+
 #[tokio::test]
 async fn prv_02_to_06_malformed_orders_are_refused_and_go_no_further() {
     on_both(async |b| {
@@ -70,6 +75,7 @@ async fn rule_36_an_identical_order_is_200_and_any_other_409() {
     on_both(async |b| {
         let with = |more| Some(b.order("small", more));
         b.check("an order", "PUT i", with(json!({"parameters": {"a": 1.0, "b": 2}})), (201, "dashboard")).await;
+        let other = taken("i");
         for (what, more, status) in [
             ("the same", json!({"parameters": {"a": 1.0, "b": 2}}), 200),
             ("in another order", json!({"parameters": {"b": 2, "a": 1.0}}), 200),
@@ -82,11 +88,12 @@ async fn rule_36_an_identical_order_is_200_and_any_other_409() {
             ("another space", json!({"parameters": {"a": 1.0, "b": 2}, "space_guid": "x"}), 409),
         ] {
             for path in ["PUT i", "PUT i?accepts_incomplete=true"] {
-                b.check(what, path, with(more.clone()), (status, "")).await;
+                let says = if status == 409 { other.as_str() } else { "dashboard" };
+                b.check(what, path, with(more.clone()), (status, says)).await;
             }
         }
-        b.check("another plan", "PUT i", Some(b.order("large", json!({"parameters": {"a": 1.0, "b": 2}}))), (409, ""))
-            .await;
+        let large = |more| Some(b.order("large", more));
+        b.check("another plan", "PUT i", large(json!({"parameters": {"a": 1.0, "b": 2}})), (409, &other)).await;
         b.check("none", "PUT j", with(json!({})), (201, "")).await;
         for parameters in [json!({}), Value::Null] {
             b.check("absent is empty", "PUT j", with(json!({"parameters": parameters})), (200, "dashboard")).await;
@@ -97,9 +104,9 @@ async fn rule_36_an_identical_order_is_200_and_any_other_409() {
         b.check("an update", "PATCH i", Some(b.bind_body("large", json!({"parameters": {"b": 3, "c": 4}}))), (200, ""))
             .await;
         let now = json!({"parameters": {"a": 1.0, "b": 3, "c": 4}});
-        b.check("as it stands now", "PUT i", Some(b.order("large", now.clone())), (200, "")).await;
-        b.check("the plan as it was", "PUT i", with(now), (409, "")).await;
-        b.check("as it was", "PUT i", with(json!({"parameters": {"a": 1.0, "b": 2}})), (409, "")).await;
+        b.check("as it stands now", "PUT i", large(now.clone()), (200, "dashboard")).await;
+        b.check("the plan as it was", "PUT i", with(now), (409, &other)).await;
+        b.check("as it was", "PUT i", with(json!({"parameters": {"a": 1.0, "b": 2}})), (409, &other)).await;
     })
     .await;
 }
@@ -117,10 +124,17 @@ async fn asy_04_while_an_order_runs_its_id_is_busy() {
         let bind = || Some(b.bind_body("small", json!({})));
         let changed = || Some(b.bind_body("small", json!({"parameters": {"x": 1}})));
         let last = |operation: &str| format!("GET i/last_operation{operation}");
+        let other = taken("i");
         for (what, line, body, status, says) in [
             ("ASY-04 the same", "PUT i?accepts_incomplete=true".to_owned(), order(json!({})), 202, operation.as_str()),
-            ("PRV-10 another", "PUT i?accepts_incomplete=true".into(), order(json!({"parameters": {"x": 1}})), 409, ""),
-            ("PRV-10 sync", "PUT i".into(), order(json!({"space_guid": "x"})), 409, ""),
+            (
+                "PRV-10 another",
+                "PUT i?accepts_incomplete=true".into(),
+                order(json!({"parameters": {"x": 1}})),
+                409,
+                &other,
+            ),
+            ("PRV-10 sync", "PUT i".into(), order(json!({"space_guid": "x"})), 409, &other),
             ("GSI-04", "GET i".into(), None, 404, ""),
             ("DEP-07", format!("DELETE i?{query}"), None, 422, "ConcurrencyError"),
             ("DEP-07", format!("DELETE i?{query}&accepts_incomplete=true"), None, 422, "ConcurrencyError"),

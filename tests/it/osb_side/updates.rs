@@ -69,6 +69,8 @@ async fn upd_06_a_context_alone_goes_only_to_who_takes_it() {
         let renamed = json!({"platform": "cloudfoundry", "instance_name": "renamed"});
         let only = |service: &str| Some(json!({"service_id": service, "context": renamed, "previous_values": {}}));
         b.check("absorbed", "PATCH i", only(&recorded), (200, "{}")).await;
+        let same_plan = b.bind_body("small", json!({"context": renamed}));
+        b.check("rule 18: with the plan that it has", "PATCH i", Some(same_plan), (200, "{}")).await;
         assert_eq!(b.recorder.count("update"), 0);
         b.check("forwarded", "PATCH r", only(&readable), (200, "{}")).await;
         let sent = b.recorder.last("update").json();

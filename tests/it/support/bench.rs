@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::bare::On;
-use super::hub::{BOUND, Hub, Platform, World};
+use super::hub::{BOUND, Hub, Platform, TIMEOUT_MS, World};
 use super::raw::{self, RawReply};
 use super::recorder::{self, Recorder, Seen};
 use super::wait::wait_until;
@@ -77,7 +77,7 @@ impl Bench {
     /// Registers a recorder.
     pub(crate) async fn register(&self, name: &str, recorder: &Recorder, more: Value) {
         let mut body = json!({
-            "name": name, "url": recorder.url(), "timeout_ms": 1500,
+            "name": name, "url": recorder.url(), "timeout_ms": TIMEOUT_MS,
             "credentials": {"basic": {"username": recorder::USERNAME, "password": recorder::PASSWORD}},
         });
         body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());

@@ -44,8 +44,8 @@ impl Vnet {
 
 impl Terminal {
     /// A hub that knows nobody yet.
-    pub(crate) async fn new() -> Self {
-        let world = World::new(On::Sqlite, |_| {}).await;
+    pub(crate) async fn new(on: On) -> Self {
+        let world = World::new(on, |_| {}).await;
         let hub = world.hub().await;
         Self { world, hub }
     }

@@ -55,6 +55,12 @@ pub(crate) async fn is_quiet(url: &str) -> bool {
     request(Method::GET, &page, Some(("admin", "pw")), None).await.body["items"] == json!([])
 }
 
+/// What a statement counts, in the column `number`.
+pub(crate) async fn count(db: &Db, statement: &'static str) -> i64 {
+    let row = db.read(|tx| Box::pin(async move { tx.fetch_optional(sqlx::query(statement)).await })).await;
+    column(&row.expect("a count").expect("a row"), "number").expect("a number")
+}
+
 /// How many spans of each instance are open and closed, by Bourse's own ids.
 pub(crate) async fn spans(db: &Db) -> BTreeMap<String, (i64, i64)> {
     const SPANS: &str =

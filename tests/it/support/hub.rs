@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bourse::app::{App, Points};
@@ -27,6 +27,9 @@ use super::wait::wait_for;
 
 /// How long anything may take that a test waits for.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
+/// How long hubs of tests wait for a broker that answers at once: long enough for a machine that is busy. A test in which a
+/// broker hangs sets a time of its own.
+pub(crate) const TIMEOUT_MS: u32 = 15_000;
 
 /// What outlives a hub: its database, its keys, its clock, the broker behind it.
 pub(crate) struct World {
@@ -35,7 +38,7 @@ pub(crate) struct World {
     config: Config,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    broker: faults::wire::Running,
+    broker: Option<faults::wire::Running>,
     broker_url: String,
     _keep: Arc<dyn std::any::Any + Send + Sync>,
 }
@@ -72,6 +75,15 @@ impl World {
                 (database.url().to_owned(), Arc::new(database))
             }
         };
+        Self::at(url, keep, change)
+    }
+
+    /// On an empty database that lives as long as `keep`.
+    pub(crate) fn at(
+        url: String,
+        keep: Arc<dyn std::any::Any + Send + Sync>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::load(None, &BTreeMap::new()).expect("the defaults are valid");
         config.egress.allow = vec!["127.0.0.0/8".parse().expect("a network")];
         config.admin.password = Some(Secret::new("pw".to_owned()));
@@ -83,7 +95,7 @@ impl World {
         let broker = faults::wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
         let broker_url = broker.url();
         let key = Sealer::generate_key().expect("no key");
-        Self { url, key, config, clock: Clock::system(), faults, broker, broker_url, _keep: keep }
+        Self { url, key, config, clock: Clock::system(), faults, broker: Some(broker), broker_url, _keep: keep }
     }
 
     /// Starts a hub on it. Where it has none yet, the broker `faults`, the platform `p` and the tenant `retail` are made.
@@ -93,6 +105,15 @@ impl World {
 
     /// A hub that stops at failure points.
     pub(crate) async fn hub_with(&self, points: Points) -> Hub {
+        self.start(points, Work::Everything).await
+    }
+
+    /// A hub that takes orders and carries none out.
+    pub(crate) async fn hub_without_workers(&self) -> Hub {
+        self.start(Points::default(), Work::KeepUp).await
+    }
+
+    async fn start(&self, points: Points, work: Work) -> Hub {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("no port");
         let address = listener.local_addr().expect("an address");
@@ -108,7 +129,7 @@ impl World {
         app.reload_catalog().await.expect("no catalog");
         app.join().await.expect("could not join");
         let (stop_http, stop_work) = (CancellationToken::new(), CancellationToken::new());
-        let workers = worker::start(&app, Work::Everything, &stop_work).expect("no workers");
+        let workers = worker::start(&app, work, &stop_work).expect("no workers");
         let server = tokio::spawn(http::serve(app.clone(), Surface::Everything, listener, None, stop_http.clone()));
         Hub { app, url: format!("http://{address}"), db, stop_http, stop_work, workers, server }
     }
@@ -124,7 +145,7 @@ impl World {
     /// Registers the broker `faults`, with more in its registration.
     pub(crate) async fn register(&self, hub: &Hub, more: Value) {
         let mut new = json!({
-            "name": "faults", "url": self.broker_url, "timeout_ms": 1000,
+            "name": "faults", "url": self.broker_url, "timeout_ms": TIMEOUT_MS,
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
         new.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
@@ -138,8 +159,8 @@ impl World {
     }
 
     /// The broker is gone from now on.
-    pub(crate) async fn stop_broker(self) {
-        self.broker.stop().await;
+    pub(crate) async fn stop_broker(&mut self) {
+        self.broker.take().expect("it is there").stop().await;
     }
 }
 
@@ -164,6 +185,12 @@ impl Hub {
     /// A request of the administrator.
     pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Reply {
         request(method, &format!("{}{path}", self.url), Some(("admin", "pw")), body).await
+    }
+
+    /// Waits for answers of the broker `faults` for a second only, from now on: it hangs.
+    pub(crate) async fn loses_patience(&self) {
+        let change = json!({"timeout_ms": 1000});
+        assert_eq!(self.admin(Method::PATCH, "/api/v1/brokers/faults", Some(change)).await.status, 200);
     }
 
     /// A new platform whose orders are for `retail` unless they say otherwise.
@@ -277,6 +304,14 @@ pub(crate) async fn request(
     try_request(method, url, credentials, body).await.expect("no answer")
 }
 
+/// Made once, since that takes longer than a request. It keeps no connection, which would belong to one test's runtime.
+pub(crate) static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    // An error means that there is one already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0);
+    client.build().expect("no client")
+});
+
 /// One request to a hub that may die before it has answered.
 pub(crate) async fn try_request(
     method: Method,
@@ -284,8 +319,7 @@ pub(crate) async fn try_request(
     credentials: Option<(&str, &str)>,
     body: Option<Value>,
 ) -> Option<Reply> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("no client");
-    let mut request = client.request(method, url).header("X-Broker-API-Version", "2.17");
+    let mut request = CLIENT.request(method, url).header("X-Broker-API-Version", "2.17");
     if let Some((username, password)) = credentials {
         request = request.basic_auth(username, Some(password));
     }

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::bare::On;
+use super::hub::CLIENT;
 use super::process::scratch;
 use super::services::{Database, postgres};
 
@@ -84,10 +85,9 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
     Answer { status, headers, text: response.text().await.expect("no body") }
 }
 
-/// A client without a proxy and without a pool, so that no connection outlives its request.
+/// A client without a proxy and without a pool, so that no connection outlives its request. All tests share one.
 pub(crate) fn client() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("no client")
+    CLIENT.clone()
 }
 
 impl Hub {

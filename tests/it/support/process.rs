@@ -11,6 +11,8 @@ use super::wait::{wait_for, wait_until};
 
 const READY_BOUND: Duration = Duration::from_secs(20);
 const EXIT_BOUND: Duration = Duration::from_secs(20);
+/// What a hub may ever have resident in memory, whatever it is given to do: 100 MiB.
+const HUB_MEMORY_MAX_KIB: u64 = 100 * 1024;
 
 /// What can be sent to a process.
 #[derive(Clone, Copy)]
@@ -147,6 +149,14 @@ impl Process {
         }
     }
 
+    /// Fails the test if it ever had more memory than suffices for a hub. To be asked while it runs: nobody knows afterwards.
+    pub(crate) fn assert_modest(&self) {
+        let status = read(Path::new(&format!("/proc/{}/status", self.pid())));
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a process that runs");
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(peak <= HUB_MEMORY_MAX_KIB, "process {} had {peak} KiB", self.pid());
+    }
+
     /// Sends a signal to it alone. Not after it has been reaped: its number may be another's then.
     pub(crate) fn signal(&self, signal: Signal) {
         assert!(!self.reaped, "the process has ended already");
@@ -160,6 +170,13 @@ impl Process {
             wait_for("a process ends", EXIT_BOUND, async || child.try_wait().expect("could not wait for a child"));
         let status = status.await;
         self.reaped = true;
+        status
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("could not wait for a child");
+        self.reaped = self.reaped || status.is_some();
         status
     }
 

@@ -11,6 +11,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use osb::{Call, WireRequest};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// What it wants to see with each request.
 pub(crate) const USERNAME: &str = "hub";
@@ -77,7 +78,13 @@ pub(crate) struct Recorder {
 struct Shared {
     seen: Mutex<Vec<Seen>>,
     answers: Mutex<HashMap<String, (u16, String)>>,
+    held: Mutex<HashMap<String, watch::Receiver<()>>>,
+    /// Headers of answers, by verb and name.
+    headers: Mutex<HashMap<(String, &'static str), String>>,
 }
+
+/// Holds back the answers to a verb: what comes is seen, and answered when this is dropped.
+pub(crate) struct Held(#[expect(dead_code, reason = "held for what dropping it does")] watch::Sender<()>);
 
 impl Recorder {
     /// Offers that catalog.
@@ -120,6 +127,31 @@ impl Recorder {
         self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner).remove(verb);
     }
 
+    /// Answers a verb from now on only when what this gives is dropped.
+    pub(crate) fn hold(&self, verb: &str) -> Held {
+        let (sender, receiver) = watch::channel(());
+        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner).insert(verb.to_owned(), receiver);
+        Held(sender)
+    }
+
+    /// Says with answers to a verb how long to wait before asking again; or no longer.
+    pub(crate) fn pace(&self, verb: &str, retry_after: Option<&str>) {
+        self.header(verb, "retry-after", retry_after);
+    }
+
+    /// Gives answers to a verb an entity tag.
+    pub(crate) fn tag(&self, verb: &str, etag: &str) {
+        self.header(verb, "etag", Some(etag));
+    }
+
+    fn header(&self, verb: &str, name: &'static str, value: Option<&str>) {
+        let mut headers = self.shared.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => headers.insert((verb.to_owned(), name), value.to_owned()),
+            None => headers.remove(&(verb.to_owned(), name)),
+        };
+    }
+
     /// Is no longer there.
     pub(crate) async fn close(&self) {
         self.handle.stop(false).await;
@@ -155,10 +187,21 @@ async fn answer(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) ->
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let seen = Seen { verb, method: request.method().as_str().to_owned(), target, headers, body };
     shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+    let held = shared.held.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
+    if let Some(mut held) = held {
+        // An error is what it waits for: nobody holds it any more.
+        while held.changed().await.is_ok() {}
+    }
     let told = shared.answers.lock().unwrap_or_else(PoisonError::into_inner).get(verb).cloned();
     let (status, body) = told.unwrap_or_else(|| usual(verb));
     let status = StatusCode::from_u16(status).expect("a status");
-    HttpResponse::build(status).content_type("application/json").body(body)
+    let mut answer = HttpResponse::build(status);
+    for ((_, name), value) in
+        shared.headers.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|((of, _), _)| of == verb)
+    {
+        answer.insert_header((*name, value.as_str()));
+    }
+    answer.content_type("application/json").body(body)
 }
 
 /// What a broker that just does it would say.

@@ -7,7 +7,7 @@ mod nats;
 mod postgres;
 
 pub(crate) use nats::{Nats, nats};
-pub(crate) use postgres::{Database, Postgres, postgres};
+pub(crate) use postgres::{Database, Frozen, Postgres, freeze, postgres};
 
 /// How often a start is tried anew: a port that was free can be taken a moment later.
 const STARTS_MAX: u32 = 3;

@@ -12,9 +12,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::bare::On;
-use super::hub::{Platform, Reply, request};
+use super::dump::{count, events};
+use super::hub::{BOUND, Platform, Reply, TIMEOUT_MS, request};
 use super::process::{Process, hub_binary};
 use super::services::postgres;
+use super::wait::wait_until;
+
+/// Counts the events that are not in the feed yet.
+pub(crate) const UNNUMBERED: &str = "select count(*) as number from events where sequence is null";
 
 /// What outlives the processes.
 pub(crate) struct Site {
@@ -47,7 +52,17 @@ impl Site {
 
     /// Starts a process and says where it listens.
     pub(crate) async fn start(&self) -> (Process, String) {
-        let settings = [
+        self.start_as("all").await
+    }
+
+    /// The same with a role of its own.
+    pub(crate) async fn start_as(&self, role: &str) -> (Process, String) {
+        self.start_with(&["serve", "--role", role], &[]).await
+    }
+
+    /// The same with arguments and more settings of one's own.
+    pub(crate) async fn start_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> (Process, String) {
+        let mut settings = vec![
             ("BOURSE__DATABASE__URL", self.database.as_str()),
             ("BOURSE__SECURITY__ENCRYPTION_KEY", self.key.as_str()),
             ("BOURSE__SERVER__LISTEN", "127.0.0.1:0"),
@@ -59,21 +74,32 @@ impl Site {
             // Half of the orders fail on purpose, and the others are to be sent all the same.
             ("BOURSE__BACKENDS__BREAKER_FAILURES", "1000000"),
         ];
-        Process::serve("hub", Path::new(&hub_binary()), ["serve"], &settings).await
+        settings.extend_from_slice(more);
+        Process::serve("hub", Path::new(&hub_binary()), arguments, &settings).await
     }
 
     /// Registers the broker, makes the tenant `retail` and a platform, and gives that platform's credentials.
     pub(crate) async fn furnish(&self, url: &str) -> Platform {
+        self.furnish_with(url, TIMEOUT_MS).await
+    }
+
+    /// The same with a time of one's own after which the broker is not waited for any more.
+    pub(crate) async fn furnish_with(&self, url: &str, timeout_ms: u32) -> Platform {
         let broker = json!({
-            "name": "faults", "url": self.broker.url(), "timeout_ms": 1000, "ids": "passthrough",
+            "name": "faults", "url": self.broker.url(), "timeout_ms": timeout_ms, "ids": "passthrough",
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
         let reply = admin(url, Method::POST, "brokers", Some(broker)).await;
         assert_eq!(reply.status, 201, "{reply:?}");
-        let reply = admin(url, Method::PUT, "tenants/retail", Some(json!({"display_name": "Retail"}))).await;
-        assert_eq!(reply.status, 201, "{reply:?}");
-        let platform = json!({"name": "p", "kind": "other", "default_tenant": "retail"});
-        credentials(&admin(url, Method::POST, "platforms", Some(platform)).await)
+        tenant_and_platform(url).await
+    }
+
+    /// The whole feed, once nothing is left to be numbered.
+    pub(crate) async fn feed(&self, url: &str) -> Vec<Value> {
+        let db = self.db().await;
+        wait_until("all events to be numbered", BOUND, async || count(&db, UNNUMBERED).await == 0).await;
+        db.close().await;
+        events(url).await
     }
 
     /// The database, opened by the test itself.
@@ -85,6 +111,27 @@ impl Site {
 /// A request of the administrator; `path` is what stands behind `/api/v1/`.
 pub(crate) async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
     request(method, &format!("{url}/api/v1/{path}"), Some(("admin", "pw")), body).await
+}
+
+/// Makes the tenant `retail` and a platform whose orders are for it, and gives that platform's credentials.
+pub(crate) async fn tenant_and_platform(url: &str) -> Platform {
+    let reply = admin(url, Method::PUT, "tenants/retail", Some(json!({"display_name": "Retail"}))).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    let platform = json!({"name": "p", "kind": "other", "default_tenant": "retail"});
+    credentials(&admin(url, Method::POST, "platforms", Some(platform)).await)
+}
+
+/// The ids of a plan in the catalog that a platform sees.
+pub(crate) async fn plan_ids(url: &str, p: &Platform, offering: &str, plan: &str) -> (String, String) {
+    let url = format!("{url}/v2/catalog");
+    let catalog = request(Method::GET, &url, Some((&p.username, &p.password)), None).await.body;
+    let named = |list: &Value, name: &str| {
+        let found = list.as_array().and_then(|list| list.iter().find(|one| one["name"] == name)).cloned();
+        found.unwrap_or_else(|| panic!("no {name} in {list}"))
+    };
+    let text = |value: &Value| value["id"].as_str().expect("an id").to_owned();
+    let offering = named(&catalog["services"], offering);
+    (text(&offering), text(&named(&offering["plans"], plan)))
 }
 
 /// The credentials in an answer: of a new platform, or a new pair of one.

@@ -24,7 +24,7 @@ impl Store {
         order: &AddressOrder,
     ) -> Result<(Network, Address), Error> {
         let mut writer = self.writer().await?;
-        let mut transaction = writer.connection.begin_with("begin immediate").await?;
+        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
         let network = read(&mut transaction, instance_id).await?.ok_or(Error::NotFound)?;
         if find(&mut transaction, instance_id, binding_id).await?.is_some() {
             return Err(Error::Exists);
@@ -61,7 +61,7 @@ impl Store {
         let deleted = sqlx::query("delete from address where instance_id = $1 and binding_id = $2")
             .bind(instance_id)
             .bind(binding_id)
-            .execute(&mut writer.connection)
+            .execute(writer.connection()?)
             .await?;
         if deleted.rows_affected() == 0 { Err(Error::NotFound) } else { Ok(()) }
     }

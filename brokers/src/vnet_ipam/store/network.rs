@@ -29,7 +29,7 @@ impl Store {
         let mut writer = self.writer().await?;
         let Writer { connection, free } = &mut *writer;
         let mut cache = free.take().unwrap_or_default();
-        let mut transaction = connection.begin_with("begin immediate").await?;
+        let mut transaction = connection.as_mut().ok_or(Error::Busy)?.begin_with("begin immediate").await?;
         cache.refresh(&mut transaction).await?;
         let freed = end_quarantine(&mut transaction, &mut cache, now).await?;
         match self.insert(&mut transaction, &mut cache, new, order, now).await {
@@ -81,7 +81,7 @@ impl Store {
         tenant: Option<&Tenant>,
     ) -> Result<(), Error> {
         let mut writer = self.writer().await?;
-        let mut transaction = writer.connection.begin_with("begin immediate").await?;
+        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
         let network = read(&mut transaction, id).await?.ok_or(Error::NotFound)?;
         add_subnets(&mut transaction, id, network.prefix, &network.subnets, subnets).await?;
         sqlx::query(
@@ -101,7 +101,7 @@ impl Store {
     pub(crate) async fn delete(&self, id: &str) -> Result<(), Error> {
         let until = self.clock.seconds().saturating_add(i64::from(self.quarantine_seconds));
         let mut writer = self.writer().await?;
-        let mut transaction = writer.connection.begin_with("begin immediate").await?;
+        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
         sqlx::query("update prefix set instance_id = null, quarantined_until = $2 where instance_id = $1")
             .bind(id)
             .bind(until)

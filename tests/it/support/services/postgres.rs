@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::STARTS_MAX;
 use crate::support::guard::Ending;
 use crate::support::ports::free_port;
-use crate::support::process::{Process, Signal, scratch};
+use crate::support::process::{Process, Signal, scratch, send};
 use crate::support::wait::wait_for;
 
 const READY_BOUND: Duration = Duration::from_secs(30);
@@ -118,6 +118,17 @@ impl Postgres {
         self.process.exit_status().await;
     }
 
+    /// Stops the whole server in its tracks until what this gives is dropped: connections stay open and nothing answers. Of a
+    /// server of one's own only.
+    pub(crate) fn freeze(&self) -> Frozen {
+        freeze(self.process.pid())
+    }
+
+    /// The process's number, for [`freeze`].
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// The process, to be stopped and continued. Of a server of one's own only.
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -130,6 +141,27 @@ impl Postgres {
         let server = format!("postgres://bourse@127.0.0.1:{}", self.port);
         administer(&server, format!(r#"create database "{name}" template "{source}""#)).await.expect("no database");
         Database { url: format!("{server}/{name}"), name, server }
+    }
+}
+
+/// As [`Postgres::freeze`], by the server's pid.
+pub(crate) fn freeze(pid: u32) -> Frozen {
+    // The one that would start others first.
+    send(Signal::Stop, pid);
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("no list of processes");
+    let children: Vec<u32> = children.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect();
+    children.iter().for_each(|child| send(Signal::Stop, *child));
+    Frozen { pids: [children, vec![pid]].concat() }
+}
+
+/// A server that is stopped.
+pub(crate) struct Frozen {
+    pids: Vec<u32>,
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.pids.iter().for_each(|pid| send(Signal::Continue, *pid));
     }
 }
 
