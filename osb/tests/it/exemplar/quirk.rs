@@ -77,4 +77,6 @@ pub(crate) enum Quirk {
     TellsSuccessOnce,
     UnbindsEverything,
     UpdatesToUnknownPlans,
+    /// A choice (AMB-08).
+    ValidatesBeforeItCompares,
 }
