@@ -53,6 +53,9 @@ pub(super) struct Args {
     /// The `space_guid` of orders.
     #[arg(long, value_name = "G")]
     space_guid: Option<String>,
+    /// Run only the cases that judge this requirement, such as PRV-10; may be given several times.
+    #[arg(long = "row", value_name = "ID", value_parser = known_row)]
+    rows: Vec<String>,
     /// What should be counts as what must be.
     #[arg(long)]
     strict: bool,
@@ -68,6 +71,10 @@ pub(super) struct Args {
     /// More root certificates to trust, PEM.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+}
+
+fn known_row(id: &str) -> Result<String, String> {
+    conformance::row(id).map(|row| row.id.to_owned()).ok_or_else(|| "osb/requirements.tsv has no such row".to_owned())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap's value parsers give a result")]
@@ -132,7 +139,12 @@ fn prepared(args: &Args) -> Result<(Target, Options), Error> {
     if let Some(path) = &args.ca_file {
         target = target.with_certificates(text(path)?);
     }
-    let mut options = Options { offering: args.offering.clone(), plan: args.plan.clone(), ..Options::default() };
+    let mut options = Options {
+        offering: args.offering.clone(),
+        plan: args.plan.clone(),
+        rows: args.rows.clone(),
+        ..Options::default()
+    };
     if let Some(path) = &args.params {
         let read = Parameters::from_value(Value::Object(object(path)?));
         options.parameters = read.map_err(|why| Error::Form(path.display().to_string(), why))?;

@@ -105,6 +105,11 @@ async fn all_cases(run: &Run, progress: &dyn Progress, stop: impl Future<Output 
             run.not_applicable(case.rows, "the plan can't be bound to");
             continue;
         }
+        let wanted = &run.options.rows;
+        if !wanted.is_empty() && !case.rows.iter().any(|row| wanted.iter().any(|wanted| wanted == row)) {
+            run.not_judged(case.rows, &Stop::reason("it was not asked for"));
+            continue;
+        }
         progress.case(case.name, index + 1, of);
         run.begin(case.name);
         let left = ends.saturating_duration_since(Instant::now());

@@ -136,6 +136,8 @@ pub struct Options {
     pub organization_guid: String,
     /// `space_guid` of orders.
     pub space_guid: String,
+    /// Only the cases that judge one of these requirements are run; all where it is empty. The catalog is looked at in any case.
+    pub rows: Vec<String>,
     /// How long one exchange may take.
     pub exchange: Duration,
     /// How long one operation is polled, unless its plan says less.
@@ -155,6 +157,7 @@ impl Default for Options {
             context: None,
             organization_guid: "conformance-organization".to_owned(),
             space_guid: "conformance-space".to_owned(),
+            rows: Vec::new(),
             exchange: Duration::from_secs(60),
             polling: Duration::from_secs(600),
             overall: Duration::from_secs(3_600),

@@ -152,6 +152,16 @@ async fn what_could_not_be_deleted_is_named() {
 }
 
 #[tokio::test]
+async fn one_row_is_judged_without_the_others() {
+    let running = serve(Site::Nowhere);
+    let one = Options { rows: vec!["PRV-10".to_owned()], ..options("small") };
+    let report = run(&target(&running), one, silent(), std::future::pending()).await.unwrap();
+    assert_eq!((report.row("PRV-10").unwrap().verdict, report.outcome(true)), (Verdict::Passed, Outcome::Conforms));
+    assert_eq!(report.row("BND-10").unwrap().reason.as_deref(), Some("it was not asked for"));
+    assert!(report.requests < 40, "{} requests", report.requests);
+}
+
+#[tokio::test]
 async fn without_credentials_authentication_is_not_judged() {
     let running = serve(Site::Request(|request| {
         let authorization = crate::exemplar::wire::authorization();

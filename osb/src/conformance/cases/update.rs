@@ -245,6 +245,7 @@ async fn of_plan(run: &Run) -> CaseResult {
     let shown = moved(run, &instance, &other, seen.is_success(), before).await;
     let plan = if seen.is_success() { other.clone() } else { run.plan.plan_id.clone() };
     let plan = shown.filter(|shown| [&other, &run.plan.plan_id].contains(&shown)).unwrap_or(plan);
+    run.ledger().moved(&instance.id, &plan);
     let ask = run.request(Endpoint::Deprovision, &instance.id, "").without_query("plan_id").query("plan_id", &plan);
     let gone = run.send(ask).await;
     run.settle(Endpoint::Deprovision, &instance.id, "", &gone).await

@@ -224,6 +224,8 @@ pub(super) const CHOICES: &[Fault] = &[
             }
         }),
     ),
+    choice("refuses a change to the plan that there is", SMALL, Site::Broker(Quirk::RefusesTheSamePlan)),
+    choice("looks at parameters before it looks for a conflict", SMALL, Site::Broker(Quirk::ValidatesBeforeItCompares)),
     choice("takes ids of bindings as unique in the world", SMALL, Site::Broker(Quirk::BindingIdsAreGlobal)),
     choice("stops a bind when it is to unbind", PATIENT, Site::Broker(Quirk::CancelsBinds)),
     choice(
@@ -242,7 +244,7 @@ pub(super) const CHOICES: &[Fault] = &[
     ),
 ];
 
-const fn choice(name: &'static str, plan: &'static str, site: Site) -> Fault {
+pub(super) const fn choice(name: &'static str, plan: &'static str, site: Site) -> Fault {
     Fault { name, plan, site, must_fail: &[], may_follow: &[] }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use osb::conformance::{Options, Report, Target, Verdict, row, run, silent};
 
-use super::{Fault, bind, catalog, choices, deletion, errors, fetch, headers, polling, provision, strictness, update};
+use super::{
+    Fault, bind, catalog, choices, deletion, errors, fetch, forms, headers, polling, provision, strictness, update,
+};
 use crate::exemplar::wire::{Running, Site, serve};
 use crate::exemplar::{OFFERING_DRAIN, OFFERING_STORE, PASSWORD, USERNAME};
 
@@ -151,9 +153,14 @@ fn choices_that_osb_leaves_are_not_blamed() {
     check(choices::CHOICES, WHOLE);
 }
 
+#[test]
+fn forms_that_osb_leaves_are_not_blamed() {
+    check(forms::FORMS, WHOLE);
+}
+
 /// The least that a correct broker of each plan is seen to keep.
 const PASSED_MIN: [(&str, usize); 6] =
-    [("small", 100), ("large", 90), ("patient", 110), ("either", 100), ("archive", 60), ("drain", 60)];
+    [("small", 125), ("large", 120), ("patient", 155), ("either", 145), ("archive", 95), ("drain", 110)];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_correct_broker_is_blamed_for_nothing_whichever_plan_is_judged() {

@@ -9,6 +9,7 @@ mod choices;
 mod deletion;
 mod errors;
 mod fetch;
+mod forms;
 mod headers;
 mod judge;
 mod polling;

@@ -40,6 +40,9 @@ impl State {
     }
 
     fn provision_again(&mut self, request: &ProvisionRequest, instance: &Instance) -> Result<Provisioned, Error> {
+        if self.has(Quirk::ValidatesBeforeItCompares) && request.plan_id != instance.plan_id {
+            return Err(Error::bad_request("the parameters are not those of this plan"));
+        }
         let key = instance_key(&request.instance_id);
         let same = self.same_order(request, instance);
         match self.running(&key).map(|operation| operation.kind) {

@@ -58,6 +58,8 @@ pub(crate) enum Quirk {
     PollsUnderTheNewPlan,
     ReadsLag,
     RefusesRepeats,
+    /// A choice (UPD-10).
+    RefusesTheSamePlan,
     /// A choice (CON-04).
     RefusesToCancel,
     /// A choice (PRV-01).
@@ -75,4 +77,6 @@ pub(crate) enum Quirk {
     TellsSuccessOnce,
     UnbindsEverything,
     UpdatesToUnknownPlans,
+    /// A choice (AMB-08).
+    ValidatesBeforeItCompares,
 }
