@@ -229,8 +229,10 @@ async fn of_plan(run: &Run) -> CaseResult {
         return run.deprovision(&instance.id).await.map(drop);
     }
     let expected = "200, 202, or 422 where this change isn't possible";
-    // Nobody was to ask where the catalog doesn't allow it; then 400 is as good.
-    let holds = seen.is_any(&[200, 202, 422]) || (!run.plan.updateable && seen.is(400));
+    // Nobody was to ask where the catalog doesn't allow it, nor without the parameters that the other plan needs; then 400
+    // is as good.
+    let unasked = !run.plan.updateable || run.plan.sibling_needs_parameters;
+    let holds = seen.is_any(&[200, 202, 422]) || (unasked && seen.is(400));
     run.expect("UPD-05", &seen, holds, expected);
     let reserved = seen.text("error").is_some_and(|word| crate::error::RESERVED.contains(&word));
     if seen.is(422) {

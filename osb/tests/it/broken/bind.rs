@@ -381,7 +381,7 @@ const fn credentials(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site: Site::Binding(change), must_fail, may_follow }
+    fault(name, SMALL, Site::Binding(change), must_fail, may_follow)
 }
 
 const fn rotation(
@@ -390,5 +390,5 @@ const fn rotation(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site, must_fail, may_follow }
+    fault(name, SMALL, site, must_fail, may_follow)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Fault, PATIENT, SMALL};
+use super::{Fault, PATIENT, SMALL, fault};
 use crate::exemplar::Quirk;
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
@@ -245,7 +245,7 @@ pub(super) const CHOICES: &[Fault] = &[
 ];
 
 pub(super) const fn choice(name: &'static str, plan: &'static str, site: Site) -> Fault {
-    Fault { name, plan, site, must_fail: &[], may_follow: &[] }
+    fault(name, plan, site, &[], &[])
 }
 
 fn remove(answer: &mut Answer, names: &[&str]) {

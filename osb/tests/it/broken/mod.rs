@@ -34,6 +34,8 @@ pub(crate) struct Fault {
     pub(crate) must_fail: &'static [&'static str],
     /// What may be found besides.
     pub(crate) may_follow: &'static [&'static str],
+    /// Whether an operation never ends, so that the suite has to give up soon.
+    pub(crate) endless: bool,
 }
 
 const fn fault(
@@ -43,7 +45,7 @@ const fn fault(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan, site, must_fail, may_follow }
+    Fault { name, plan, site, must_fail, may_follow, endless: false }
 }
 
 /// All faults.

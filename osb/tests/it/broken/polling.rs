@@ -83,13 +83,16 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-04"],
         BLIND,
     ),
-    fault(
-        "never ends an operation",
-        PATIENT,
-        Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
-        &["ASY-02"],
-        BLIND,
-    ),
+    Fault {
+        endless: true,
+        ..fault(
+            "never ends an operation",
+            PATIENT,
+            Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
+            &["ASY-02"],
+            BLIND,
+        )
+    },
     fault(
         "wants the plan of whoever polls",
         PATIENT,
