@@ -11,6 +11,7 @@ mod bridge;
 mod cancel;
 mod cli;
 mod concurrency;
+mod corpus;
 mod crash;
 mod custom_broker;
 mod egress;
