@@ -13,6 +13,7 @@ mod chaos;
 mod cli;
 mod concurrency;
 mod conformance;
+mod corpus;
 mod crash;
 mod custom_broker;
 mod egress;
