@@ -1,6 +1,7 @@
 //! The hub's processes, and HTTP towards them. A process is this very program with `serve`, its output in a file.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,12 +29,48 @@ pub(crate) enum Signal {
     Terminate,
 }
 
+/// A process, and the shell that ends it where this program ends without doing so.
+struct Process {
+    child: Child,
+    guard: Child,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Fallible<Self> {
+        let mut child = command.spawn()?;
+        let script = r#"read line; [ -n "$line" ] || kill -KILL "$1""#;
+        let mut guard = Command::new("/bin/sh");
+        guard.args(["-c", script, "guard", &child.id().to_string()]).stdin(Stdio::piped());
+        match guard.spawn() {
+            Ok(guard) => Ok(Self { child, guard }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails only where it has ended already. Reaped before the guard goes, so that its number is nobody else's.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if let Some(mut told) = self.guard.stdin.take() {
+            drop(told.write_all(b"over\n"));
+        }
+        drop(self.guard.wait());
+    }
+}
+
 /// The processes, each with a port of its own for good.
 pub(crate) struct Hubs {
-    processes: Vec<Option<Child>>,
+    processes: Vec<Option<Process>>,
     ports: Vec<u16>,
     settings: Vec<(&'static str, String)>,
     logs: PathBuf,
+    gave_up: usize,
 }
 
 impl Hubs {
@@ -56,7 +93,7 @@ impl Hubs {
             ("BOURSE__BACKENDS__BREAKER_OPEN", "PT1S".to_owned()),
             ("BOURSE__LOG__LEVEL", "warn".to_owned()),
         ];
-        Ok(Self { processes: (0..count).map(|_| None).collect(), ports, settings, logs: folder.to_owned() })
+        Ok(Self { processes: (0..count).map(|_| None).collect(), ports, settings, logs: folder.to_owned(), gave_up: 0 })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -74,13 +111,13 @@ impl Hubs {
         command.arg("serve").env("BOURSE__SERVER__LISTEN", format!("127.0.0.1:{port}"));
         command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        *place = Some(command.spawn()?);
+        *place = Some(Process::start(command)?);
         Ok(())
     }
 
     /// Sends a signal to a process by its id, through the shell, so that no unsafe code is needed.
     pub(crate) fn signal(&self, index: usize, signal: Signal) -> Fallible<()> {
-        let Some(Some(child)) = self.processes.get(index) else { return Ok(()) };
+        let Some(Some(Process { child, .. })) = self.processes.get(index) else { return Ok(()) };
         let name = match signal {
             Signal::Kill => "-KILL",
             Signal::Stop => "-STOP",
@@ -97,25 +134,34 @@ impl Hubs {
     pub(crate) fn kill(&mut self, index: usize) -> Fallible<()> {
         self.fallen()?;
         self.signal(index, Signal::Kill)?;
-        if let Some(mut child) = self.processes.get_mut(index).and_then(Option::take) {
-            child.wait()?;
-        }
+        drop(self.processes.get_mut(index).and_then(Option::take));
         Ok(())
     }
 
-    /// That no process has ended by itself: a hub that gives up is a fault of the hub.
+    /// Notices processes that have ended by themselves. One may give up with 1 at its start, where the database does not answer
+    /// in time: whoever runs a hub starts it again, and so does this. Any other end is a fault of the hub.
     pub(crate) fn fallen(&mut self) -> Fallible<()> {
+        let mut gave_up = Vec::new();
         for (index, place) in self.processes.iter_mut().enumerate() {
-            if let Some(child) = place
+            if let Some(Process { child, .. }) = place
                 && let Some(status) = child.try_wait()?
             {
                 let log = std::fs::read_to_string(self.logs.join(format!("hub-{index}.log"))).unwrap_or_default();
                 let last: Vec<_> = log.lines().rev().take(5).collect();
                 *place = None;
-                return Err(format!("hub {index} ended by itself with {status}: {last:?}").into());
+                if status.code() != Some(1) {
+                    return Err(format!("hub {index} ended by itself with {status}: {last:?}").into());
+                }
+                gave_up.push(index);
             }
         }
-        Ok(())
+        self.gave_up += gave_up.len();
+        gave_up.into_iter().try_for_each(|index| self.start(index))
+    }
+
+    /// How often a process gave up at its start.
+    pub(crate) fn gave_up(&self) -> usize {
+        self.gave_up
     }
 
     /// Waits until all processes are ready.
@@ -123,9 +169,7 @@ impl Hubs {
         let site = self.site();
         let (started, mut ticks) = (Instant::now(), interval(Duration::from_millis(100)));
         for url in &site.urls {
-            while site.client.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status() == 200)
-                == false
-            {
+            while !site.client.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status() == 200) {
                 if started.elapsed() > ANSWERS_WITHIN {
                     return Err(format!("the hub at {url} is not ready").into());
                 }
@@ -145,7 +189,7 @@ impl Hubs {
         let mut ticks = interval(Duration::from_millis(100));
         let started = Instant::now();
         for place in &mut self.processes {
-            let Some(child) = place else { continue };
+            let Some(Process { child, .. }) = place else { continue };
             while child.try_wait()?.is_none() {
                 if started.elapsed() > ANSWERS_WITHIN {
                     return Err("a hub does not end".into());
@@ -162,16 +206,6 @@ impl Hubs {
         let client = Client::builder().no_proxy().timeout(ANSWER).build().unwrap_or_default();
         let urls = self.ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         Site { client, urls, username: String::new(), password: String::new(), plans: Arc::default() }
-    }
-}
-
-impl Drop for Hubs {
-    fn drop(&mut self) {
-        for child in self.processes.iter_mut().flatten() {
-            // Fails only where it has ended already.
-            drop(child.kill());
-            drop(child.wait());
-        }
     }
 }
 

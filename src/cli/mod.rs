@@ -4,6 +4,7 @@
 mod bind;
 mod broker;
 mod client;
+mod conformance;
 mod credentials;
 mod delete;
 mod event;
@@ -77,6 +78,8 @@ enum Command {
     Operation(Box<Remote<operation::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
+    /// Judge a service broker by the Open Service Broker API 2.17.
+    Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
@@ -103,6 +106,8 @@ enum Error {
     Tls(#[from] tls::Error),
     #[error(transparent)]
     Client(#[from] client::Error),
+    #[error(transparent)]
+    Conformance(#[from] conformance::Error),
     #[error("could not open the database")]
     Open(#[source] crate::store::Error),
     #[error("another process serves from this SQLite database: end it first; several processes need PostgreSQL")]
@@ -156,6 +161,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
         Command::Event(remote) => remote.run(event::run),
+        Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }
 }
@@ -164,6 +170,7 @@ impl Error {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(error) => ExitCode::from(error.exit_code()),
+            Self::Conformance(error) => ExitCode::from(error.exit_code()),
             _ => ExitCode::FAILURE,
         }
     }

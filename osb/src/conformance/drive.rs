@@ -43,10 +43,6 @@ pub async fn run(
     }
     let services = catalog.field("services").and_then(Value::as_array).cloned().unwrap_or_default();
     let chosen = choose(&services, &options);
-    let is_named = options.offering.is_some() || options.plan.is_some();
-    if is_named && !services.is_empty() && !is_there(&services, &options) {
-        return Err(Error::NotOffered(names(&services)));
-    }
     let mut subject = Subject { url: target.url.clone(), ..Subject::default() };
     cases::catalog::judge(&probe, &catalog).await;
     let (probe, left_behind) = match chosen {
@@ -63,23 +59,11 @@ pub async fn run(
             (run.into_probe(), left)
         }
         chosen => {
-            nothing_to_order(&probe, &catalog, chosen.err());
+            nothing_to_order(&probe, &catalog, &services, chosen.err());
             (probe, Vec::new())
         }
     };
     Ok(report(&probe, subject, left_behind, began))
-}
-
-fn is_there(services: &[Value], options: &Options) -> bool {
-    let named = |object: &Value, wanted: &Option<String>| {
-        let is = |field| object.get(field).and_then(Value::as_str) == wanted.as_deref();
-        wanted.is_none() || is("name") || is("id")
-    };
-    let plans = |offering: &Value| offering.get("plans").and_then(Value::as_array).cloned().unwrap_or_default();
-    services
-        .iter()
-        .filter(|offering| named(offering, &options.offering))
-        .any(|offering| plans(offering).iter().any(|plan| named(plan, &options.plan)))
 }
 
 fn names(services: &[Value]) -> String {
@@ -92,11 +76,11 @@ fn names(services: &[Value]) -> String {
 }
 
 /// The catalog alone can be judged.
-fn nothing_to_order(probe: &Probe, catalog: &Arc<Exchange>, reason: Option<NoPlan>) {
+fn nothing_to_order(probe: &Probe, catalog: &Arc<Exchange>, services: &[Value], reason: Option<NoPlan>) {
     let stop = match catalog.status {
         Some(401) => Stop::reason("the service broker refuses the credentials that were given (401)"),
         Some(200) => Stop::reason(match reason {
-            Some(NoPlan(reason)) => format!("nothing can be ordered: {reason}; give parameters with --params"),
+            Some(NoPlan(reason)) => format!("nothing can be ordered: {reason}; there are: {}", names(services)),
             None => "nothing can be ordered".to_owned(),
         }),
         _ => Stop::because("CAT-01"),
@@ -119,6 +103,11 @@ async fn all_cases(run: &Run, progress: &dyn Progress, stop: impl Future<Output 
         }
         if case.of_bindings && !run.plan.bindable {
             run.not_applicable(case.rows, "the plan can't be bound to");
+            continue;
+        }
+        let wanted = &run.options.rows;
+        if !wanted.is_empty() && !case.rows.iter().any(|row| wanted.iter().any(|wanted| wanted == row)) {
+            run.not_judged(case.rows, &Stop::reason("it was not asked for"));
             continue;
         }
         progress.case(case.name, index + 1, of);
@@ -161,6 +150,7 @@ fn report(probe: &Probe, subject: Subject, left_behind: Vec<String>, began: Inst
         subject,
         summary: Verdict::ALL.into_iter().map(|verdict| (verdict, 0)).collect(),
         rows,
+        interrupted: probe.why_incomplete().as_deref() == Some(INTERRUPTED),
         incomplete: probe.why_incomplete(),
         left_behind,
         requests: probe.requests(),

@@ -49,6 +49,12 @@ impl Ledger {
         }
     }
 
+    /// The plan that an instance stands under, as far as is known.
+    pub(super) fn plan_of(&self, instance: &str) -> Option<&str> {
+        let thing = Thing { instance: instance.to_owned(), binding: String::new() };
+        self.things.get(&thing).map(|held| held.plan_id.as_str()).filter(|plan| !plan.is_empty())
+    }
+
     /// The broker says that it isn't there.
     pub(super) fn gone(&mut self, instance: &str, binding: &str) {
         self.things.retain(|thing, _| thing.instance != instance || (!binding.is_empty() && thing.binding != binding));
@@ -90,6 +96,7 @@ mod tests {
         ledger.may_hold("i", "b", "p");
         ledger.moved("i", "q");
         ledger.likely("i", "");
+        assert_eq!((ledger.plan_of("i"), ledger.plan_of("j")), (Some("q"), None));
         assert_eq!(ledger.left()[1].1, Held { plan_id: "q".into(), likely: true });
         ledger.gone("i", "");
         assert!(ledger.left().is_empty());

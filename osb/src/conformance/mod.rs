@@ -44,8 +44,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use cases::{count as case_count, judged_rows};
 pub use drive::run;
@@ -92,18 +91,34 @@ impl Target {
 }
 
 /// Parameters of orders; those that are absent are made from the plan's schemas.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameters {
     /// For provision.
-    #[serde(default)]
     pub create: Option<Object>,
     /// For update.
-    #[serde(default)]
     pub update: Option<Object>,
     /// For bind.
-    #[serde(default)]
     pub bind: Option<Object>,
+}
+
+impl Parameters {
+    /// Reads a document: parameters by action (`create`, `update`, `bind`), or plainly those of a provision.
+    ///
+    /// # Errors
+    /// Where it is no object, or one of its parts is none: what is wrong.
+    pub fn from_value(document: Value) -> Result<Self, String> {
+        let Value::Object(fields) = document else { return Err("it is no JSON object".to_owned()) };
+        let actions = ["create", "update", "bind"];
+        if fields.is_empty() || !fields.keys().all(|name| actions.contains(&name.as_str())) {
+            return Ok(Self { create: Some(fields), ..Self::default() });
+        }
+        let read = |name: &str| match fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(parameters)) => Ok(Some(parameters.clone())),
+            Some(_) => Err(format!("{name} is no JSON object")),
+        };
+        Ok(Self { create: read("create")?, update: read("update")?, bind: read("bind")? })
+    }
 }
 
 /// How a run is done.
@@ -121,6 +136,8 @@ pub struct Options {
     pub organization_guid: String,
     /// `space_guid` of orders.
     pub space_guid: String,
+    /// Only the cases that judge one of these requirements are run; all where it is empty. The catalog is looked at in any case.
+    pub rows: Vec<String>,
     /// How long one exchange may take.
     pub exchange: Duration,
     /// How long one operation is polled, unless its plan says less.
@@ -140,6 +157,7 @@ impl Default for Options {
             context: None,
             organization_guid: "conformance-organization".to_owned(),
             space_guid: "conformance-space".to_owned(),
+            rows: Vec::new(),
             exchange: Duration::from_secs(60),
             polling: Duration::from_secs(600),
             overall: Duration::from_secs(3_600),
@@ -188,9 +206,6 @@ pub enum Error {
     /// Nobody answers.
     #[error("no service broker answers there: {0}")]
     Unreachable(String),
-    /// The offering or plan that was asked for is not in the catalog.
-    #[error("there is no such offering or plan in the catalog; it has: {0}")]
-    NotOffered(String),
 }
 
 /// The context of a platform that nobody knows, in Cloud Foundry's form.

@@ -140,7 +140,7 @@ impl Maker {
             Some((least, "")) => (least.parse().ok()?, CHARS_MAX),
             Some((least, most)) => (least.parse().ok()?, most.parse().ok()?),
         };
-        Some((least + self.extra).min(most).min(CHARS_MAX))
+        Some((least + self.extra).min(most))
     }
 
     fn lazy(&mut self) {

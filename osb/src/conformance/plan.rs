@@ -29,8 +29,10 @@ pub(super) struct Plan {
     pub(super) create_schema: Option<Value>,
     pub(super) update_schema: Option<Value>,
     pub(super) bind_schema: Option<Value>,
-    /// The id of another plan of the same offering.
+    /// The id of another plan of the same offering, one that needs no parameters where there is one.
     pub(super) sibling: Option<String>,
+    /// Whether that plan needs parameters, so that a change to it without any may be refused as incomplete.
+    pub(super) sibling_needs_parameters: bool,
     /// Offering and plan, by id, of another offering.
     pub(super) stranger: Option<(String, String)>,
 }
@@ -63,7 +65,8 @@ pub(super) fn choose(services: &[Value], options: &Options) -> Result<(Plan, Par
         }
     }
     found.ok_or_else(|| {
-        let reasons = if reasons.is_empty() { "the catalog has no such plan".to_owned() } else { reasons.join("; ") };
+        let reasons =
+            if reasons.is_empty() { "the catalog has no such offering or plan".to_owned() } else { reasons.join("; ") };
         NoPlan(reasons)
     })
 }
@@ -82,10 +85,14 @@ fn read(services: &[Value], offering: &Value, plan: &Value) -> Option<Plan> {
     let flag = |object: &Value, field: &str| object.get(field).and_then(Value::as_bool);
     let of_offering = |field| flag(offering, field).unwrap_or(false);
     let schema = |pointer: &str| plan.pointer(pointer).filter(|schema| schema.is_object()).cloned();
-    let sibling = plans(offering).iter().filter_map(id).find(|other| *other != plan_id);
+    let mut siblings: Vec<&Value> =
+        plans(offering).iter().filter(|other| id(other).is_some_and(|other| other != plan_id)).collect();
+    siblings.sort_by_key(|plan| needs_parameters(plan));
+    let sibling = siblings.first();
     let stranger = services.iter().filter_map(|other| {
         let other_id = id(other).filter(|other| *other != service_id)?;
-        Some((other_id, plans(other).iter().find_map(id)?))
+        let foreign = |plan: &String| !plans(offering).iter().filter_map(id).any(|own| own == *plan);
+        Some((other_id, plans(other).iter().filter_map(id).find(foreign)?))
     });
     let requires = offering.get("requires").and_then(Value::as_array);
     Some(Plan {
@@ -103,10 +110,19 @@ fn read(services: &[Value], offering: &Value, plan: &Value) -> Option<Plan> {
         create_schema: schema("/schemas/service_instance/create/parameters"),
         update_schema: schema("/schemas/service_instance/update/parameters"),
         bind_schema: schema("/schemas/service_binding/create/parameters"),
-        sibling,
+        sibling_needs_parameters: sibling.is_some_and(|plan| needs_parameters(plan)),
+        sibling: sibling.and_then(|plan| id(plan)),
         stranger: stranger.into_iter().next(),
         service_id,
         plan_id,
+    })
+}
+
+/// Whether a plan's schemas require something of an instance.
+fn needs_parameters(plan: &Value) -> bool {
+    ["create", "update"].iter().any(|action| {
+        let required = plan.pointer(&format!("/schemas/service_instance/{action}/parameters/required"));
+        required.and_then(Value::as_array).is_some_and(|names| !names.is_empty())
     })
 }
 
@@ -169,7 +185,7 @@ mod tests {
         check(named("plain", None), Ok("p1"));
         check(named("s2", Some("easy")), Ok("p3"));
         check(named("bound", Some("hard")), Err("bound hard: p: the pattern"));
-        check(named("bound", Some("none")), Err("no such plan"));
+        check(named("bound", Some("none")), Err("no such offering or plan"));
         let given = Parameters { create: Some(Object::new()), ..Parameters::default() };
         check(Options { parameters: given, ..named("bound", Some("hard")) }, Ok("p2"));
     }
@@ -178,7 +194,7 @@ mod tests {
     fn a_plan_overrides_its_offering_and_knows_others() {
         let (plan, _) = choose(&catalog(), &Options::default()).unwrap();
         assert!(plan.bindable && !plan.updateable);
-        assert_eq!(plan.sibling.as_deref(), Some("p2"));
+        assert_eq!((plan.sibling.as_deref(), plan.sibling_needs_parameters), (Some("p2"), true));
         assert_eq!(plan.stranger, Some(("s1".to_owned(), "p1".to_owned())));
         assert_eq!(plan.maintenance.as_deref(), Some("1.0.0"));
     }

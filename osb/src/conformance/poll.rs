@@ -61,7 +61,7 @@ impl Pending {
                 .text("operation")
                 .filter(|text| !text.is_empty() && text.chars().count() <= OPERATION_CHARS)
                 .map(str::to_owned),
-            plan_id: run.plan.plan_id.clone(),
+            plan_id: run.ledger().plan_of(instance).unwrap_or(&run.plan.plan_id).to_owned(),
         }
     }
 

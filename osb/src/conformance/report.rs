@@ -121,6 +121,9 @@ pub struct Report {
     /// Why the run says less than it should: what kept it from making an instance, or from going on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incomplete: Option<String>,
+    /// Whether somebody stopped it.
+    #[serde(default)]
+    pub interrupted: bool,
     /// What may still be at the broker.
     #[serde(default)]
     pub left_behind: Vec<String>,

@@ -11,6 +11,7 @@ mod answers;
 mod backend;
 mod broken;
 mod client;
+mod conformance;
 mod exemplar;
 mod identity;
 mod mangled;

@@ -173,6 +173,13 @@ impl Process {
         status
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.try_wait().expect("could not wait for a child");
+        self.reaped = self.reaped || status.is_some();
+        status
+    }
+
     /// `kill -9`, then reaped: returns when it is gone. Its directory stays until `self` is dropped.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::Kill);

@@ -96,7 +96,9 @@ async fn again(run: &Run) -> CaseResult {
         }
     }
     let seen = run.send(ask().without_query("accepts_incomplete")).await;
-    run.expect_status("BND-08", &seen, &[200]);
+    // Of two things that hold either may be said: it is there, and it can only be made asynchronously.
+    let holds = seen.is(200) || (binding.answer.is(202) && seen.text("error") == Some("AsyncRequired"));
+    run.expect("BND-08", &seen, holds, "status 200");
     Ok(())
 }
 
@@ -119,7 +121,7 @@ async fn fetched(run: &Run) -> CaseResult {
         run.not_applicable(&["LOB-04"], "the service broker binds at once");
     }
     if seen.is(200) {
-        binding_body(run, &binding, &seen);
+        binding_body(run, &seen);
         generated(run, &binding, &seen).await;
     }
     let plain = run.send(ask().without_query("service_id").without_query("plan_id")).await;
@@ -128,7 +130,7 @@ async fn fetched(run: &Run) -> CaseResult {
     Ok(())
 }
 
-fn binding_body(run: &Run, binding: &Binding, seen: &Arc<Exchange>) {
+fn binding_body(run: &Run, seen: &Arc<Exchange>) {
     let Some(body) = seen.object() else {
         run.expect("GSB-02", seen, false, "a JSON object");
         return;
@@ -136,10 +138,6 @@ fn binding_body(run: &Run, binding: &Binding, seen: &Arc<Exchange>) {
     run.forms(seen, shapes::binding(body, &run.plan.requires));
     let parameters = body.get("parameters").is_none_or(|value| value.is_object() || value.is_null());
     run.expect("GSB-02", seen, parameters, "parameters, where they are there, as an object");
-    let made = if binding.answer.is(202) { None } else { binding.answer.field("credentials") };
-    if let (Some(made), Some(given)) = (made, body.get("credentials")) {
-        run.expect("GSB-02", seen, made == given, "the credentials that the bind returned");
-    }
 }
 
 /// Credentials that were generated stand in what is fetched after an asynchronous bind. That they were generated shows where the
@@ -160,8 +158,10 @@ async fn not_there(run: &Run) -> CaseResult {
         return Ok(());
     }
     let instance = run.shared_instance().await?;
-    let seen = run.send(run.request(Endpoint::FetchBinding, &instance.id, &run.fresh_id())).await;
-    run.expect_status("GSB-03", &seen, &[404]);
+    for instance in [instance.id, run.fresh_id()] {
+        let seen = run.send(run.request(Endpoint::FetchBinding, &instance, &run.fresh_id())).await;
+        run.expect_status("GSB-03", &seen, &[404]);
+    }
     Ok(())
 }
 
@@ -254,18 +254,21 @@ async fn resources(run: &Run) -> CaseResult {
 
 async fn ids_and_fields(run: &Run) -> CaseResult {
     let instance = run.shared_binding().await?.instance;
-    let id = format!("conformance_{}.~-", run.fresh_id().replace('-', ""));
-    let plain = run.send(run.request(Endpoint::Bind, &instance, &id)).await;
-    run.expect("BND-02", &plain, plain.is_success(), "the binding to be made, though its id is no UUID");
-    let other = run.fresh_id();
     let body = with(&run.bind_body(), "x-conformance", json!({"a": 1}));
-    let unknown =
-        run.send(run.request(Endpoint::Bind, &instance, &other).query("x-conformance", "1").json(&body)).await;
-    run.expect("EXT-01", &unknown, unknown.is_success(), "the binding to be made: unknown fields are ignored");
+    let plain = format!("conformance_{}.~-", run.fresh_id().replace('-', ""));
+    let plain = run.request(Endpoint::Bind, &instance, &plain);
     let odd = format!("conformance {} /ü%2F+&=?#;:@", run.fresh_id());
-    let strange = run.send(run.request(Endpoint::Bind, &instance, &odd)).await;
-    run.expect("URL-01", &strange, strange.is_success(), "the binding to be made, whatever characters its id holds");
-    for (id, seen) in [(id, plain), (other, unknown), (odd, strange)] {
+    let odd = run.request(Endpoint::Bind, &instance, &odd);
+    let unknown = run.request(Endpoint::Bind, &instance, &run.fresh_id()).query("x-conformance", "1").json(&body);
+    // One by one: a broker may refuse to do two binds at a time.
+    for (row, request, expected) in [
+        ("BND-02", plain, "the binding to be made, though its id is no UUID"),
+        ("EXT-01", unknown, "the binding to be made: unknown fields are ignored"),
+        ("URL-01", odd, "the binding to be made, whatever characters its id holds"),
+    ] {
+        let id = request.binding.clone();
+        let seen = run.send(request).await;
+        run.expect(row, &seen, seen.is_success(), expected);
         if seen.is_success() {
             run.settle_whatever(Endpoint::Bind, &instance, &id, &seen).await?;
             drop(run.unbind(&instance, &id).await?);

@@ -223,4 +223,6 @@ async fn again(probe: &Probe, first: &Arc<Exchange>, services: &[Value]) {
     let third = probe.send(Request::catalog().header("If-None-Match", etag)).await;
     let holds = third.is(200) || (third.is(304) && third.body.is_empty());
     probe.expect("CAT-06", &third, holds, "304 without a body, or 200");
+    let fourth = probe.send(Request::catalog().header("If-None-Match", "\"conformance\"")).await;
+    probe.expect("CAT-06", &fourth, fourth.is(200), "status 200 to a tag that the catalog doesn't have");
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::exchange::Exchange;
+use super::super::parameters;
 use super::super::poll::{End, Pending};
 use super::super::probe::{CaseResult, Stop};
 use super::super::request::{Endpoint, Request};
@@ -53,6 +54,8 @@ enum Expect {
     Same,
     /// Exactly that status.
     Status(u16),
+    /// One of those.
+    Either(u16, u16),
     /// That status, or 422 ConcurrencyError.
     Or(u16),
 }
@@ -89,6 +92,7 @@ impl Run {
                 (seen.is(202) && same, format!("202 with the operation of the first answer: {named}"))
             }
             Expect::Status(status) => (seen.is(status), format!("status {status}")),
+            Expect::Either(one, other) => (seen.is_any(&[one, other]), format!("status {one} or {other}")),
             Expect::Or(status) => {
                 (seen.is(status) || is_busy(seen), format!("status {status}, or 422 with error ConcurrencyError"))
             }
@@ -244,6 +248,11 @@ async fn bind(run: &Run) -> CaseResult {
     run.judge_accepted(Endpoint::Bind, &answer);
     let pending = Pending::from(run, Endpoint::Bind, &instance, &id, &answer);
     let mut asked = vec![("BND-09", ask(&body), Expect::Same)];
+    let base = run.parameters.bind.clone().unwrap_or_default();
+    if let Some(other) = parameters::others(run.plan.bind_schema.as_ref(), &base).into_iter().next() {
+        // Where these parameters are not possible, 400 is as good.
+        asked.push(("BND-10", ask(&with(&body, "parameters", Value::Object(other))), Expect::Either(409, 400)));
+    }
     if run.plan.bindings_retrievable {
         asked.push(("GSB-03", run.request(Endpoint::FetchBinding, &instance, &id), Expect::Status(404)));
     }

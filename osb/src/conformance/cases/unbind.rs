@@ -58,6 +58,8 @@ async fn unknown(run: &Run) -> CaseResult {
     for row in ["UNB-04", "OM-26"] {
         run.expect_status(row, &seen, &[410]);
     }
+    let nowhere = run.send(run.request(Endpoint::Unbind, &run.fresh_id(), &id)).await;
+    run.expect("UNB-04", &nowhere, nowhere.is(410), "status 410: of no instance, there is no binding either");
     let bare = run.request(Endpoint::Unbind, &instance, &id).without_query("service_id").without_query("plan_id");
     let bare = run.send(bare).await;
     run.expect_status("AMB-05", &bare, &[400, 410]);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::exchange::Exchange;
 use super::super::parameters;
 use super::super::probe::{CaseResult, Stop};
-use super::super::request::Endpoint;
+use super::super::request::{Endpoint, Request};
 use super::super::run::{Instance, Run};
 use super::concurrency::updates;
 use super::{Case, with, without};
@@ -89,8 +89,13 @@ impl Run {
         if !self.plan.instances_retrievable {
             return None;
         }
-        let seen = self.send(self.request(Endpoint::FetchInstance, &instance.id, "")).await;
-        seen.is(200).then_some(seen)
+        // A hint that is not true any more may be refused, and a broker may want one.
+        let unhinted = self.send(Request::new(Endpoint::FetchInstance, &instance.id, "")).await;
+        if unhinted.is(200) {
+            return Some(unhinted);
+        }
+        let hinted = self.send(self.request(Endpoint::FetchInstance, &instance.id, "")).await;
+        hinted.is(200).then_some(hinted)
     }
 
     /// A fetched instance still has the plan and the parameters that it had.
@@ -149,6 +154,9 @@ async fn nothing(run: &Run) -> CaseResult {
         Some(before) => run.unchanged(UNTOUCHED, &instance, &before).await,
         None => run
             .not_judged(&["UPD-02", "UPD-03"], &Stop::reason("instances can't be fetched: what changed can't be seen")),
+    }
+    if ["UPD-02", "UPD-03", "UPD-06"].iter().any(|row| run.is_broken(row)) {
+        run.give_up_instance().await;
     }
     Ok(())
 }
@@ -221,8 +229,10 @@ async fn of_plan(run: &Run) -> CaseResult {
         return run.deprovision(&instance.id).await.map(drop);
     }
     let expected = "200, 202, or 422 where this change isn't possible";
-    // Nobody was to ask where the catalog doesn't allow it; then 400 is as good.
-    let holds = seen.is_any(&[200, 202, 422]) || (!run.plan.updateable && seen.is(400));
+    // Nobody was to ask where the catalog doesn't allow it, nor without the parameters that the other plan needs; then 400
+    // is as good.
+    let unasked = !run.plan.updateable || run.plan.sibling_needs_parameters;
+    let holds = seen.is_any(&[200, 202, 422]) || (unasked && seen.is(400));
     run.expect("UPD-05", &seen, holds, expected);
     let reserved = seen.text("error").is_some_and(|word| crate::error::RESERVED.contains(&word));
     if seen.is(422) {
@@ -235,8 +245,9 @@ async fn of_plan(run: &Run) -> CaseResult {
         run.ledger().moved(&instance.id, &other);
     }
     let shown = moved(run, &instance, &other, seen.is_success(), before).await;
-    let plan = if seen.is_success() { other } else { run.plan.plan_id.clone() };
-    let plan = shown.unwrap_or(plan);
+    let plan = if seen.is_success() { other.clone() } else { run.plan.plan_id.clone() };
+    let plan = shown.filter(|shown| [&other, &run.plan.plan_id].contains(&shown)).unwrap_or(plan);
+    run.ledger().moved(&instance.id, &plan);
     let ask = run.request(Endpoint::Deprovision, &instance.id, "").without_query("plan_id").query("plan_id", &plan);
     let gone = run.send(ask).await;
     run.settle(Endpoint::Deprovision, &instance.id, "", &gone).await

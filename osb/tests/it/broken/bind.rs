@@ -114,6 +114,18 @@ pub(super) const FAULTS: &[Fault] = &[
         &["BND-16", "ROT-06"],
     ),
     fault(
+        "names the operation of a bind with an object",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Bind) && answer.status == 202 {
+                let word = answer.json()["operation"].clone();
+                answer.set("operation", json!({"id": word}));
+            }
+        }),
+        &["BND-09", "AMB-06"],
+        &["ASY-04"],
+    ),
+    fault(
         "gives credentials while the bind is in progress",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -139,8 +151,8 @@ pub(super) const FAULTS: &[Fault] = &[
             let refused = request.is_authorized() && request.is(Bind) && uuid::Uuid::parse_str(id).is_err();
             refused.then(|| Answer::new(400, &json!({"description": "the id is no UUID"})))
         }),
-        &["URL-01"],
-        &["BND-02", "AMB-16", "ROT-01"],
+        &["BND-02"],
+        &["URL-01", "AMB-16", "ROT-01"],
     ),
     credentials(
         "tells the password in the metadata",
@@ -156,11 +168,11 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "ROT-06"],
     ),
     fault(
-        "takes ids of bindings as unique in the world",
-        SMALL,
-        Site::Broker(Quirk::BindingIdsAreGlobal),
+        "answers 202 to another bind of an id in progress",
+        PATIENT,
+        Site::Broker(Quirk::BindConflictWhileInProgressTaken),
         &["BND-10"],
-        &["ERR-01", "BND-02"],
+        &["ERR-01"],
     ),
     fault(
         "answers 400 to who names no application",
@@ -326,6 +338,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ROT-03", "ROT-05", "ROT-06", "ROT-01", "ROT-04", "AMB-07"],
     ),
     rotation(
+        "refuses service_id in a rotation",
+        Site::Instead(|request| {
+            let body = request.json();
+            let more = body["predecessor_binding_id"].is_string() && body.get("service_id").is_some();
+            (request.is(Bind) && more && request.is_authorized())
+                .then(|| Answer::new(400, &json!({"description": "predecessor_binding_id is enough"})))
+        }),
+        &["AMB-07"],
+        &["ROT-01"],
+    ),
+    rotation(
         "rotates from what is no binding of the instance",
         Site::Broker(Quirk::RotatesFromAnything),
         &["ROT-03"],
@@ -335,7 +358,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "ends the binding that is rotated",
         Site::Broker(Quirk::RotationEndsThePredecessor),
         &["ROT-04"],
-        &["ROT-06", "ROT-03", "UNB-02"],
+        &["ROT-06", "ROT-03", "UNB-02", "AMB-07"],
     ),
     rotation(
         "forgets parameters in a rotation",
@@ -358,7 +381,7 @@ const fn credentials(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site: Site::Binding(change), must_fail, may_follow }
+    fault(name, SMALL, Site::Binding(change), must_fail, may_follow)
 }
 
 const fn rotation(
@@ -367,5 +390,5 @@ const fn rotation(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site, must_fail, may_follow }
+    fault(name, SMALL, site, must_fail, may_follow)
 }

@@ -111,7 +111,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "uses the id of a plan for a plan of another offering",
         |drain| drain["plans"][0]["id"] = json!(crate::exemplar::ARCHIVE),
         &["PLN-01"],
-        &[],
+        &["PRV-04", "UPD-02"],
     ),
     in_store("has a plan without an id", |store| remove(&mut store["plans"][4], "id"), &["PLN-01"], &["CAT-03"]),
     in_store(
@@ -211,7 +211,7 @@ const fn in_store(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site: Site::Offering(0, change), must_fail, may_follow }
+    fault(name, SMALL, Site::Offering(0, change), must_fail, may_follow)
 }
 
 /// A fault in the other offering.
@@ -221,7 +221,7 @@ const fn in_drain(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan: SMALL, site: Site::Offering(1, change), must_fail, may_follow }
+    fault(name, SMALL, Site::Offering(1, change), must_fail, may_follow)
 }
 
 fn edit(request: &Request, answer: &mut Answer, change: impl FnOnce(&mut Value)) {

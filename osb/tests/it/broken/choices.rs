@@ -2,13 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::{Fault, PATIENT, SMALL};
+use super::{Fault, PATIENT, SMALL, fault};
 use crate::exemplar::Quirk;
 use crate::exemplar::wire::Endpoint::*;
 use crate::exemplar::wire::{Answer, Site};
 
 pub(super) const CHOICES: &[Fault] = &[
     choice("looks at no version", SMALL, Site::Request(|request| request.set_header("x-broker-api-version", "2.17"))),
+    choice(
+        "speaks 2.17 and nothing else",
+        SMALL,
+        Site::Instead(|request| {
+            let version = request.header("x-broker-api-version").unwrap_or_default();
+            (request.is_authorized() && version != "2.17")
+                .then(|| Answer::new(412, &json!({"description": "send the version 2.17"})))
+        }),
+    ),
     choice(
         "answers 400 where the version is missing",
         SMALL,
@@ -198,6 +207,26 @@ pub(super) const CHOICES: &[Fault] = &[
     ),
     choice("takes no id for a second time", PATIENT, Site::Broker(Quirk::RefusesUsedIds)),
     choice("binds at once where it provisions in its own time", PATIENT, Site::Broker(Quirk::BindsAtOnce)),
+    choice("binds in its own time where it provisions at once", SMALL, Site::Broker(Quirk::BindsSlowly)),
+    choice("deprovisions in its own time where it provisions at once", SMALL, Site::Broker(Quirk::DeprovisionsSlowly)),
+    choice("is done with an operation before it is polled", PATIENT, Site::Broker(Quirk::EndsBeforeItIsPolled)),
+    choice("binds one by one", PATIENT, Site::Broker(Quirk::OneBindAtATime)),
+    choice(
+        "answers 422 to a bind where nothing can be bound to",
+        "archive",
+        Site::Answer(|request, answer| {
+            if request.is(Bind) && answer.status == 400 && answer.json()["description"] != "" {
+                let unbindable = answer.json()["description"].as_str().is_some_and(|text| text.contains("bound to"));
+                if unbindable {
+                    answer.status = 422;
+                    answer.set("error", json!("NotBindable"));
+                }
+            }
+        }),
+    ),
+    choice("refuses a change to the plan that there is", SMALL, Site::Broker(Quirk::RefusesTheSamePlan)),
+    choice("looks at parameters before it looks for a conflict", SMALL, Site::Broker(Quirk::ValidatesBeforeItCompares)),
+    choice("takes ids of bindings as unique in the world", SMALL, Site::Broker(Quirk::BindingIdsAreGlobal)),
     choice("stops a bind when it is to unbind", PATIENT, Site::Broker(Quirk::CancelsBinds)),
     choice(
         "never says when to come back",
@@ -215,8 +244,8 @@ pub(super) const CHOICES: &[Fault] = &[
     ),
 ];
 
-const fn choice(name: &'static str, plan: &'static str, site: Site) -> Fault {
-    Fault { name, plan, site, must_fail: &[], may_follow: &[] }
+pub(super) const fn choice(name: &'static str, plan: &'static str, site: Site) -> Fault {
+    fault(name, plan, site, &[], &[])
 }
 
 fn remove(answer: &mut Answer, names: &[&str]) {

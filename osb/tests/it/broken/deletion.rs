@@ -74,6 +74,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "OM-26", "AMB-05", "UNB-08"],
     ),
     fault(
+        "answers 404 to an unbind where the instance is gone, too",
+        SMALL,
+        Site::Broker(Quirk::NothingToUnbindIsNotFound),
+        &["UNB-04"],
+        &["ERR-01", "OM-26"],
+    ),
+    fault(
         "answers 404 to a deprovision of what is gone",
         SMALL,
         Site::Answer(|request, answer| restatus(Deprovision, request, answer, 410, 404)),
@@ -127,7 +134,7 @@ pub(super) const FAULTS: &[Fault] = &[
         PATIENT,
         Site::Answer(|request, answer| {
             if request.is(Deprovision) && answer.status == 202 {
-                answer.set("operation", json!("ö".repeat(10_001)));
+                answer.set("operation", json!("x".repeat(10_001)));
             }
         }),
         &["DEP-09"],
@@ -165,6 +172,24 @@ pub(super) const FAULTS: &[Fault] = &[
         Site::Broker(Quirk::CallsRepeatedDeletionsGone),
         &["UNB-03", "DEP-04"],
         &["ASY-04", "ERR-01"],
+    ),
+    fault(
+        "answers 404 to a deletion that names no plan",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.method == "DELETE" && answer.status == 400 && request.query("plan_id").is_none() {
+                answer.status = 404;
+            }
+        }),
+        &["AMB-05", "DEP-01", "UNB-01"],
+        &["ERR-01"],
+    ),
+    fault(
+        "deletes all bindings with one",
+        SMALL,
+        Site::Broker(Quirk::UnbindsEverything),
+        &["UNB-02"],
+        &["UNB-08", "GSB-01", "ROT-04", "ROT-06", "ROT-03", "AMB-07", "BND-08", "UNB-01", "BND-10"],
     ),
     fault(
         "refuses a deletion that has a body",

@@ -151,6 +151,46 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "ERR-11", "PRV-12", "UPD-15", "BND-14", "UNB-05", "DEP-06"],
     ),
     fault(
+        "calls a conflict a ConcurrencyError",
+        SMALL,
+        Site::Answer(|_, answer| reword(answer, "Conflict", "ConcurrencyError")),
+        &["ERR-11"],
+        &["PRV-10", "BND-10"],
+    ),
+    fault(
+        "has a word of its own when it is to deprovision what is being provisioned",
+        PATIENT,
+        Site::Chosen(Quirk::RefusesToCancel, |request, answer| {
+            if request.is(Deprovision) {
+                reword(answer, "ConcurrencyError", "Busy");
+            }
+        }),
+        &["DEP-07", "ERR-06", "ERR-12"],
+        &["CON-01", "CON-04"],
+    ),
+    fault(
+        "has a word of its own when it is to unbind what is being bound",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Unbind) {
+                reword(answer, "ConcurrencyError", "Busy");
+            }
+        }),
+        &["UNB-06", "ERR-12"],
+        &["CON-01", "CON-05", "ERR-06"],
+    ),
+    fault(
+        "answers 400 to a second bind at a time",
+        PATIENT,
+        Site::Chosen(Quirk::OneBindAtATime, |request, answer| {
+            if request.is(Bind) && answer.json()["error"] == "ConcurrencyError" {
+                answer.replace(Answer::new(400, &json!({"description": "one by one"})));
+            }
+        }),
+        &["BND-13", "ERR-06"],
+        &["CON-01", "ERR-12"],
+    ),
+    fault(
         "answers AsyncRequired to whatever is malformed",
         SMALL,
         Site::Answer(|request, answer| {
@@ -173,7 +213,10 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["CON-01"],
-        &["ERR-01", "ERR-06", "ERR-11", "ERR-12", "GSI-05", "CON-06", "UNB-06", "DEP-07", "BND-13", "BND-10"],
+        &[
+            "ERR-01", "ERR-06", "ERR-11", "ERR-12", "GSI-05", "CON-04", "CON-05", "CON-06", "UNB-06", "DEP-07",
+            "BND-13", "BND-10",
+        ],
     ),
     fault(
         "breaks when two things are wanted at the same time",
@@ -214,7 +257,7 @@ pub(super) const FAULTS: &[Fault] = &[
             let broken = body && request.is_authorized() && serde_json::from_slice::<Value>(&request.body).is_err();
             broken.then(|| Answer::new(500, &json!({"description": "unexpected end of input"})))
         }),
-        &["PRV-11", "UPD-16", "BND-11"],
+        &["PRV-11", "UPD-16", "BND-11", "ERR-10"],
         &["ERR-01", "ERR-10", "CT-02", "VER-02", "VER-03", "PRV-02", "UPD-01", "BND-03"],
     ),
 ];

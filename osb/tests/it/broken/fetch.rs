@@ -16,6 +16,20 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01"],
     ),
     fault(
+        "answers 410 when an instance is fetched that it deleted",
+        SMALL,
+        Site::Broker(Quirk::FetchesTheDeletedAsGone),
+        &["GSI-04"],
+        &["ERR-01"],
+    ),
+    fault(
+        "breaks when a binding is fetched of an instance that there is not",
+        SMALL,
+        Site::Broker(Quirk::BreaksOnBindingsOfNothing),
+        &["GSB-03"],
+        &["ERR-01", "ERR-10"],
+    ),
+    fault(
         "answers 200 and nothing where an instance is not found",
         SMALL,
         Site::Answer(|request, answer| {

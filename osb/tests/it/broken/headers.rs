@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["AUTH-02"],
-        &["ERR-01"],
+        &["ERR-01", "CT-01"],
     ),
     fault(
         "wants no credentials but a token for fetching",
@@ -102,12 +102,12 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01", "GSI-01", "GSI-02", "GSI-03", "GSI-04", "UPD-02", "UPD-03", "UPD-06", "UPD-17", "EXT-01"],
     ),
     fault(
-        "speaks 2.17 and nothing else",
+        "speaks 2.14 and 2.17 and nothing between them",
         SMALL,
         Site::Instead(|request| {
-            let version = request.header("x-broker-api-version").unwrap_or("2.17");
-            let refused = request.is_authorized() && version != "2.17";
-            refused.then(|| Answer::new(412, &json!({"description": "send the version 2.17"})))
+            let between = matches!(request.header("x-broker-api-version"), Some("2.15" | "2.16"));
+            (request.is_authorized() && between)
+                .then(|| Answer::new(412, &json!({"description": "send the version 2.14 or 2.17"})))
         }),
         &["VER-04"],
         &[],
@@ -146,6 +146,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &["VER-03", "AMB-01", "ERR-01", "ERR-10"],
     ),
     fault(
+        "breaks where there is no version",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if answer.status == 412 && request.header("x-broker-api-version").is_none() {
+                answer.status = 500;
+            }
+        }),
+        &["VER-03", "AMB-01"],
+        &["ERR-10"],
+    ),
+    fault(
         "never echoes the request identity",
         SMALL,
         Site::Answer(|_, answer| {
@@ -159,6 +170,17 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Answer(|_, answer| {
             if answer.is_error() {
+                answer.headers.remove("x-broker-api-request-identity");
+            }
+        }),
+        &["RID-02"],
+        &[],
+    ),
+    fault(
+        "echoes the request identity but where nothing is found",
+        SMALL,
+        Site::Answer(|_, answer| {
+            if answer.status == 404 {
                 answer.headers.remove("x-broker-api-request-identity");
             }
         }),
@@ -181,10 +203,22 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Instead(|request| {
             let value = request.header("x-broker-api-originating-identity")?;
-            identity(value).is_none().then(|| Answer::new(500, &json!({"description": "not a JSON object"})))
+            let broken = identity(value).is_none() && request.is_authorized();
+            broken.then(|| Answer::new(500, &json!({"description": "not a JSON object"})))
         }),
         &["OID-02"],
         &["ERR-10"],
+    ),
+    fault(
+        "refuses letters of other alphabets in an originating identity",
+        SMALL,
+        Site::Instead(|request| {
+            let value = osb::OriginatingIdentity(request.header("x-broker-api-originating-identity")?.to_owned());
+            let foreign = !value.decoded()?.is_ascii() && request.is_authorized();
+            foreign.then(|| Answer::new(400, &json!({"description": "it is not ASCII"})))
+        }),
+        &["OID-01"],
+        &["OID-06", "OID-07"],
     ),
     fault(
         "refuses white space in an originating identity",
@@ -202,7 +236,7 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Instead(|request| {
             let value = request.header("x-broker-api-originating-identity")?;
-            (!value.starts_with("cloudfoundry "))
+            (!value.starts_with("cloudfoundry ") && request.is_authorized())
                 .then(|| Answer::new(400, &json!({"description": "the platform is not cloudfoundry"})))
         }),
         &["OID-07"],

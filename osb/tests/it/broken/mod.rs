@@ -9,7 +9,9 @@ mod choices;
 mod deletion;
 mod errors;
 mod fetch;
+mod forms;
 mod headers;
+mod judge;
 mod polling;
 mod provision;
 mod strictness;
@@ -32,6 +34,8 @@ pub(crate) struct Fault {
     pub(crate) must_fail: &'static [&'static str],
     /// What may be found besides.
     pub(crate) may_follow: &'static [&'static str],
+    /// Whether an operation never ends, so that the suite has to give up soon.
+    pub(crate) endless: bool,
 }
 
 const fn fault(
@@ -41,7 +45,7 @@ const fn fault(
     must_fail: &'static [&'static str],
     may_follow: &'static [&'static str],
 ) -> Fault {
-    Fault { name, plan, site, must_fail, may_follow }
+    Fault { name, plan, site, must_fail, may_follow, endless: false }
 }
 
 /// All faults.
@@ -68,12 +72,47 @@ fn restatus(endpoint: Endpoint, request: &Request, answer: &mut Answer, status: 
     }
 }
 
+/// Rows of brokers that no fault breaks, and why.
+const UNBROKEN: [(&str, &str); 18] = [
+    ("AMB-08", "either order of two refusals is right"),
+    ("AMB-09", "the catalog would have to change while it is judged"),
+    ("AUTH-04", "a choice"),
+    ("CAT-02", "a choice"),
+    ("CAT-04", "the catalog would have to change while it is judged"),
+    ("DEP-02", "a choice"),
+    ("DEP-08", "a platform's duty"),
+    ("ERR-01", "broken by each wrong status, under the row of its endpoint"),
+    ("GSB-05", "a choice"),
+    ("GSI-07", "a choice"),
+    ("LOB-03", "a choice"),
+    ("LOI-05", "nothing in a poll is mandatory"),
+    ("OID-03", "a platform's duty"),
+    ("OM-25", "a choice"),
+    ("RID-03", "nobody sees a log from outside"),
+    ("ROT-05", "broken by what breaks a bind"),
+    ("SYN-02", "nobody sees from outside what could have been done at once"),
+    ("VER-06", "a choice"),
+];
+
+#[test]
+fn every_row_of_brokers_is_broken_by_a_fault_or_says_why_not() {
+    use osb::conformance::{Side, rows};
+    let broken: std::collections::HashSet<&str> = table().flat_map(|fault| fault.must_fail).copied().collect();
+    for row in rows().iter().filter(|row| row.sides.contains(&Side::Broker)) {
+        let excused = UNBROKEN.iter().any(|(id, _)| *id == row.id);
+        assert!(broken.contains(row.id) != excused, "{}: broken by a fault, or excused, not both", row.id);
+    }
+}
+
 #[test]
 fn every_fault_has_a_name_of_its_own_and_rows_that_exist() {
     let mut names = std::collections::HashSet::new();
     for fault in table() {
         assert!(names.insert(fault.name), "{} is there twice", fault.name);
         assert!(!fault.must_fail.is_empty(), "{} must fail nowhere", fault.name);
+        for id in fault.must_fail.iter().chain(fault.may_follow) {
+            assert!(osb::conformance::row(id).is_some(), "there is no row {id}");
+        }
     }
     assert!(names.len() >= 50, "{} faults", names.len());
 }

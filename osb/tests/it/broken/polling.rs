@@ -9,8 +9,8 @@ use crate::exemplar::wire::{Answer, Request, Site};
 
 /// What follows when no operation can be followed.
 const BLIND: &[&str] = &[
-    "ASY-02", "LOI-01", "LOI-02", "LOI-04", "LOI-09", "LOI-11", "LOB-01", "LOB-04", "ERR-01", "ERR-10", "LOI-05",
-    "LOI-06", "LOB-02", "AMB-14", "AMB-03", "URL-01",
+    "ASY-02", "DEP-03", "UNB-02", "LOI-01", "LOI-02", "LOI-04", "LOI-09", "LOI-11", "LOB-01", "LOB-04", "ERR-01",
+    "ERR-10", "LOI-05", "LOI-06", "LOB-02", "AMB-14", "AMB-03", "URL-01",
 ];
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -83,13 +83,16 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-04"],
         BLIND,
     ),
-    fault(
-        "never ends an operation",
-        PATIENT,
-        Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
-        &["ASY-02"],
-        BLIND,
-    ),
+    Fault {
+        endless: true,
+        ..fault(
+            "never ends an operation",
+            PATIENT,
+            Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
+            &["ASY-02"],
+            BLIND,
+        )
+    },
     fault(
         "wants the plan of whoever polls",
         PATIENT,
@@ -173,11 +176,45 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-06", "AMB-03", "LOB-02"],
     ),
     fault(
+        "breaks when a finished deletion is polled",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Poll) && answer.json()["description"] == "Deprovision: done" && !request.query.is_empty() {
+                answer.status = 500;
+            }
+        }),
+        &["LOI-04"],
+        BLIND,
+    ),
+    fault(
+        "calls a deletion that is over in progress where its operation is not named",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            let over = answer.json()["description"] == "Deprovision: done";
+            if request.is(Poll) && over && request.query("operation").is_none() {
+                answer.set("state", json!("in progress"));
+            }
+        }),
+        &["AMB-03", "LOI-06"],
+        &["LOI-11", "AMB-14"],
+    ),
+    fault(
+        "says by date when to come back",
+        PATIENT,
+        Site::Answer(|request, answer| {
+            if request.is(Poll) && answer.headers.contains_key("retry-after") {
+                answer.set_header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+            }
+        }),
+        &["LOI-09"],
+        &[],
+    ),
+    fault(
         "forgets an operation once it has told that it succeeded",
         PATIENT,
         Site::Broker(Quirk::TellsSuccessOnce),
         &["LOI-11"],
-        &["LOI-06", "LOB-02", "AMB-03", "AMB-14", "LOI-07", "LOI-04"],
+        &["LOI-01", "LOI-06", "LOB-02", "AMB-03", "AMB-14", "LOI-07", "LOI-04"],
     ),
     fault(
         "says update_repeatable of a binding's operation",

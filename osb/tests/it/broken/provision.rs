@@ -12,8 +12,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "answers 200 to a first provision",
         SMALL,
         Site::Answer(|request, answer| restatus(Provision, request, answer, 201, 200)),
-        &["PRV-07"],
-        &["SYN-01", "ERR-01"],
+        &["PRV-07", "SYN-01"],
+        &["ERR-01"],
     ),
     fault(
         "answers 201 to the same provision again",
@@ -21,6 +21,20 @@ pub(super) const FAULTS: &[Fault] = &[
         Site::Answer(|request, answer| restatus(Provision, request, answer, 200, 201)),
         &["PRV-08"],
         &["SYN-01", "ERR-01", "ASY-05", "AMB-02", "AMB-09"],
+    ),
+    fault(
+        "redirects a provision to a path with a slash at its end",
+        SMALL,
+        Site::Instead(|request| {
+            let target = format!("{}/", request.path);
+            (request.is(Provision) && request.is_authorized()).then(|| {
+                let mut answer = Answer::new(308, &json!({}));
+                answer.set_header("location", &target);
+                answer
+            })
+        }),
+        &["PRV-07"],
+        &["SYN-01", "ERR-01", "PRV-02", "PRV-04", "PRV-05", "PRV-11", "CT-02"],
     ),
     fault(
         "answers 204 to a provision that it carried out",
@@ -197,6 +211,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-01"],
     ),
     fault(
+        "compares no organization when an id comes again",
+        SMALL,
+        Site::Broker(Quirk::IgnoresOrganizationOfARepeat),
+        &["PRV-10"],
+        &["ERR-01"],
+    ),
+    fault(
         "compares no plan when an id comes again",
         SMALL,
         Site::Broker(Quirk::IgnoresPlanOfARepeat),
@@ -235,8 +256,8 @@ pub(super) const FAULTS: &[Fault] = &[
         "answers 202 to the same provision when it is done",
         PATIENT,
         Site::Answer(|request, answer| restatus(Provision, request, answer, 200, 202)),
-        &["ASY-05"],
-        &["PRV-08", "AMB-02", "AMB-09"],
+        &["ASY-05", "AMB-02"],
+        &["PRV-08", "AMB-09"],
     ),
     fault(
         "provisions asynchronously whether that is accepted or not",

@@ -22,6 +22,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &["PRV-01", "BND-02", "AMB-16", "ERR-01"],
     ),
     fault(
+        "does not tell capital letters in ids from small ones",
+        SMALL,
+        Site::Request(|request| {
+            let small = |segment: &str| osb::wire::decode(segment).map(|id| osb::wire::encode(&id.to_lowercase()));
+            let segments = request.path.split('/').map(|segment| small(segment).unwrap_or_else(|| segment.to_owned()));
+            request.path = segments.collect::<Vec<_>>().join("/");
+        }),
+        &["URL-01"],
+        &["PRV-01"],
+    ),
+    fault(
         "takes UUIDs only",
         SMALL,
         Site::Instead(|request| {
@@ -29,8 +40,8 @@ pub(super) const FAULTS: &[Fault] = &[
             let refused = request.is_authorized() && request.is(Provision) && uuid::Uuid::parse_str(id).is_err();
             refused.then(|| Answer::new(400, &json!({"description": "the id is no UUID"})))
         }),
-        &["AMB-16"],
-        &["URL-01", "PRV-01", "BND-02"],
+        &["AMB-16", "PRV-01"],
+        &["URL-01", "BND-02"],
     ),
     fault(
         "refuses fields that it does not know",

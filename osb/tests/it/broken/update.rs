@@ -46,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Broker(Quirk::ForgetsPlanOnUpdate),
         &["UPD-02"],
-        &["UPD-06", "UPD-17", "UPD-09", "UPD-10", "UPD-07", "DEP-03", "UPD-03", "UPD-05", "GSI-03"],
+        &["UNB-02", "UPD-06", "UPD-17", "UPD-09", "UPD-10", "UPD-07", "DEP-03", "UPD-03", "UPD-05", "GSI-03"],
     ),
     fault(
         "forgets the parameters when an update has none",
@@ -78,6 +78,18 @@ pub(super) const FAULTS: &[Fault] = &[
         &["UPD-10", "UPD-09", "DEP-03", "UPD-06", "UPD-07"],
     ),
     fault(
+        "ends an update of the plan and keeps the old one",
+        PATIENT,
+        Site::Request(|request| {
+            if request.is(Update) && request.json()["plan_id"] == crate::exemplar::SMALL {
+                request.edit(|body| drop(body.insert("parameters".into(), json!({"label": "instead"}))));
+                request.edit(|body| drop(body.remove("plan_id")));
+            }
+        }),
+        &["UPD-05"],
+        &["UPD-10", "UPD-09", "DEP-03", "UPD-06", "UPD-07"],
+    ),
+    fault(
         "changes plans that are not to be changed, but not in what it shows",
         ARCHIVE,
         Site::Answer(|request, answer| {
@@ -86,7 +98,7 @@ pub(super) const FAULTS: &[Fault] = &[
             }
         }),
         &["UPD-05"],
-        &["UPD-14"],
+        &["UPD-14", "DEP-03"],
     ),
     fault(
         "answers a change of plan that it does not support with AsyncRequired",
@@ -118,8 +130,12 @@ pub(super) const FAULTS: &[Fault] = &[
         SMALL,
         Site::Request(|request| {
             let body = request.json();
-            if request.is(Update) && body.get("context").is_some() && body.get("parameters").is_none() {
-                request.edit(|body| drop(body.insert("parameters".into(), json!({"size": 99, "label": "reset"}))));
+            let alone = body.get("context").is_some()
+                && ["plan_id", "parameters", "maintenance_info"].iter().all(|name| body.get(*name).is_none());
+            if request.is(Update) && alone {
+                request.edit(|body| {
+                    drop(body.insert("parameters".into(), json!({"label": uuid::Uuid::new_v4().to_string()})))
+                });
             }
         }),
         &["UPD-06"],
@@ -142,6 +158,28 @@ pub(super) const FAULTS: &[Fault] = &[
         Site::Broker(Quirk::NoMaintenanceCheckOnUpdate),
         &["UPD-09"],
         &["ERR-08", "UPD-17"],
+    ),
+    fault(
+        "answers 409 to an update to a version that moved on",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(Update) && answer.json()["error"] == "MaintenanceInfoConflict" {
+                answer.status = 409;
+            }
+        }),
+        &["UPD-09", "ERR-08"],
+        &["ERR-11"],
+    ),
+    fault(
+        "answers an object for dashboard_url when it updates",
+        SMALL,
+        Site::Answer(|request, answer| {
+            if request.is(Update) && answer.status == 200 {
+                answer.set("dashboard_url", json!({"href": "https://dashboard.example"}));
+            }
+        }),
+        &["PRV-13"],
+        &["UPD-10"],
     ),
     fault(
         "answers 201 to an update",
@@ -234,7 +272,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 answer.replace(Answer::new(200, &json!({})));
             }
         }),
-        &["UPD-21"],
-        &["AMB-04"],
+        &["UPD-21", "AMB-04"],
+        &[],
     ),
 ];

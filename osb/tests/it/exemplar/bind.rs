@@ -23,6 +23,9 @@ impl State {
         if self.running(&instance_key(&request.instance_id)).is_some() || !instance.ready {
             return Err(busy());
         }
+        if self.has(Quirk::OneBindAtATime) && self.binding_running(&request.instance_id) {
+            return Err(busy());
+        }
         let parameters = self.bindable(request, &instance)?;
         let (offering, plan) = self.plan(&instance.service_id, &instance.plan_id)?;
         let asynchronous = self.paced(plan, Kind::Bind, request.accepts_incomplete)?;
@@ -48,6 +51,7 @@ impl State {
         let key = binding_key(&request.instance_id, &request.binding_id);
         let taken = match self.quirk {
             Some(Quirk::BindConflictAnswered200) => true,
+            Some(Quirk::BindConflictWhileInProgressTaken) if !binding.ready => true,
             Some(Quirk::IgnoresPredecessorOfARepeat) => binding.order[1] == order(request)[1],
             _ => binding.order == order(request),
         };

@@ -68,6 +68,7 @@ impl State {
         }
         if !self.has(Quirk::KeepsDeletedInstances) {
             self.instances.remove(instance_id);
+            self.deleted.insert(instance_id.to_owned());
         }
         if self.has(Quirk::ForgetsOperationsOfTheDeleted) {
             self.operations.retain(|(id, _), _| id != instance_id);

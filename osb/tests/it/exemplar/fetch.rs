@@ -10,6 +10,9 @@ use super::state::{Instance, Kind, State, busy, instance_key};
 impl State {
     pub(super) fn fetch_instance(&mut self, request: &FetchInstanceRequest) -> Result<FetchInstanceResponse, Error> {
         let nothing = || Error::not_found("there is no such service instance");
+        if self.has(Quirk::FetchesTheDeletedAsGone) && self.deleted.contains(&request.instance_id) {
+            return Err(Error::gone());
+        }
         let instance = self.instances.get(&request.instance_id).ok_or_else(nothing)?.clone();
         let retrievable = self.offering(&instance.service_id)?.instances_retrievable.as_option() == Some(&true);
         let shown = instance.ready || self.has(Quirk::ShowsInstancesTooEarly);
@@ -43,6 +46,9 @@ impl State {
 
     pub(super) fn fetch_binding(&mut self, request: &FetchBindingRequest) -> Result<FetchBindingResponse, Error> {
         let nothing = || Error::not_found("there is no such service binding");
+        if self.has(Quirk::BreaksOnBindingsOfNothing) && !self.instances.contains_key(&request.instance_id) {
+            return Err(Error::internal("no row for the instance"));
+        }
         let instance = self.instances.get(&request.instance_id).ok_or_else(nothing)?.clone();
         let retrievable = self.offering(&instance.service_id)?.bindings_retrievable.as_option() == Some(&true);
         let binding = instance.bindings.get(&request.binding_id).filter(|_| retrievable).ok_or_else(nothing)?;

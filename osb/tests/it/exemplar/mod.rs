@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use osb::*;
 
-pub(crate) use offerings::{ARCHIVE, DRAIN, EITHER, LARGE, OFFERING_DRAIN, OFFERING_STORE, PATIENT, PLANS, SMALL};
+pub(crate) use offerings::{ARCHIVE, DRAIN, LARGE, OFFERING_DRAIN, OFFERING_STORE, PATIENT, PLANS, SMALL};
 pub(crate) use quirk::Quirk;
 pub(crate) use state::Kind;
 use state::State;

@@ -12,7 +12,7 @@ pub(crate) const LARGE: &str = "6c1f6f0e-3a52-4d43-9b0f-2d1c7a9e0012";
 /// Asynchronous only.
 pub(crate) const PATIENT: &str = "6c1f6f0e-3a52-4d43-9b0f-2d1c7a9e0013";
 /// Asynchronous for those who accept it.
-pub(crate) const EITHER: &str = "6c1f6f0e-3a52-4d43-9b0f-2d1c7a9e0014";
+const EITHER: &str = "6c1f6f0e-3a52-4d43-9b0f-2d1c7a9e0014";
 /// Can neither be bound to nor change its plan.
 pub(crate) const ARCHIVE: &str = "6c1f6f0e-3a52-4d43-9b0f-2d1c7a9e0015";
 /// Retrieves nothing, changes no plan, and binds applications only.

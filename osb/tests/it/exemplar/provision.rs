@@ -40,6 +40,9 @@ impl State {
     }
 
     fn provision_again(&mut self, request: &ProvisionRequest, instance: &Instance) -> Result<Provisioned, Error> {
+        if self.has(Quirk::ValidatesBeforeItCompares) && request.plan_id != instance.plan_id {
+            return Err(Error::bad_request("the parameters are not those of this plan"));
+        }
         let key = instance_key(&request.instance_id);
         let same = self.same_order(request, instance);
         match self.running(&key).map(|operation| operation.kind) {
@@ -65,6 +68,9 @@ impl State {
             Some(Quirk::ConflictAnswered200) => return true,
             Some(Quirk::IgnoresParametersOfARepeat) => Instance { parameters: instance.parameters.clone(), ..wanted },
             Some(Quirk::IgnoresSpaceOfARepeat) => Instance { space: instance.space.clone(), ..wanted },
+            Some(Quirk::IgnoresOrganizationOfARepeat) => {
+                Instance { organization: instance.organization.clone(), ..wanted }
+            }
             Some(Quirk::IgnoresPlanOfARepeat) => Instance { plan_id: instance.plan_id.clone(), ..wanted },
             Some(Quirk::ConflictWhileInProgressTaken) if !instance.ready => return true,
             Some(Quirk::RefusesRepeats) => return false,

@@ -8,7 +8,11 @@ pub(crate) enum Quirk {
     AppliesRefusedUpdates,
     /// A choice: a bind is never asynchronous.
     BindsAtOnce,
+    /// A choice: a bind is always asynchronous.
+    BindsSlowly,
     BindConflictAnswered200,
+    BindConflictWhileInProgressTaken,
+    BreaksOnBindingsOfNothing,
     BindingIdsAreGlobal,
     BindsAgainWithOtherCredentials,
     BindsUnderAnyPlan,
@@ -23,13 +27,19 @@ pub(crate) enum Quirk {
     ConflictAnswered200,
     ConflictWhileInProgressTaken,
     ConflictsWithItsOwnBinds,
+    /// A choice: a deprovision is always asynchronous.
+    DeprovisionsSlowly,
+    /// A choice: the first poll finds the operation done.
+    EndsBeforeItIsPolled,
     FinishesCancelledBinds,
     FinishesCancelledProvisions,
+    FetchesTheDeletedAsGone,
     ForgetsOperationsOfTheDeleted,
     ForgetsParametersOnUpdate,
     ForgetsPlanOnUpdate,
     /// A choice (DEP-10).
     IgnoresIdsOfDeletions,
+    IgnoresOrganizationOfARepeat,
     IgnoresParametersOfARepeat,
     IgnoresPlanOfARepeat,
     IgnoresPredecessorOfARepeat,
@@ -41,10 +51,15 @@ pub(crate) enum Quirk {
     NoMaintenanceCheckOnProvision,
     NoMaintenanceCheckOnUpdate,
     NoParameterCheck,
+    NothingToUnbindIsNotFound,
+    /// A choice (BND-13).
+    OneBindAtATime,
     PlanOfAnyOffering,
     PollsUnderTheNewPlan,
     ReadsLag,
     RefusesRepeats,
+    /// A choice (UPD-10).
+    RefusesTheSamePlan,
     /// A choice (CON-04).
     RefusesToCancel,
     /// A choice (PRV-01).
@@ -60,5 +75,8 @@ pub(crate) enum Quirk {
     /// A choice (GSI-05).
     ShowsWhileUpdating,
     TellsSuccessOnce,
+    UnbindsEverything,
     UpdatesToUnknownPlans,
+    /// A choice (AMB-08).
+    ValidatesBeforeItCompares,
 }

@@ -25,7 +25,8 @@ fn fits(schema: &Value, value: &Value) -> bool {
     let of_type = match schema["type"].as_str() {
         Some("integer") => value.as_i64().is_some(),
         Some("string") => value.is_string(),
-        other => panic!("the exemplar's schemas have no type {other:?}"),
+        // The exemplar's schemas have no other type.
+        _ => false,
     };
     let number = value.as_i64();
     of_type

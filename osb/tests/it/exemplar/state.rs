@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::offerings::{self, Pace};
 use super::{Quirk, schema};
 
-/// How many polls an operation takes.
-const POLLS: u32 = 3;
+/// How many polls an operation takes: one that finds it in progress, and one that finds it done.
+const POLLS: u32 = 2;
 
 /// An instance, or a binding of one.
 pub(super) type Key = (String, Option<String>);
@@ -66,6 +66,8 @@ pub(super) struct State {
     pub(super) operations: HashMap<Key, Vec<Operation>>,
     /// What a quirk keeps from being read, once.
     pub(super) lagging: HashSet<String>,
+    /// What was deleted.
+    pub(super) deleted: HashSet<String>,
     /// Counts whatever must be unique.
     pub(super) made: u64,
 }
@@ -81,6 +83,7 @@ impl State {
             instances: HashMap::new(),
             operations: HashMap::new(),
             lagging: HashSet::new(),
+            deleted: HashSet::new(),
             made: 0,
         }
     }
@@ -120,7 +123,13 @@ impl State {
         if self.has(Quirk::BindsAtOnce) && kind == Kind::Bind {
             return Ok(false);
         }
-        match (offerings::pace(plan), accepts_incomplete) {
+        let slow = match self.quirk {
+            Some(Quirk::BindsSlowly) => kind == Kind::Bind,
+            Some(Quirk::DeprovisionsSlowly) => kind == Kind::Deprovision,
+            _ => false,
+        };
+        let pace = if slow { Pace::Patient } else { offerings::pace(plan) };
+        match (pace, accepts_incomplete) {
             (Pace::AtOnce, _) | (Pace::Either, false) => Ok(false),
             (Pace::Patient, false) if !self.has(Quirk::NeverAsksForPatience(kind)) => Err(Error::async_required()),
             _ => Ok(true),
@@ -140,8 +149,9 @@ impl State {
     /// Writes down a new operation and gives its word, which needs encoding in a query.
     pub(super) fn start(&mut self, key: Key, kind: Kind, order: Value, plans: Vec<String>) -> String {
         let word = format!("{kind:?} no. {}&what=é/50%+", self.next());
+        let polls_left = if self.has(Quirk::EndsBeforeItIsPolled) { 1 } else { POLLS };
         let state = OperationState::InProgress;
-        let operation = Operation { word: word.clone(), kind, order, plans, polls_left: POLLS, state, becomes: None };
+        let operation = Operation { word: word.clone(), kind, order, plans, polls_left, state, becomes: None };
         self.operations.entry(key).or_default().push(operation);
         word
     }
@@ -185,7 +195,7 @@ impl State {
         if self.has(Quirk::IgnoresIdsOfDeletions) {
             return Ok(());
         }
-        Self::belongs(instance, Some(service_id), &[instance.plan_id.clone()], Some(plan_id))
+        Self::belongs(instance, Some(service_id), std::slice::from_ref(&instance.plan_id), Some(plan_id))
     }
 
     pub(super) fn fits(schema: Option<&Value>, parameters: &Object) -> Result<(), Error> {

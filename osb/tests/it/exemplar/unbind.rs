@@ -9,7 +9,10 @@ use super::state::{Kind, State, binding_key, busy, instance_key};
 impl State {
     pub(super) fn unbind(&mut self, request: &UnbindRequest) -> Result<Unbound, Error> {
         let key = binding_key(&request.instance_id, &request.binding_id);
-        let Some(instance) = self.instances.get(&request.instance_id).cloned() else { return Err(Error::gone()) };
+        let Some(instance) = self.instances.get(&request.instance_id).cloned() else {
+            let quirk = self.has(Quirk::NothingToUnbindIsNotFound);
+            return Err(if quirk { Error::not_found("there is no such service instance") } else { Error::gone() });
+        };
         if !instance.bindings.contains_key(&request.binding_id) {
             return Err(Error::gone());
         }
@@ -49,6 +52,9 @@ impl State {
         }
         if let Some(instance) = instance.filter(|_| self.quirk != Some(Quirk::KeepsDeletedBindings)) {
             instance.bindings.remove(binding_id);
+            if self.quirk == Some(Quirk::UnbindsEverything) {
+                instance.bindings.clear();
+            }
         }
     }
 }

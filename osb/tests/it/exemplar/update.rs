@@ -27,6 +27,10 @@ impl State {
                 (false, _) => Err(busy()),
             };
         }
+        let same_plan = request.plan_id.as_option() == Some(&instance.plan_id);
+        if self.has(Quirk::RefusesTheSamePlan) && same_plan {
+            return Err(Error::unprocessable("SamePlan", "the service instance has this plan already"));
+        }
         let changed = self.changed(request, &instance)?;
         if self.has(Quirk::AppliesRefusedUpdates) {
             self.instances.insert(request.instance_id.clone(), changed.clone());

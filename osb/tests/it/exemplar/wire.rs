@@ -29,6 +29,8 @@ pub(crate) enum Site {
     Nowhere,
     /// In the broker.
     Broker(Quirk),
+    /// In the answers of a broker that makes a choice of its own.
+    Chosen(Quirk, fn(&Request, &mut Answer)),
     /// The broker sees another request than was sent.
     Request(fn(&mut Request)),
     /// The caller sees another answer than was given.
@@ -215,7 +217,10 @@ impl Drop for Running {
 
 /// A broker with that fault, on a port of its own.
 pub(crate) fn serve(site: Site) -> Running {
-    let broker = Exemplar::new(if let Site::Broker(quirk) = site { Some(quirk) } else { None });
+    let broker = match site {
+        Site::Broker(quirk) | Site::Chosen(quirk, _) => Exemplar::new(Some(quirk)),
+        _ => Exemplar::new(None),
+    };
     let inner: Arc<dyn ServiceBroker> = Arc::<Exemplar>::clone(&broker);
     let server = Server::new(BasicAuth::new(inner, USERNAME, PASSWORD)).realm("exemplar");
     let server = HttpServer::new(move || {
@@ -249,7 +254,7 @@ async fn pass(
     }
     hand_over(&mut incoming, &request);
     let response = next.call(incoming).await?;
-    if !matches!(site, Site::Answer(_) | Site::Offering(..) | Site::Binding(_)) {
+    if !matches!(site, Site::Answer(_) | Site::Chosen(..) | Site::Offering(..) | Site::Binding(_)) {
         return Ok(response);
     }
     let (http, response) = response.into_parts();
@@ -257,7 +262,7 @@ async fn pass(
     let body = body::to_bytes(response.into_body()).await.unwrap_or_default();
     let mut answer = Answer { status, headers, body };
     match site {
-        Site::Answer(change) => change(&request, &mut answer),
+        Site::Answer(change) | Site::Chosen(_, change) => change(&request, &mut answer),
         Site::Offering(place, change) if request.is(Endpoint::Catalog) && answer.status == 200 => {
             answer.edit(|catalog| change(&mut catalog["services"][place]));
         }
