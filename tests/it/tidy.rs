@@ -149,7 +149,7 @@ fn each_row_of_osb_has_a_test_or_a_reason() {
     let mut carried: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in rust_files() {
         let path = path.to_string_lossy();
-        // What tries the suite on brokers made for it says nothing about the hub; nor do samples of this rule.
+        // The conformance suite says nothing about the hub of a row that it doesn't judge (`docs/osb.md`); nor do samples of this rule.
         if ["osb/tests/it/broken", "osb/tests/it/exemplar", "conformance", "tidy"]
             .iter()
             .any(|part| path.contains(part))
