@@ -70,6 +70,7 @@ pub(crate) struct Hubs {
     ports: Vec<u16>,
     settings: Vec<(&'static str, String)>,
     logs: PathBuf,
+    gave_up: usize,
 }
 
 impl Hubs {
@@ -92,7 +93,7 @@ impl Hubs {
             ("BOURSE__BACKENDS__BREAKER_OPEN", "PT1S".to_owned()),
             ("BOURSE__LOG__LEVEL", "warn".to_owned()),
         ];
-        Ok(Self { processes: (0..count).map(|_| None).collect(), ports, settings, logs: folder.to_owned() })
+        Ok(Self { processes: (0..count).map(|_| None).collect(), ports, settings, logs: folder.to_owned(), gave_up: 0 })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -137,8 +138,10 @@ impl Hubs {
         Ok(())
     }
 
-    /// That no process has ended by itself: a hub that gives up is a fault of the hub.
+    /// Notices processes that have ended by themselves. One may give up with 1 at its start, where the database does not answer
+    /// in time: whoever runs a hub starts it again, and so does this. Any other end is a fault of the hub.
     pub(crate) fn fallen(&mut self) -> Fallible<()> {
+        let mut gave_up = Vec::new();
         for (index, place) in self.processes.iter_mut().enumerate() {
             if let Some(Process { child, .. }) = place
                 && let Some(status) = child.try_wait()?
@@ -146,10 +149,19 @@ impl Hubs {
                 let log = std::fs::read_to_string(self.logs.join(format!("hub-{index}.log"))).unwrap_or_default();
                 let last: Vec<_> = log.lines().rev().take(5).collect();
                 *place = None;
-                return Err(format!("hub {index} ended by itself with {status}: {last:?}").into());
+                if status.code() != Some(1) {
+                    return Err(format!("hub {index} ended by itself with {status}: {last:?}").into());
+                }
+                gave_up.push(index);
             }
         }
-        Ok(())
+        self.gave_up += gave_up.len();
+        gave_up.into_iter().try_for_each(|index| self.start(index))
+    }
+
+    /// How often a process gave up at its start.
+    pub(crate) fn gave_up(&self) -> usize {
+        self.gave_up
     }
 
     /// Waits until all processes are ready.

@@ -143,7 +143,7 @@ async fn run(args: Args) -> Fallible<bool> {
     let turmoil = turmoil::run(&mut hubs, &mut brokers, args.seed, until).await?;
     hubs.answer().await?;
     let told = load::finish(orderers).await;
-    say(&format!("{turmoil}\n{}", load::summary(&told)));
+    say(&format!("{turmoil}; a hub gave up at its start {} times\n{}", hubs.gave_up(), load::summary(&told)));
     stop.cancel();
 
     let settled = audit::settled(&hubs, &site, SETTLED_WITHIN).await;

@@ -257,7 +257,7 @@ pub fn next(situation: &Situation, answer: Answer) -> Step {
         Answer::Done => done(situation),
         Answer::NotThere if situation.kind.deletes() => done(situation),
         Answer::InProgress { operation, retry_after_seconds } => in_progress(situation, operation, retry_after_seconds),
-        Answer::Failed(error) if situation.kind == OperationKind::OrphanMitigation => again(situation, error),
+        Answer::Failed(error) if situation.kind == OperationKind::OrphanMitigation => delete_again(situation, error),
         Answer::Failed(error) => Step::Fail { error, undo: situation.kind.creates() },
         Answer::Rejected(error) => rejected(situation, error),
         Answer::Misfit(error) => misfit(situation, error),
@@ -385,6 +385,12 @@ fn again(situation: &Situation, trouble: osb::Error) -> Step {
     Step::Continue { phase, at: situation.now.plus(pause(attempts)), operation: None, trouble: Some(trouble) }
 }
 
+/// The deletion itself is sent again: a poll would only hear once more that the last one failed.
+fn delete_again(situation: &Situation, trouble: osb::Error) -> Step {
+    let at = situation.now.plus(PAUSE_MAX);
+    Step::Continue { phase: Phase::Unresolved, at, operation: None, trouble: Some(trouble) }
+}
+
 fn give_up(situation: &Situation) -> Step {
     let error = osb::Error::gateway_timeout("the operation took longer than its plan allows and was given up");
     Step::Fail { error, undo: situation.kind.creates() || situation.kind.deletes() }
@@ -478,6 +484,13 @@ mod tests {
                 assert!(matches!(next(&now, answer.clone()), Step::Continue { .. }), "{answer:?} in {phase:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_clean_up_whose_deletion_the_broker_failed_at_is_sent_again_rather_than_polled() {
+        let now = situation(OperationKind::OrphanMitigation, Phase::Polling);
+        let Step::Continue { phase, at, .. } = next(&now, Answer::Failed(osb::Error::internal("no"))) else { panic!() };
+        assert_eq!((phase, at), (Phase::Unresolved, now.now.plus(PAUSE_MAX)));
     }
 
     #[test]

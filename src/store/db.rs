@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::fuse::{Fuse, Passage};
 use super::{Error, migrations};
 
 /// How long a connection may take; [`Error::Unreachable`] says so.
@@ -58,6 +59,8 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    /// Only in tests.
+    fuse: Option<Fuse>,
 }
 
 struct Inner {
@@ -236,7 +239,13 @@ impl Db {
             Writer { queue, closing, task: Mutex::new(Some(task)) }
         });
         let (commits, home) = (watch::Sender::new(0), Handle::current());
-        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits, home }) })
+        Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits, home }), fuse: None })
+    }
+
+    /// The same database, until the fuse blows: for tests.
+    #[must_use]
+    pub fn with_fuse(self, fuse: Fuse) -> Self {
+        Self { fuse: Some(fuse), ..self }
     }
 
     /// Which kind it is.
@@ -272,6 +281,9 @@ impl Db {
         F: for<'a> FnOnce(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
         E: From<Error>,
     {
+        if self.fuse.as_ref().is_some_and(Fuse::has_blown) {
+            return Err(Error::Unreachable.into());
+        }
         let mut used = self.acquire().await?;
         let mut tx = Tx { connection: used.get()?, kind: self.inner.kind, rerun: false };
         let outcome = timeout(ANSWER_MAX, body(&mut tx)).await.map_err(|_| Error::Late)?;
@@ -290,6 +302,10 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let passage = self.fuse.as_ref().map_or(Passage::Free, Fuse::write);
+        if passage == Passage::Blown {
+            return Err(Error::Unreachable.into());
+        }
         let outcome = match &self.inner.writer {
             Some(writer) => {
                 let (reply, answer) = oneshot::channel();
@@ -299,6 +315,9 @@ impl Db {
             }
             None => self.write_here(body).await,
         };
+        if passage == Passage::Last {
+            return Err(Error::CommitUnknown.into());
+        }
         if outcome.is_ok() {
             self.inner.commits.send_modify(|count| *count += 1);
         }

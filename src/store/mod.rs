@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod db;
 pub mod dead_letters;
 pub mod events;
+pub mod fuse;
 pub mod gauges;
 pub mod identities;
 pub mod instances;

@@ -7,6 +7,8 @@
 mod ask;
 mod call;
 mod classify;
+#[cfg(test)]
+mod model;
 mod record;
 mod transition;
 mod unbind_first;

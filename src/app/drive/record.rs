@@ -197,7 +197,7 @@ impl App {
 }
 
 /// An order that was answered 5xx at its deadline while its call went on never comes true.
-fn late_news(operation: &OperationRow, situation: &Situation, step: &Step) -> Option<Step> {
+pub(super) fn late_news(operation: &OperationRow, situation: &Situation, step: &Step) -> Option<Step> {
     let refused = operation.told == Told::Refused && situation.told != Told::Refused;
     (refused && operation.kind.creates() && !matches!(step, Step::Fail { .. })).then(|| Step::Fail {
         error: osb::Error::gateway_timeout("the service broker did not answer in time"),
@@ -206,7 +206,7 @@ fn late_news(operation: &OperationRow, situation: &Situation, step: &Step) -> Op
 }
 
 /// The clean-up is what is under way from now on.
-fn hand_on(rows: &mut Rows, clean_up: &OperationRow) {
+pub(super) fn hand_on(rows: &mut Rows, clean_up: &OperationRow) {
     match &mut rows.binding {
         Some(binding) => binding.operation_id = Some(clean_up.id.clone()),
         None => rows.instance.operation_id = Some(clean_up.id.clone()),

@@ -13,6 +13,7 @@ use bourse::domain::caller::Caller;
 use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret};
 use bourse::store::Db;
+use bourse::store::fuse::Fuse;
 use bourse::worker::{self, Work};
 use bourse_brokers::faults::{self, Faults};
 use reqwest::Method;
@@ -105,15 +106,28 @@ impl World {
 
     /// A hub that stops at failure points.
     pub(crate) async fn hub_with(&self, points: Points) -> Hub {
-        self.start(points, Work::Everything).await
+        self.start(points, Work::Everything, None).await
+    }
+
+    /// A hub whose database dies when the fuse blows.
+    pub(crate) async fn hub_with_fuse(&self, fuse: Fuse) -> Hub {
+        self.start(Points::default(), Work::Everything, Some(fuse)).await
+    }
+
+    /// As if so much time had passed that all processes that died are known to be dead.
+    pub(crate) async fn bury_the_dead(&self) {
+        let db = Db::open(&self.url, 1).await.expect("could not open the database");
+        let buried = db.write(|tx| Box::pin(async move { tx.execute(sqlx::query("delete from processes")).await }));
+        buried.await.expect("could not forget the processes");
+        db.close().await;
     }
 
     /// A hub that takes orders and carries none out.
     pub(crate) async fn hub_without_workers(&self) -> Hub {
-        self.start(Points::default(), Work::KeepUp).await
+        self.start(Points::default(), Work::KeepUp, None).await
     }
 
-    async fn start(&self, points: Points, work: Work) -> Hub {
+    async fn start(&self, points: Points, work: Work, fuse: Option<Fuse>) -> Hub {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("no port");
         let address = listener.local_addr().expect("an address");
@@ -123,6 +137,10 @@ impl World {
         let sealer = Sealer::new(&[Secret::new(self.key.clone())]).expect("a key");
         let db = Db::open(&self.url, 8).await.expect("could not open the database");
         db.migrate().await.expect("could not migrate");
+        let db = match fuse {
+            Some(fuse) => db.with_fuse(fuse),
+            None => db,
+        };
         let app = App::with_points(config, db.clone(), self.clock.clone(), sealer, points);
         app.ensure_builtin_platform().await.expect("no platform");
         app.first_administrator().await.expect("no administrator");
@@ -179,6 +197,15 @@ impl Hub {
         self.stop_work.cancel();
         tokio::time::timeout(BOUND, self.workers.wait()).await.expect("the workers did not end");
         self.app.leave().await.expect("could not leave");
+        self.db.close().await;
+    }
+
+    /// Ends it after its database has died: nothing more can be written.
+    pub(crate) async fn abandon(self) {
+        self.stop_http.cancel();
+        self.stop_work.cancel();
+        self.server.await.expect("it panicked").expect("it failed");
+        tokio::time::timeout(BOUND, self.workers.wait()).await.expect("the workers did not end");
         self.db.close().await;
     }
 

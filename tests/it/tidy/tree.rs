@@ -26,6 +26,7 @@ const TOP: &[&str] = &[
     "catalog",
     "docs",
     "examples",
+    "fuzz",
     "migrations",
     "openapi",
     "osb",
