@@ -29,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// How long a client may take for the head of a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of a request; then it is answered 408. Longer than a process is likely to be paused:
+/// its own slowness is not the client's.
+const HEAD_WITHIN: Duration = Duration::from_secs(60);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long nothing must have been in flight before a draining process lets go of idle connections. Until then what was

@@ -34,7 +34,7 @@ pub(crate) struct Fault {
     pub(crate) must_fail: &'static [&'static str],
     /// What may be found besides.
     pub(crate) may_follow: &'static [&'static str],
-    /// Whether an operation never ends, so that the suite has to give up soon.
+    /// Whether an operation never ends, or isn't seen to, so that the suite has to give up soon.
     pub(crate) endless: bool,
 }
 

@@ -32,7 +32,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOB-01"],
         BLIND,
     ),
-    fault(
+    endless(
         "writes Succeeded with a capital",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -43,7 +43,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-04"],
         BLIND,
     ),
-    fault(
+    endless(
         "has a state of its own for bindings",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -65,14 +65,14 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-04"],
         &[],
     ),
-    fault(
+    endless(
         "answers 202 to whoever polls",
         PATIENT,
         Site::Answer(|request, answer| restatus(Poll, request, answer, 200, 202)),
         &["LOI-04"],
         BLIND,
     ),
-    fault(
+    endless(
         "answers 500 to whoever polls",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -83,16 +83,13 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-04"],
         BLIND,
     ),
-    Fault {
-        endless: true,
-        ..fault(
-            "never ends an operation",
-            PATIENT,
-            Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
-            &["ASY-02"],
-            BLIND,
-        )
-    },
+    endless(
+        "never ends an operation",
+        PATIENT,
+        Site::Answer(|request, answer| restate(request, answer, "succeeded", "in progress")),
+        &["ASY-02"],
+        BLIND,
+    ),
     fault(
         "wants the plan of whoever polls",
         PATIENT,
@@ -110,7 +107,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-01"],
         &["UPD-05", "UPD-10", "ASY-02", "LOI-04"],
     ),
-    fault(
+    endless(
         "understands no operation but a bare word",
         PATIENT,
         Site::Instead(|request| {
@@ -175,7 +172,7 @@ pub(super) const FAULTS: &[Fault] = &[
         &["LOI-11"],
         &["LOI-06", "AMB-03", "LOB-02"],
     ),
-    fault(
+    endless(
         "breaks when a finished deletion is polled",
         PATIENT,
         Site::Answer(|request, answer| {
@@ -251,6 +248,17 @@ pub(super) const FAULTS: &[Fault] = &[
         &["ERR-10"],
     ),
 ];
+
+/// A fault through which some operation never ends, or isn't seen to.
+const fn endless(
+    name: &'static str,
+    plan: &'static str,
+    site: Site,
+    must_fail: &'static [&'static str],
+    may_follow: &'static [&'static str],
+) -> Fault {
+    Fault { endless: true, ..fault(name, plan, site, must_fail, may_follow) }
+}
 
 /// Another word for a state.
 fn restate(request: &Request, answer: &mut Answer, state: &str, other: &str) {
