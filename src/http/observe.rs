@@ -31,8 +31,11 @@ pub struct Trace {
 impl Trace {
     fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let sent = text("x-request-id")
-            .filter(|id| (1..=REQUEST_ID_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
+        let decent =
+            |id: &&str| (1..=REQUEST_ID_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        // A platform has OSB's own word for it, and finds its request in the log by that.
+        let identity = || text("x-broker-api-request-identity").filter(decent);
+        let sent = text("x-request-id").filter(decent).or_else(identity);
         let (trace_id, flags) = text("traceparent").and_then(parse_traceparent).unwrap_or_else(|| {
             let fresh = Uuid::new_v4().simple().to_string();
             (fresh, "00".to_owned())
@@ -162,10 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_decent_request_id_is_kept_and_another_is_not() {
-        assert_eq!(trace(&[("x-request-id", "abc-1")]).request_id, "abc-1");
+    fn rid_03_a_decent_request_id_is_kept_and_another_is_not() {
+        const IDENTITY: &str = "x-broker-api-request-identity";
+        assert_eq!(trace(&[("x-request-id", "abc-1"), (IDENTITY, "abc-2")]).request_id, "abc-1");
         for bad in ["", "a b", &"x".repeat(129)] {
             assert_ne!(trace(&[("x-request-id", bad)]).request_id, bad);
+            assert_ne!(trace(&[(IDENTITY, bad)]).request_id, bad);
+            assert_eq!(trace(&[("x-request-id", bad), (IDENTITY, "abc-2")]).request_id, "abc-2", "RID-03");
         }
     }
 }
