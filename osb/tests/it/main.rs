@@ -11,6 +11,7 @@ mod backend;
 mod client;
 mod identity;
 mod mangled;
+mod properties;
 mod requests;
 mod server;
 mod stamp;
