@@ -13,6 +13,8 @@ pub mod ids;
 pub mod import;
 pub mod merged;
 pub mod plan;
+#[cfg(test)]
+mod properties;
 pub mod schema;
 
 use serde::{Deserialize, Serialize};

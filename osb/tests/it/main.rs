@@ -15,6 +15,7 @@ mod conformance;
 mod exemplar;
 mod identity;
 mod mangled;
+mod properties;
 mod requests;
 mod server;
 mod stamp;

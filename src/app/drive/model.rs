@@ -6,6 +6,7 @@
 //! what, in which order (`drive::ask`), and what the store's conditions let through are written down here once more.
 
 mod backend;
+mod rows;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use self::backend::{Backend, Effect, Fault, TIMEOUT, WINDOW, fault};
+use self::rows::{binding, instance, operation};
 use super::record::{hand_on, late_news};
 use super::transition::{self, Effects, News, Rows, SpanChange};
 use crate::clock::Time;
@@ -69,7 +71,7 @@ struct Order {
     kind: OperationKind,
     accepts_incomplete: bool,
     polling_max: Duration,
-    broker: [bool; 3],
+    broker: [bool; 4],
 }
 
 fn order() -> impl Strategy<Value = Order> {
@@ -81,7 +83,7 @@ fn order() -> impl Strategy<Value = Order> {
         OperationKind::Unbind,
     ]);
     let polling_max = prop::sample::select(vec![30_u64, 600, 7 * 24 * 3600]).prop_map(Duration::from_secs);
-    (kinds, any::<bool>(), polling_max, any::<[bool; 3]>()).prop_map(
+    (kinds, any::<bool>(), polling_max, any::<[bool; 4]>()).prop_map(
         |(kind, accepts_incomplete, polling_max, broker)| Order { kind, accepts_incomplete, polling_max, broker },
     )
 }
@@ -277,7 +279,7 @@ impl World {
     }
 
     /// Nothing goes wrong any more.
-    fn to_the_end(&mut self) {
+    fn run_out(&mut self) {
         let calm = Turn { faults: [const { Fault::None }; 3], told: None, end: End::Recorded };
         self.backend.refuses_deletions = false;
         let mut turns = 0;
@@ -363,83 +365,45 @@ proptest! {
         order in order(),
         turns in prop::collection::vec(turn(), 0..14),
     ) {
-        let mut world = World::new(&order);
-        for turn in &turns {
-            if !world.over() {
-                world.drive(turn);
-            }
+        run(&order, &turns);
+    }
+
+    #[test]
+    fn a_creation_that_is_late_is_gone_after_its_clean_up(
+        order in order(),
+        binds in any::<bool>(),
+        late in 1..WINDOW.as_secs(),
+        faults in prop::collection::vec([fault_while_cleaning(), fault_while_cleaning()], 0..8),
+    ) {
+        let kind = if binds { OperationKind::Bind } else { OperationKind::Provision };
+        let order = Order { kind, accepts_incomplete: false, broker: [false, order.broker[1], order.broker[2], false], ..order };
+        let late = [const { Fault::None }; 3].map(|_| Fault::Late { seconds: late });
+        let mut turns = vec![Turn { faults: late, told: None, end: End::Recorded }];
+        turns.extend(faults.into_iter().map(|[first, second]| Turn {
+            faults: [first, second, Fault::None],
+            told: None,
+            end: End::Recorded,
+        }));
+        run(&order, &turns);
+    }
+}
+
+fn run(order: &Order, turns: &[Turn]) {
+    let mut world = World::new(order);
+    for turn in turns {
+        if !world.over() {
+            world.drive(turn);
         }
-        world.to_the_end();
-        world.check();
     }
+    world.run_out();
+    world.check();
 }
 
-fn operation(kind: OperationKind) -> OperationRow {
-    OperationRow {
-        id: "operation".into(),
-        kind,
-        state: OperationState::InProgress,
-        phase: Phase::Calling,
-        instance_id: "instance".into(),
-        binding_id: None,
-        broker_id: "broker".into(),
-        accepts_incomplete: false,
-        told: Told::Nothing,
-        maybe_sent: false,
-        request: Vec::new(),
-        target: None,
-        backend_operation: None,
-        attempts: 0,
-        final_not_before: None,
-        give_up_at: Time(0),
-        next_at: Time(0),
-        lease_token: None,
-        answer: None,
-        description: None,
-        correlation_id: String::new(),
-        traceparent: None,
-        actor: String::new(),
-        created_at: Time(0),
-        finished_at: None,
-    }
-}
-
-fn instance() -> InstanceRow {
-    InstanceRow {
-        id: "instance".into(),
-        platform_id: "platform".into(),
-        platform_instance_id: "id".into(),
-        name: None,
-        tenant_id: "tenant".into(),
-        broker_id: "broker".into(),
-        offering_id: "offering".into(),
-        plan_id: "plan".into(),
-        state: InstanceState::Ready,
-        attributes: Vec::new(),
-        answer: "{}".into(),
-        operation_id: Some("operation".into()),
-        event_sequence: 0,
-        version: 1,
-        created_at: Time(0),
-        ready_at: None,
-        gone_at: None,
-    }
-}
-
-fn binding() -> BindingRow {
-    BindingRow {
-        id: "binding".into(),
-        instance_id: "instance".into(),
-        platform_binding_id: "id".into(),
-        state: BindingState::Ready,
-        attributes: Vec::new(),
-        answer: None,
-        answer_until: None,
-        operation_id: Some("operation".into()),
-        asked_until: None,
-        version: 1,
-        created_at: Time(0),
-        ready_at: None,
-        gone_at: None,
-    }
+/// Short work, and answers that are lost: what a late request needs to slip in between.
+fn fault_while_cleaning() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        1 => Just(Fault::None),
+        2 => (0..6_u64).prop_map(|seconds| Fault::Works { seconds, fails: false }),
+        2 => any::<bool>().prop_map(|timeout| Fault::RequestLost { timeout }),
+    ]
 }

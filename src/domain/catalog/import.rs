@@ -60,7 +60,7 @@ pub fn import(source: Source<'_>, catalog: &Value, known: &[Offering]) -> Result
         .map(|(position, service)| {
             let findings = findings.remove(&position).unwrap_or_default();
             let offering = read(source, position, service, findings, &mut seen);
-            carry_on(known, stay_in_place(&homes, offering))
+            carry_on(known, unclaimed(source, known, stay_in_place(&homes, offering)))
         })
         .collect();
     let here: HashSet<String> = offerings.iter().map(|offering| offering.id.clone()).collect();
@@ -102,6 +102,16 @@ fn stay_in_place(homes: &HashMap<&str, &str>, mut offering: Offering) -> Offerin
         offering.findings.push(error(&pointer, "a plan of another offering has this id: it can't move".to_owned()));
         offering.state = State::Quarantined;
         offering.plans.clear();
+    }
+    offering
+}
+
+/// What never could be ordered has no claim to the broker's own id: it may be that of another broker's offering, which a broken
+/// one must not stand in the way of.
+fn unclaimed(source: Source<'_>, known: &[Offering], mut offering: Offering) -> Offering {
+    let new = known.iter().all(|before| before.id != offering.id);
+    if source.ids == Ids::Passthrough && offering.state == State::Quarantined && new {
+        offering.id = ids::unusable(source.broker, usize::try_from(offering.position).unwrap_or_default());
     }
     offering
 }
@@ -328,6 +338,19 @@ mod tests {
         let first = imported(&[json!({"id": "1"}), service("2", &["b"])], &[]);
         assert_eq!(first.len(), 2);
         assert_eq!(states(&imported(&[service("2", &["b"])], &first)), [("2", State::Available)]);
+    }
+
+    #[test]
+    fn a_broken_offering_never_stands_under_an_id_that_may_be_another_brokers() {
+        let source = Source { ids: Ids::Passthrough, ..SOURCE };
+        let broken = catalog(&[json!({"id": "1", "name": "broken"})]);
+        let first = import(source, &broken, &[]).unwrap();
+        assert_eq!(states(&first), [("1", State::Quarantined)]);
+        assert_ne!(first[0].id, "1");
+        let mended = import(source, &catalog(&[service("1", &["a"])]), &first).unwrap();
+        assert_eq!((mended.len(), mended[0].id.as_str(), mended[0].state), (1, "1", State::Available));
+        let broken_again = import(source, &broken, &mended).unwrap();
+        assert_eq!((broken_again[0].id.as_str(), broken_again[0].plans.len()), ("1", 1), "it serves on");
     }
 
     #[test]

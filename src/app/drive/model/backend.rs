@@ -29,8 +29,8 @@ pub(super) enum Fault {
     None,
     /// It says 202, works so many seconds, and then fails or not.
     Works { seconds: u64, fails: bool },
-    /// It does it, but its answer is lost, or a 5xx, or cannot be read.
-    AnswerLost { timeout: bool },
+    /// It does it, at once or as after a 202, but its answer is lost, or a 5xx, or cannot be read.
+    AnswerLost { timeout: bool, works: Option<u64> },
     /// Its answer is lost, and the request too.
     RequestLost { timeout: bool },
     /// No answer comes in time; the request arrives so many seconds later.
@@ -47,7 +47,8 @@ pub(super) fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         3 => Just(Fault::None),
         3 => (0..90_u64, any::<bool>()).prop_map(|(seconds, fails)| Fault::Works { seconds, fails }),
-        3 => any::<bool>().prop_map(|timeout| Fault::AnswerLost { timeout }),
+        3 => (any::<bool>(), prop::option::of(0..90_u64))
+            .prop_map(|(timeout, works)| Fault::AnswerLost { timeout, works }),
         2 => any::<bool>().prop_map(|timeout| Fault::RequestLost { timeout }),
         3 => (1..WINDOW.as_secs()).prop_map(|seconds| Fault::Late { seconds }),
         2 => Just(Fault::NotSent),
@@ -69,11 +70,14 @@ pub(super) struct Backend {
     pub(super) now: Time,
     /// Whether the instance or binding is there.
     pub(super) there: bool,
+    /// Whether it is only what a creation that failed has left.
+    broken: bool,
+    leaves_remains: bool,
     /// Whether the update is made.
     pub(super) changed: bool,
     pub(super) refuses_deletions: bool,
     retrievable: bool,
-    /// Whether what was done at once is known to its last operation.
+    /// Whether what was done at once is known to its last operation, and a repeat of what it works on is welcome.
     remembers: bool,
     work: Option<Work>,
     last: Option<(Effect, bool)>,
@@ -83,10 +87,12 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    pub(super) fn new(there: bool, [refuses_deletions, retrievable, remembers]: [bool; 3]) -> Self {
+    pub(super) fn new(there: bool, [refuses_deletions, retrievable, remembers, leaves_remains]: [bool; 4]) -> Self {
         Self {
             now: Time(0),
             there,
+            broken: false,
+            leaves_remains,
             changed: false,
             refuses_deletions,
             retrievable,
@@ -120,13 +126,15 @@ impl Backend {
             self.last = Some((work.effect, !work.fails));
             if !work.fails {
                 self.comes_true(work.effect);
+            } else if work.effect == Effect::Create && self.leaves_remains {
+                (self.there, self.broken) = (true, true);
             }
         }
     }
 
     fn comes_true(&mut self, effect: Effect) {
         match effect {
-            Effect::Create => self.there = true,
+            Effect::Create => (self.there, self.broken) = (true, false),
             Effect::Change => self.changed = true,
             Effect::Delete => self.there = false,
         }
@@ -138,8 +146,9 @@ impl Backend {
         match fault {
             Fault::NotSent => Answer::NotSent { reason: "refused".into() },
             Fault::Misfit => Answer::Misfit(osb::Error::new(401)),
-            Fault::AnswerLost { timeout } => {
-                self.handle(effect, &Fault::None);
+            Fault::AnswerLost { timeout, works } => {
+                let how = works.map_or(Fault::None, |seconds| Fault::Works { seconds, fails: false });
+                self.handle(effect, &how);
                 self.wait(*timeout);
                 lost(*timeout)
             }
@@ -167,11 +176,16 @@ impl Backend {
         let in_progress = Answer::InProgress { operation: None, retry_after_seconds: None };
         if let Some(work) = self.work {
             let same = work.effect == effect;
-            return if same { in_progress } else { Answer::Rejected(osb::Error::concurrency("busy")) };
+            let busy = Answer::Rejected(osb::Error::concurrency("busy"));
+            return if same && self.remembers { in_progress } else { busy };
         }
         let refused = if effect == Effect::Delete { self.refuses_deletions } else { matches!(fault, Fault::Refused) };
-        if effect == Effect::Delete && !self.there {
+        // A deletion of what is not there may be worked on, too.
+        if effect == Effect::Delete && !self.there && !matches!(fault, Fault::Works { .. }) {
             return Answer::NotThere;
+        }
+        if effect == Effect::Create && self.there && self.broken {
+            return Answer::Rejected(osb::Error::conflict("it is there, and broken"));
         }
         if refused && !(effect == Effect::Change && self.changed) {
             return Answer::Rejected(osb::Error::bad_request("no"));
@@ -186,7 +200,8 @@ impl Backend {
         {
             // A broker that was not offered to be polled may do so against the protocol.
             let until = self.now.plus(Duration::from_secs(*seconds));
-            self.work = Some(Work { effect, until, fails: *fails });
+            let fails = *fails && (effect != Effect::Delete || self.there);
+            self.work = Some(Work { effect, until, fails });
             return in_progress;
         }
         if self.remembers {
@@ -201,7 +216,7 @@ impl Backend {
         if !self.retrievable {
             return Answer::NotThere;
         }
-        self.question(fault).unwrap_or(if self.there { Answer::Done } else { Answer::NotThere })
+        self.question(fault).unwrap_or(if self.there && !self.broken { Answer::Done } else { Answer::NotThere })
     }
 
     /// A question about the last operation, as `drive::classify` reads its answer. The flag tells a 404.
@@ -228,7 +243,7 @@ impl Backend {
         match fault {
             Fault::NotSent => Some(Answer::NotSent { reason: "refused".into() }),
             Fault::Misfit => Some(Answer::Misfit(osb::Error::new(401))),
-            Fault::AnswerLost { timeout } | Fault::RequestLost { timeout } => {
+            Fault::AnswerLost { timeout, .. } | Fault::RequestLost { timeout } => {
                 self.wait(*timeout);
                 lost(*timeout)
             }
