@@ -65,4 +65,7 @@ fi
 BOURSE_IT_ENV="$(cd "$environment" && pwd)"
 export BOURSE_IT_ENV
 
+# Many tests wait for processes and clocks rather than compute.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}"
+
 exec cargo test --workspace --locked "$@"

@@ -201,6 +201,11 @@ impl Orderer {
             };
             *self.told.statuses.entry((verb, answer.status)).or_default() += 1;
             let busy = answer.status == 422 && answer.body["error"] == "ConcurrencyError";
+            if answer.status == 408 {
+                // The request came to a process that stood still: nobody heard it.
+                repeated = true;
+                continue;
+            }
             if answer.status == 503 || busy {
                 last = Some(answer);
                 sleep(PAUSE * 3).await;
@@ -257,7 +262,7 @@ impl Orderer {
                 (200, Some("in progress")) => {}
                 (200, Some(state @ ("succeeded" | "failed"))) => return Some(state.to_owned()),
                 (410, _) => return Some("gone".to_owned()),
-                (503, _) => {}
+                (408 | 503, _) => {}
                 _ => {
                     self.wrong(&path, "no answer to a poll", &answer);
                     return None;
@@ -268,11 +273,13 @@ impl Orderer {
     }
 
     async fn bind(&mut self, id: &str, binding: &str, plan: &Plan) -> Expect {
-        let parameters = if self.rng.u32(0..3) == 0 {
-            json!({"fail_on": ["bind"], "times": 1, "polls": 1, "hang_ms": 2500, "delay_ms": 1000})
-        } else {
-            json!({"polls": 1, "times": 1})
-        };
+        // What comes late comes within the time after which a deletion is final.
+        let mut parameters = json!({"polls": 1, "times": 1, "hang_ms": 2500, "delay_ms": 1000});
+        if self.rng.u32(0..3) == 0
+            && let Some(fields) = parameters.as_object_mut()
+        {
+            fields.insert("fail_on".into(), json!(["bind"]));
+        }
         let body = json!({"service_id": plan.service_id, "plan_id": plan.plan_id, "parameters": parameters});
         let polls = self.rng.bool();
         let path = format!("service_instances/{id}/service_bindings/{binding}");

@@ -158,7 +158,7 @@ async fn script(s: &mut Story) {
     s.quiet().await;
     s.osb(Method::PATCH, "i-1", "ok", json!({"parameters": {"a": 2}}), &[200, 202]).await;
     s.osb(Method::DELETE, "i-1/service_bindings/b-1", "ok", json!({}), &[200, 202, 410]).await;
-    let fails = json!({"parameters": {"takes_effect": true}});
+    let fails = json!({"parameters": {"takes_effect": false}});
     s.osb(Method::PUT, "i-3", "fails-500", fails, &[502, 202, 422, 503]).await;
     s.quiet().await;
     let adopted = json!({"broker": "faults", "platform": "p", "instances": [
@@ -257,12 +257,12 @@ async fn check(on: On, stride: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_dies_at_any_write_changes_nothing_in_the_end_on_sqlite() {
-    check(On::Sqlite, 2).await;
+    check(On::Sqlite, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_dies_at_any_write_changes_nothing_in_the_end_on_postgres() {
-    check(On::Postgres, 5).await;
+    check(On::Postgres, 9).await;
 }
 
 #[tokio::test]
