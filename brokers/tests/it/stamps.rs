@@ -57,7 +57,8 @@ async fn provision(running: &Running, call: &Call, request: &ProvisionRequest) -
 
 #[tokio::test]
 async fn without_an_issuer_nobody_can_say_who_a_network_is_for() {
-    let running = serve(&Ipam::new(), Stamps::Ignored).await;
+    let ipam = Ipam::new();
+    let running = serve(&ipam, Stamps::Ignored).await;
     assert_eq!(provision(&running, &Call::default(), &forged("a")).await, (201, Value::Null));
 }
 
@@ -65,7 +66,8 @@ async fn without_an_issuer_nobody_can_say_who_a_network_is_for() {
 async fn a_verified_stamp_decides_and_a_bad_one_is_refused() {
     let signer = Signer::generate().unwrap();
     let (issuer, keys) = publish(&signer);
-    let running = serve(&Ipam::new(), Stamps::Verified(Verifier::from_jwks_url(&issuer, "ipam"))).await;
+    let ipam = Ipam::new();
+    let running = serve(&ipam, Stamps::Verified(Verifier::from_jwks_url(&issuer, "ipam"))).await;
     let request = forged("a");
     let call = stamp(&signer, &issuer, "ipam", &WireRequest::from(&request));
     assert_eq!(provision(&running, &call, &request).await, (201, json!({"id": "t-1", "name": "retail"})));
@@ -83,7 +85,8 @@ async fn a_verified_stamp_decides_and_a_bad_one_is_refused() {
 async fn where_stamps_are_required_a_call_without_one_is_refused() {
     let signer = Signer::generate().unwrap();
     let (issuer, keys) = publish(&signer);
-    let running = serve(&Ipam::new(), Stamps::Required(Verifier::from_jwks_url(&issuer, "ipam"))).await;
+    let ipam = Ipam::new();
+    let running = serve(&ipam, Stamps::Required(Verifier::from_jwks_url(&issuer, "ipam"))).await;
     assert_eq!(provision(&running, &Call::default(), &forged("a")).await.0, 401);
     let request = forged("a");
     let call = stamp(&signer, &issuer, "ipam", &WireRequest::from(&request));
