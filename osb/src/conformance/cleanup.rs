@@ -56,7 +56,7 @@ async fn delete(
     let mut plans = plan_ids.iter().filter(|plan| **plan != held.plan_id);
     let mut plan_id = if held.plan_id.is_empty() { plans.next().map_or("", String::as_str) } else { &held.plan_id };
     let mut pause = FIRST_PAUSE;
-    let mut said = String::new();
+    let (mut said, mut likely) = (String::new(), held.likely);
     for _ in 0..ATTEMPTS_MAX {
         let request = Request::new(endpoint, &thing.instance, &thing.binding)
             .query("service_id", service_id)
@@ -73,10 +73,15 @@ async fn delete(
                 None => return Err(said),
             },
             // Something else is in its way. Some brokers go on only when they are asked how it goes.
-            Some(422 | 429 | 500..) | None => drop(probe.send_unjudged(&operation_of(thing)).await),
+            // What is busy is there: its order was answered to nobody, perhaps because the run was stopped.
+            Some(status @ (422 | 429 | 500..)) => {
+                likely |= status == 422;
+                drop(probe.send_unjudged(&operation_of(thing)).await);
+            }
+            None => drop(probe.send_unjudged(&operation_of(thing)).await),
             Some(_) => return Err(said),
         }
-        if Instant::now() + pause > ends || !held.likely {
+        if Instant::now() + pause > ends || !likely {
             break;
         }
         probe.pause(pause).await;

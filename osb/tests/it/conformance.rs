@@ -118,7 +118,8 @@ async fn who_stops_it_wherever_it_is_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_end_of_its_time_ends_the_cases_and_not_the_clean_up() {
     let running = serve(Site::Nowhere);
-    let short = Options { overall: Duration::from_millis(400), ..options("patient") };
+    // Less than a whole run takes on any machine, and enough to have made something.
+    let short = Options { overall: Duration::from_millis(120), ..options("patient") };
     let report = run(&target(&running), short, silent(), std::future::pending()).await.unwrap();
     assert_eq!(report.incomplete.as_deref(), Some("the time for all cases was over"));
     assert_eq!((running.broker.left(), report.left_behind.len()), (0, 0));
