@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use super::head_and_rest;
 
+/// A known limit: serde_json, where it keeps numbers as they are written, reads an object of this one key as a number.
+const DISGUISE: &[u8] = b"$serde_json::private::Number";
+
 /// Each of the ten endpoints reads it: a verdict, never a panic; what is taken in is given out unchanged; and nothing that OSB gives
 /// no meaning is success or refusal.
 pub fn answer(data: &[u8]) {
@@ -72,10 +75,16 @@ fn judge(read: Result<Value, Failure>, good: &[u16], response: &WireResponse, gi
     match read {
         Ok(read) => {
             assert!(good.contains(&status), "{status} is no success here");
+            if response.body.windows(DISGUISE.len()).any(|bytes| bytes == DISGUISE) {
+                return;
+            }
             let mut given = given.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-            if given.get("operation").is_some_and(|word| word == "") {
-                // AMB-06: an empty word counts as absent.
-                given.as_object_mut().map(|fields| fields.shift_remove("operation"));
+            let mut read = read;
+            // AMB-06: an empty word counts as absent, where it is one to poll with.
+            for side in [&mut read, &mut given] {
+                if side.get("operation").is_some_and(|word| word == "") {
+                    side.as_object_mut().map(|fields| fields.shift_remove("operation"));
+                }
             }
             assert_eq!(read, given, "not given out as it came in");
         }
