@@ -92,6 +92,7 @@ async fn a_broker_conforms_as_well_through_the_hub() {
 /// What is asked while operations go on, only: each takes seconds, since the hub asks its broker once a second.
 #[tokio::test]
 async fn a_broker_that_takes_its_time_conforms_as_well_through_the_hub() {
+    // One database: a whole run through the hub is on both, and takes its time.
     let world = World::new(On::Sqlite, |_| {}).await;
     let hub = world.hub().await;
     let platform = world.furnish(&hub).await;
@@ -108,6 +109,7 @@ async fn a_broker_that_takes_its_time_conforms_as_well_through_the_hub() {
 
 #[tokio::test]
 async fn what_is_broken_is_named_first_and_ends_with_1() {
+    // One database: a whole run through the hub is on both, and takes its time.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     let done = finish(conformance(&url, "hub", "secret", &["--plan", "garbage"])).await;
@@ -128,6 +130,7 @@ async fn what_can_not_be_judged_ends_with_2() {
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.err.contains(sentence), "{sentence:?} is not in {}", done.err);
     };
+    // One database: a whole run through the hub is on both, and takes its time.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     check(&url, "secret", &["--plan", "rejects"], "refused a plain order").await;
@@ -160,6 +163,7 @@ async fn parameters_and_a_context_are_taken_from_files() {
 
 #[tokio::test]
 async fn who_stops_it_leaves_nothing_behind() {
+    // One database: a whole run through the hub is on both, and takes its time.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     let command = conformance(&url, "hub", "secret", &["--plan", "async-slow", "--json"]);

@@ -39,6 +39,7 @@ async fn the_example_is_registered_ordered_bound_unbound_and_deleted_with_the_li
     })
     .await;
 
+    // One database will do: it is the page and the example that are looked at.
     let world = World::new(On::Sqlite, |_| {}).await;
     let hub = world.hub().await;
     world.furnish(&hub).await;

@@ -47,6 +47,7 @@ async fn calls_to_brokers_go_through_the_proxy_that_is_set_and_no_address_is_spa
     // What a proxy gets is a request with the whole URL: here it answers by itself, as the broker would.
     let proxy = Recorder::start(&catalog());
     let address = proxy.url().trim_end_matches("/base").to_owned();
+    // One database will do: it has no part in how requests go out.
     let hub = Bare::on(On::Sqlite, |config| config.egress.proxy = Some(address)).await;
     register(&hub, "far", "http://broker.example/base").await.expect("registered");
     assert!(hub.app.catalog().plan_by_name("recorded", "small").is_some());
