@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::{Instant, interval};
 
 use super::Fallible;
-use super::hubs::{Hubs, Site};
+use super::hubs::Site;
 use super::load::{Expect, Told};
 
 /// What the audit found.
@@ -20,7 +20,7 @@ pub(crate) struct Found {
 }
 
 /// Waits until nothing is under way and all events are numbered; how long that took, or `None`.
-pub(crate) async fn settled(_hubs: &Hubs, site: &Site, within: Duration) -> Option<Duration> {
+pub(crate) async fn settled(site: &Site, within: Duration) -> Option<Duration> {
     let (started, mut ticks) = (Instant::now(), interval(Duration::from_millis(500)));
     // What a broker creates late comes within its delay.
     let least = Duration::from_secs(6);

@@ -146,7 +146,7 @@ async fn run(args: Args) -> Fallible<bool> {
     say(&format!("{turmoil}; a hub gave up at its start {} times\n{}", hubs.gave_up(), load::summary(&told)));
     stop.cancel();
 
-    let settled = audit::settled(&hubs, &site, SETTLED_WITHIN).await;
+    let settled = audit::settled(&site, SETTLED_WITHIN).await;
     let faults: Vec<_> = brokers.iter().map(|broker| broker.faults.clone()).collect();
     let found = audit::audit(&site, &database, &faults, &told, settled).await?;
     say(&found.summary);

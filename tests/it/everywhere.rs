@@ -1,4 +1,4 @@
-//! A hub that dies at each of its writes, before or after it, whoever writes: orders, bindings, a rotation, updates, deletions,
+//! A hub that dies at one of its writes, before or after it (not all have their turn, for time), whoever writes: orders, bindings, a rotation, updates, deletions,
 //! clean-up, adoption, registration, the numbering of events and their delivery. Another is started on the same database, the
 //! client sends again what got no answer, and the end is that of a run that nobody disturbed. And the same with each request
 //! sent twice.
