@@ -20,6 +20,7 @@ mod flush;
 )]
 #[path = "../../tests/it/support/guard.rs"]
 mod guard;
+mod honest;
 mod http;
 mod hub;
 mod load;
@@ -39,6 +40,7 @@ mod yardstick;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// What may go wrong is told to whoever started it, whatever it is.
@@ -92,7 +94,13 @@ pub(crate) fn say(what: String) {
     drop(writeln!(std::io::stderr(), "bench: {what}"));
 }
 
-fn main() -> Outcome<()> {
+fn main() -> ExitCode {
+    let Err(error) = serve() else { return ExitCode::SUCCESS };
+    say(error.to_string());
+    ExitCode::FAILURE
+}
+
+fn serve() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -117,6 +125,7 @@ fn measure(parts: &[&str], pace: &Pace, written: bool) -> Outcome<()> {
     // Removes the folder also where this process is killed.
     let guard = guard::Guard::start(guard::Ending::Kill, top.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    machine.push(("flush of 4 KiB", stats::time(flush::measure(top.path(), None)?)));
     let page = runtime.block_on(run(top.path(), parts, pace));
     drop(guard);
     let minutes = started.elapsed().as_secs_f64() / 60.0;
@@ -134,6 +143,9 @@ fn measure(parts: &[&str], pace: &Pace, written: bool) -> Outcome<()> {
 async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<page::Page> {
     let mut page = page::Page::default();
     let brokers = broker::Brokers::start(top).await?;
+    if parts.contains(&"orders") {
+        honest::check(top, &brokers).await?;
+    }
     for part in parts {
         match *part {
             "operations" => operations::run(top, &brokers, pace, &mut page).await?,

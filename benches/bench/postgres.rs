@@ -30,9 +30,14 @@ impl Postgres {
             let mut command = as_owner(&programs.join("postgres"));
             command.arg("-D").arg(&data).stdin(Stdio::null()).stdout(Stdio::null());
             let port_setting = format!("port={port}");
-            for setting in
-                [&port_setting, "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100"]
-            {
+            for setting in [
+                &port_setting,
+                "listen_addresses=127.0.0.1",
+                "unix_socket_directories=",
+                "max_connections=100",
+                // The session and its database.
+                "log_line_prefix=%p %d ",
+            ] {
                 command.args(["-c", setting]);
             }
             if let Some(library) = preload {
@@ -59,6 +64,19 @@ impl Postgres {
     /// The URL of a database.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("postgres://bourse@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Writes each statement into the log from now on; sessions hear of it a moment later.
+    pub(crate) async fn log_statements(&self) -> Outcome<()> {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        connection.execute("alter system set log_statement = 'all'").await?;
+        connection.execute("select pg_reload_conf()").await?;
+        Ok(connection.close().await?)
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.stderr()
     }
 
     /// Makes a database, empty or as a copy of one that nobody is connected to.

@@ -176,6 +176,12 @@ impl std::fmt::Display for Memory {
     }
 }
 
+/// Whether a library stands before a process.
+pub(crate) fn has_before_it(pid: u32, library: &Path) -> bool {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    maps.contains(&*library.to_string_lossy())
+}
+
 /// Processes whose time is counted under a name.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {

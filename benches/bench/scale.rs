@@ -88,19 +88,24 @@ async fn one(
     let (hub, few) = restarts(hub, &full, pace.starts).await?;
     let hub = register(hub, brokers, hundred..pace.brokers, &mut all, on).await?;
     let (hub, many) = restarts(hub, &full, pace.starts).await?;
+    // The same load as afterwards, so that the instances are all that differs.
+    let one_plan = [empty.plans.clone()];
+    let rate = warm(&Side { door: empty.door()?, plans: &one_plan, copies: 0 }, pace).await?;
     let side = Side { door: full.door(&hub)?, plans: &all, copies: 0 };
     warm(&side, pace).await?;
+    say(format!("{}: hub with all brokers", on.name()));
+    for round in 0..pace.rounds {
+        turn(&side, round, rate, pace).await?;
+    }
     let without = process::memory(hub.pid());
     hub.stop().await?;
     say(format!("{}: filling up to {} instances", on.name(), pace.instances));
     let copies = fill::fill(on, &full.database, pace.instances).await?;
     let (hub, most) = restarts(full.start().await?.0, &full, pace.starts).await?;
-    let one_plan = [empty.plans.clone()];
     let sides = [
         Side { door: empty.door()?, plans: &one_plan, copies: 0 },
         Side { door: full.door(&hub)?, plans: &all, copies },
     ];
-    let rate = warm(&sides[0], pace).await?;
     warm(&sides[1], pace).await?;
     compare(on, &sides, rate, pace, page, table).await?;
     let (alone, with) = (process::memory(empty.hub.pid()), process::memory(hub.pid()));
@@ -169,30 +174,15 @@ async fn compare(
     table: &mut Vec<Vec<String>>,
 ) -> Outcome<()> {
     let mut times = [Times::default(), Times::default()];
-    let mut made = [0, 0];
-    let (offset, polls) = (|round: usize| round * 1_000_000, POLLS_MAX.min(rate * 4.0));
     for round in 0..pace.rounds {
         for (index, side) in sides.iter().enumerate() {
             say(format!("{}: {} hub, round {}", on.name(), if index == 0 { "empty" } else { "full" }, round + 1));
-            let batch = Batch::new(&side.door, &side.plans[0], 61);
-            let make = |number: usize| {
-                Some(batch.provision_of(offset(round) + number, &side.plans[number % side.plans.len()]))
-            };
-            let orders = load::open(side.door.address, rate, pace.round, &make).await?;
-            made[index] = orders.count();
-            let make = |number: usize| {
-                // A step that shares no factor with the number of copies goes all over them.
-                let picked = (number + offset(round)) * 7919;
-                Some(match side.copies {
-                    0 => batch.poll(offset(round) + picked % made[index].max(1)),
-                    copies => batch.poll_id(&fill::platform_instance_id(1 + picked % copies)),
-                })
-            };
-            let polled = load::open(side.door.address, polls, pace.round, &make).await?;
+            let (orders, polled) = turn(side, round, rate, pace).await?;
             times[index].orders.push(orders);
             times[index].polls.push(polled);
         }
     }
+    let polls = polls_at(rate);
     let [empty, full] = times.map(|times| [Series::join(times.orders), Series::join(times.polls)]);
     for (index, (what, rate)) in [("provision", rate), ("last_operation", polls)].into_iter().enumerate() {
         let (empty, full) = (&empty[index], &full[index]);
@@ -212,4 +202,28 @@ async fn compare(
         page.target(target, format!("{ratio:.2}"), ratio <= SLOWER_MAX);
     }
     Ok(())
+}
+
+/// Polls a second beside so many orders.
+fn polls_at(rate: f64) -> f64 {
+    POLLS_MAX.min(rate * 4.0)
+}
+
+/// One round of orders and polls at their rates.
+async fn turn(side: &Side<'_>, round: usize, rate: f64, pace: &Pace) -> Outcome<(Series, Series)> {
+    let offset = round * 1_000_000;
+    // Before and after the filling they must not be the same instances.
+    let batch = Batch::new(&side.door, &side.plans[0], if side.copies == 0 { 61 } else { 62 });
+    let make = |number: usize| Some(batch.provision_of(offset + number, &side.plans[number % side.plans.len()]));
+    let orders = load::open(side.door.address, rate, pace.round, &make).await?;
+    let made = orders.count().max(1);
+    let make = |number: usize| {
+        // A step that shares no factor with the number of copies goes all over them.
+        let picked = (number + offset) * 7919;
+        Some(match side.copies {
+            0 => batch.poll(offset + picked % made),
+            copies => batch.poll_id(&fill::platform_instance_id(1 + picked % copies)),
+        })
+    };
+    Ok((orders, load::open(side.door.address, polls_at(rate), pace.round, &make).await?))
 }

@@ -9,7 +9,7 @@ use crate::http::Door;
 use crate::hub::{Hub, Place, Plans};
 use crate::orders::Batch;
 use crate::postgres::Postgres;
-use crate::process::Part;
+use crate::process::{Part, has_before_it};
 use crate::yardstick::Yardstick;
 
 /// On which database.
@@ -76,6 +76,10 @@ impl Stand {
         // The database's server has the library already, where there is one.
         let yardstick = Yardstick::start(top, &copy, preload.filter(|_| postgres.is_none()))?;
         let (hub, _) = place.start().await?;
+        let flushing = postgres.as_ref().map_or([hub.pid(), yardstick.pid()], |server| [server.pid(); 2]);
+        if preload.is_some_and(|library| !flushing.iter().all(|pid| has_before_it(*pid, library))) {
+            return Err("the library that slows flushes down is not before what flushes".into());
+        }
         Ok((Self { on, place, hub, plans, postgres }, yardstick))
     }
 
