@@ -74,7 +74,16 @@ impl Postgres {
         Ok(connection.close().await?)
     }
 
-    /// Its log so far.
+    /// How many bytes it has put into its write-ahead log.
+    pub(crate) async fn logged(&self) -> Outcome<u64> {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        let position = "select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint";
+        let bytes: i64 = sqlx::query_scalar(position).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(u64::try_from(bytes)?)
+    }
+
+    /// What it said so far.
     pub(crate) fn log(&self) -> String {
         self.process.stderr()
     }

@@ -40,6 +40,8 @@ struct Side<'a> {
 struct Times {
     orders: Vec<Series>,
     polls: Vec<Series>,
+    /// Bytes that PostgreSQL wrote into its log meanwhile.
+    logged: u64,
 }
 
 /// Runs it.
@@ -107,7 +109,7 @@ async fn one(
         Side { door: full.door(&hub)?, plans: &all, copies },
     ];
     warm(&sides[1], pace).await?;
-    compare(on, &sides, rate, pace, page, table).await?;
+    compare(&empty, &sides, rate, pace, page, table).await?;
     let (alone, with) = (process::memory(empty.hub.pid()), process::memory(hub.pid()));
     sizes.push(row([on.name(), &alone.to_string(), &without.to_string(), &with.to_string()]));
     let grown = with.now - without.now;
@@ -166,21 +168,33 @@ async fn warm(side: &Side<'_>, pace: &Pace) -> Outcome<f64> {
 }
 
 async fn compare(
-    on: On,
+    stand: &Stand,
     sides: &[Side<'_>; 2],
     rate: f64,
     pace: &Pace,
     page: &mut Page,
     table: &mut Vec<Vec<String>>,
 ) -> Outcome<()> {
+    let on = stand.on;
     let mut times = [Times::default(), Times::default()];
     for round in 0..pace.rounds {
         for (index, side) in sides.iter().enumerate() {
             say(format!("{}: {} hub, round {}", on.name(), if index == 0 { "empty" } else { "full" }, round + 1));
+            let before = logged(stand).await?;
             let (orders, polled) = turn(side, round, rate, pace).await?;
+            times[index].logged += logged(stand).await? - before;
             times[index].orders.push(orders);
             times[index].polls.push(polled);
         }
+    }
+    if on == On::Postgres {
+        let [empty, full] = times.each_ref().map(|times| {
+            let orders: usize = times.orders.iter().map(Series::count).sum();
+            times.logged as f64 / 1024.0 / orders.max(1) as f64
+        });
+        page.text(format!(
+            "PostgreSQL wrote {empty:.1} KiB into its write-ahead log for an order in the empty hub, {full:.1} KiB in the full one."
+        ));
     }
     let polls = polls_at(rate);
     let [empty, full] = times.map(|times| [Series::join(times.orders), Series::join(times.polls)]);
@@ -202,6 +216,14 @@ async fn compare(
         page.target(target, format!("{ratio:.2}"), ratio <= SLOWER_MAX);
     }
     Ok(())
+}
+
+/// How far PostgreSQL's log has come.
+async fn logged(stand: &Stand) -> Outcome<u64> {
+    match &stand.postgres {
+        Some(server) => server.logged().await,
+        None => Ok(0),
+    }
 }
 
 /// Polls a second beside so many orders.
