@@ -53,7 +53,7 @@ impl Series {
 pub(crate) fn time(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1e3;
     match millis {
-        _ if millis >= 9999.5 => format!("{:.1} s", millis / 1e3),
+        _ if millis >= 999.5 => format!("{:.1} s", millis / 1e3),
         _ if millis >= 99.95 => format!("{millis:.0} ms"),
         _ if millis >= 9.995 => format!("{millis:.1} ms"),
         _ if millis >= 0.1 => format!("{millis:.2} ms"),
