@@ -16,6 +16,7 @@ use bourse::domain::event::{Event, EventKind, InstanceData, event_id};
 use bourse::domain::instance::{BindingState, InstanceState};
 use bourse::domain::operation::{OperationKind, OperationState, Phase, Told};
 use bourse::domain::stamp;
+use bourse::domain::tenant::Tenant;
 use bourse::store::bindings::{self, BindingRow};
 use bourse::store::instances::{self, Filter, InstanceRow};
 use bourse::store::operations::{self, OperationRow};
@@ -27,6 +28,8 @@ use crate::Outcome;
 /// As many as the hub has where nothing is said.
 const CONNECTIONS: u32 = 8;
 const OWNER: &str = "00000000-0000-7000-8000-000000000000";
+/// The hub's name where nothing is said.
+const HUB: &str = "bourse";
 /// Instances that binds go round, so that they don't wait for each other's row.
 const BOUND_TO: usize = 256;
 
@@ -113,17 +116,18 @@ async fn provision(db: &Db, template: &Template) -> Outcome<()> {
     let (id, operation_id) = (instance.id.clone(), operation.id.clone());
     let token = operation.lease_token.clone().unwrap_or_default();
     db.write(move |tx| {
-        let (mut instance, operation) = (instance.clone(), operation.clone());
+        let (instance, operation) = (instance.clone(), operation.clone());
         Box::pin(async move {
-            let stands = tenants::hold(tx, &instance.tenant_id).await?
+            let tenant = tenants::hold(tx, &instance.tenant_id).await?;
+            let stands = tenant.is_some()
                 && platforms::hold(tx, &instance.platform_id).await?
                 && brokers::stands(tx, &instance.broker_id).await?;
             if !stands || !instances::insert(tx, &instance).await? {
                 return Err(store::Error::Taken);
             }
             operations::insert(tx, &operation, OWNER).await?;
-            tell(tx, &mut instance, &operation, None, EventKind::InstanceRequested, now).await?;
-            instances::save(tx, &instance, true, now).await
+            let told = event(&instance, &operation, None, EventKind::InstanceRequested, tenant.as_ref(), now);
+            events::append(tx, HUB, &told, now).await
         })
     })
     .await?;
@@ -231,6 +235,19 @@ async fn tell(
 ) -> Result<(), store::Error> {
     let tenant = tenants::by_id(tx, &instance.tenant_id).await?;
     instance.event_sequence = instance.event_sequence.saturating_add(1);
+    let told = event(instance, operation, binding_id, kind, tenant.as_ref(), now);
+    events::append(tx, HUB, &told, now).await
+}
+
+/// As `app::drive::record::event`.
+fn event(
+    instance: &InstanceRow,
+    operation: &OperationRow,
+    binding_id: Option<String>,
+    kind: EventKind,
+    tenant: Option<&Tenant>,
+    now: Time,
+) -> Event {
     let subject = match &binding_id {
         None => format!("instances/{}", instance.id),
         Some(binding_id) => format!("instances/{}/bindings/{binding_id}", instance.id),
@@ -239,13 +256,13 @@ async fn tell(
         operation_id: operation.id.clone(),
         platform_instance_id: instance.platform_instance_id.clone(),
         binding_id,
-        tenant: tenant.map_or(serde_json::Value::Null, |tenant| json!(stamp::told(&tenant))),
+        tenant: tenant.map_or(serde_json::Value::Null, |tenant| json!(stamp::told(tenant))),
         offering: "service-0".into(),
         plan: "prompt".into(),
         previous_plan: None,
         reason: None,
     };
-    let event = Event {
+    Event {
         id: event_id(&operation.id, kind),
         kind,
         subject,
@@ -260,8 +277,7 @@ async fn tell(
         correlation_id: Some(operation.correlation_id.clone()),
         traceparent: operation.traceparent.clone(),
         data: data.value(),
-    };
-    events::append(tx, "bourse", &event, now).await
+    }
 }
 
 /// The rows of the one instance with a binding that the hub made in this database before.
@@ -284,7 +300,7 @@ async fn template(db: &Db) -> Outcome<Template> {
         Outcome::Ok(row)
     };
     let (provision, bind) = (fresh(OperationKind::Provision)?, fresh(OperationKind::Bind)?);
-    let instance = InstanceRow { state: InstanceState::Provisioning, event_sequence: 0, ready_at: None, ..instance };
+    let instance = InstanceRow { state: InstanceState::Provisioning, event_sequence: 1, ready_at: None, ..instance };
     let binding = BindingRow { state: BindingState::Binding, ready_at: None, ..binding };
     Ok(Template { instance, binding, provision, bind, clock: Clock::system(), made: std::sync::Mutex::default() })
 }
