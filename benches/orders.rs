@@ -27,7 +27,7 @@ use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret};
 use bourse::store::instances::{self, InstanceRow};
 use bourse::store::operations::{self, OperationRow};
-use bourse::store::{self, Db, events, platforms, spans, tenants};
+use bourse::store::{self, Db, brokers, events, platforms, spans, tenants};
 use bourse::worker::{self, Work};
 use osb::{
     BindRequest, BindingOperationRequest, Bound, Call, Catalog, CatalogDocument, Client, DeprovisionRequest,
@@ -183,14 +183,13 @@ async fn bare(db: &Db, template: &(InstanceRow, OperationRow)) -> Outcome<()> {
     db.write(move |tx| {
         let (instance, operation) = first.clone();
         Box::pin(async move {
-            tenants::hold(tx, &instance.tenant_id).await?;
+            let tenant = tenants::hold(tx, &instance.tenant_id).await?.map(|tenant| json!(tenant.document));
             platforms::hold(tx, &instance.platform_id).await?;
+            brokers::stands(tx, &instance.broker_id).await?;
             instances::insert(tx, &instance).await?;
             operations::insert(tx, &operation, "bench").await?;
-            let tenant = tenants::by_id(tx, &instance.tenant_id).await?.map(|tenant| json!(tenant.document));
             let told = event(&instance, &operation, EventKind::InstanceRequested, &tenant.unwrap_or_default());
-            events::append(tx, "bench", &told, now).await?;
-            instances::save(tx, &instance, true, now).await
+            events::append(tx, "bench", &told, now).await
         })
     })
     .await?;
@@ -228,7 +227,7 @@ async fn template(app: &App, db: &Db) -> Outcome<(InstanceRow, OperationRow)> {
     (operation.phase, operation.told, operation.finished_at) = (Phase::Calling, Told::Nothing, None);
     // Due in an age: no worker is to take it up.
     operation.next_at = Time(i64::MAX);
-    let fresh = InstanceRow { state: InstanceState::Provisioning, event_sequence: 0, ready_at: None, ..instance };
+    let fresh = InstanceRow { state: InstanceState::Provisioning, event_sequence: 1, ready_at: None, ..instance };
     Ok((fresh, operation))
 }
 

@@ -141,6 +141,7 @@ create table instances (
     created_at bigint not null,
     ready_at bigint,
     gone_at bigint,
+    late_until bigint,
     updated_at bigint not null
 );
 create unique index instances_current on instances (platform_id, platform_instance_id) where current = 1;
@@ -159,6 +160,7 @@ create table bindings (
     answer_until bigint,
     -- Until when a repeat of the bind may still be on its way to the broker: nobody unbinds or asks again before.
     asked_until bigint,
+    late_until bigint,
     operation_id text,
     version bigint not null,
     created_at bigint not null,

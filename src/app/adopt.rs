@@ -309,6 +309,7 @@ impl App {
             created_at: now,
             ready_at: Some(now),
             gone_at: None,
+            late_until: None,
             id,
         })
     }

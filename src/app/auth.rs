@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 
 use super::{App, Error};
 use crate::domain::caller::Caller;
+use crate::domain::platform::Platform;
 use crate::secret::{self, Secret};
-use crate::store::{self, credentials::OwnerKind};
+use crate::store::{self, credentials::OwnerKind, platforms};
 
 /// Rounds of a new derivation; a stored hash says its own.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599_999);
@@ -125,23 +126,48 @@ impl App {
     /// # Errors
     /// [`Error::Unauthorized`] where nobody has, whatever the reason.
     pub async fn authenticate(&self, username: &str, password: &str) -> Result<Caller, Error> {
+        Ok(self.admitted(username, password).await?.0)
+    }
+
+    /// The platform that has this user name and password.
+    ///
+    /// # Errors
+    /// As [`App::authenticate`]; also where somebody else has them.
+    pub async fn authenticate_platform(&self, username: &str, password: &str) -> Result<Platform, Error> {
+        self.admitted(username, password).await?.1.ok_or(Error::Unauthorized)
+    }
+
+    /// Who has them, and the platform where it is one: read at once, since each of its requests needs both.
+    async fn admitted(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
             return Err(Error::Unauthorized);
         }
         let name = username.to_owned();
-        let found = self.db().read(|tx| Box::pin(async move { store::credentials::find(tx, &name).await })).await?;
-        let found = found.ok_or(Error::Unauthorized)?;
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let Some(found) = store::credentials::find(tx, &name).await? else { return Ok(None) };
+                let platform = match found.owner_kind {
+                    OwnerKind::Platform => platforms::by_id(tx, &found.owner_id).await?,
+                    OwnerKind::Admin | OwnerKind::Broker => None,
+                };
+                Ok(Some((found, platform)))
+            })
+        });
+        let (found, platform) = read.await?.ok_or(Error::Unauthorized)?;
         let fits = if found.secret_hash.starts_with(SCHEME) {
             self.logins().fits(password, &found.secret_hash).await?
         } else {
             secret::password_matches(password, &found.secret_hash)
         };
-        match found.owner_kind {
-            _ if !fits => Err(Error::Unauthorized),
-            OwnerKind::Admin => Ok(Caller::Admin(found.owner_id)),
-            OwnerKind::Platform => Ok(Caller::Platform(found.owner_id)),
-            OwnerKind::Broker => Ok(Caller::Broker(found.owner_id)),
+        if !fits {
+            return Err(Error::Unauthorized);
         }
+        let caller = match found.owner_kind {
+            OwnerKind::Admin => Caller::Admin(found.owner_id),
+            OwnerKind::Platform => Caller::Platform(found.owner_id),
+            OwnerKind::Broker => Caller::Broker(found.owner_id),
+        };
+        Ok((caller, platform))
     }
 
     /// Makes the administrator of the settings where there is none yet, and gives the password where it had to be made:

@@ -4,7 +4,7 @@
 use osb::{Accepted, BindRequest, BindResponse, Bound, Call, Maybe, Object};
 use tokio::time::Instant;
 
-use super::order::{self, Intent, Orderer};
+use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
@@ -12,9 +12,10 @@ use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingAttributes, BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
-use crate::store::operations::{self, OperationRow};
+use crate::store::operations;
 
 /// How often a request is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
@@ -26,11 +27,12 @@ impl App {
     /// 404 where there is no instance; refusals, or the backend's own answer as a platform may see it.
     pub async fn bind(&self, orderer: &Orderer, call: &Call, request: BindRequest) -> Result<Bound, Error> {
         let deadline = self.answer_deadline();
-        let instance = self.bindable_instance(orderer, &request.instance_id).await?;
-        let plan = self.plan_of(&instance)?;
+        let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
+        let Meant { instance, mut binding, tenant } = bindable(meant)?;
+        let plan = self.plan_of(&instance).await?;
         self.check_bind(&instance, &plan, &request)?;
         for _ in 0..RACES_MAX {
-            if let Some(row) = self.current_binding(&instance, &request.binding_id).await? {
+            if let Some(row) = binding {
                 match binding_presence(&row) {
                     Presence::Live => return self.repeat_bind(&instance, &plan, row, call, &request, deadline).await,
                     Presence::CleaningUp => {
@@ -42,23 +44,14 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
-            let Some(operation) = self.intend_bind(orderer, call, &request, &instance, &plan).await? else { continue };
-            let settled = self.carry_out(operation, polls(&plan, &request), deadline).await?;
-            return self.bound(settled, &instance, &plan, call, Bound::Created).await;
+            if let Some(intended) = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant).await? {
+                let ordered = intended.ordered(tenant, orderer.platform.clone());
+                let settled = self.carry_out(ordered, polls(&plan, &request), deadline).await?;
+                return self.bound(settled, &instance, &plan, call, Bound::Created).await;
+            }
+            binding = self.current_binding(&instance, &request.binding_id).await?;
         }
         Err(osb::Error::concurrency("another binding with this id is under way").into())
-    }
-
-    /// The instance, if it can be bound to now.
-    async fn bindable_instance(&self, orderer: &Orderer, id: &str) -> Result<InstanceRow, Error> {
-        let row = self.current_instance(orderer, id).await?;
-        let row = row
-            .filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
-            .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
-        if row.state != InstanceState::Ready {
-            return Err(osb::Error::concurrency("another operation is under way on the service instance").into());
-        }
-        Ok(row)
     }
 
     fn check_bind(&self, instance: &InstanceRow, plan: &PlanEntry, request: &BindRequest) -> Result<(), Error> {
@@ -119,10 +112,11 @@ impl App {
         request: &BindRequest,
         instance: &InstanceRow,
         plan: &PlanEntry,
-    ) -> Result<Option<OperationRow>, Error> {
+        tenant: &Tenant,
+    ) -> Result<Option<Intended>, Error> {
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
-        let sent = self.bind_for_backend(orderer, call, request, instance, plan, &id, &correlation_id).await?;
+        let sent = self.bind_for_backend(orderer, call, request, instance, tenant, plan, &id, &correlation_id).await?;
         let operation = self.operation_for(Intent {
             kind: OperationKind::Bind,
             orderer,
@@ -148,6 +142,7 @@ impl App {
             created_at: now,
             ready_at: None,
             gone_at: None,
+            late_until: None,
             id,
         };
         let owner = self.process().to_owned();
@@ -158,18 +153,18 @@ impl App {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
                 Box::pin(async move {
                     let instance = instances::lock(tx, &row.instance_id).await?;
-                    if instance.is_none_or(|instance| instance.state != InstanceState::Ready) {
+                    let Some(instance) = instance.filter(|instance| instance.state == InstanceState::Ready) else {
                         return Err(osb::Error::concurrency("another operation is under way on the instance").into());
-                    }
+                    };
                     if !bindings::insert(tx, &row).await? {
                         return Ok(None);
                     }
                     operations::insert(tx, &operation, &owner).await?;
-                    Ok::<_, Error>(Some(operation))
+                    Ok::<_, Error>(Some(Intended { operation, rows: Some((instance, Some(row))) }))
                 })
             })
             .await;
-        self.intended(&intent, outcome, Some(intent.clone())).await
+        self.intended(&intent, outcome, Some(intent.clone().into())).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]
@@ -179,11 +174,11 @@ impl App {
         call: &Call,
         request: &BindRequest,
         instance: &InstanceRow,
+        tenant: &Tenant,
         plan: &PlanEntry,
         id: &str,
         correlation_id: &str,
     ) -> Result<BindRequest, Error> {
-        let tenant = self.tenant(&instance.tenant_id).await?;
         let mut sent = request.clone();
         sent.accepts_incomplete = polls(plan, request);
         sent.instance_id.clone_from(&instance.id);
@@ -197,7 +192,7 @@ impl App {
             orderer,
             call,
             context,
-            &tenant,
+            tenant,
             plan,
             &place,
             &instance.platform_instance_id,
@@ -216,12 +211,17 @@ impl App {
     ) -> Result<Bound, Error> {
         match settled {
             Settled::Pending(operation) => Ok(Bound::Accepted(Accepted::operation(operation.id))),
-            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
-                let id = operation.binding_id.clone().unwrap_or_default();
-                let row = self.binding_row(&id).await?;
-                Ok(done(self.binding_answer(instance, plan, &row, call).await?))
+            Settled::Over(ended) if ended.operation.state == OperationState::Succeeded => {
+                let answer = match &ended.binding {
+                    Some(row) => self.binding_answer(instance, plan, row, call).await?,
+                    None => {
+                        let id = ended.operation.binding_id.clone().unwrap_or_default();
+                        self.binding_answer(instance, plan, &self.binding_row(&id).await?, call).await?
+                    }
+                };
+                Ok(done(answer))
             }
-            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
+            Settled::Over(ended) => Err(Error::Broker(sealed::error_from_text(ended.operation.answer.as_deref()))),
         }
     }
 
@@ -246,6 +246,18 @@ impl App {
             self.db().read(move |tx| Box::pin(async move { Ok::<_, Error>(bindings::by_id(tx, &key).await?) })).await?;
         row.ok_or_else(|| Error::not_found("binding", id))
     }
+}
+
+/// What stands, if it can be bound to now.
+fn bindable(meant: Option<Meant>) -> Result<Meant, Error> {
+    let live = |row: &InstanceRow| presence(row.state, row.operation_id.is_some()) == Presence::Live;
+    let meant = meant
+        .filter(|meant| live(&meant.instance))
+        .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
+    if meant.instance.state != InstanceState::Ready {
+        return Err(osb::Error::concurrency("another operation is under way on the service instance").into());
+    }
+    Ok(meant)
 }
 
 /// A bind is asynchronous only where its binding can be fetched afterwards: else its credentials could never be had.

@@ -3,7 +3,7 @@
 
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
 
-use super::order::{self, Intent, Orderer};
+use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
@@ -25,8 +25,8 @@ impl App {
         request: DeprovisionRequest,
     ) -> Result<Deprovisioned, Error> {
         let deadline = self.answer_deadline();
-        let row = self.current_instance(orderer, &request.instance_id).await?;
-        let Some(row) = row else { return Err(self.unknown(&request.plan_id)) };
+        let meant = self.meant(orderer, &request.instance_id, None).await?;
+        let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id)) };
         match presence(row.state, row.operation_id.is_some()) {
             Presence::Gone => return Err(osb::Error::gone().into()),
             Presence::Failed => {
@@ -42,9 +42,10 @@ impl App {
         let settled = match joined {
             Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
-                let plan = self.plan_of(&row)?;
-                let operation = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
-                self.carry_out(operation, request.accepts_incomplete, deadline).await?
+                let plan = self.plan_of(&row).await?;
+                let intended = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
+                let ordered = intended.ordered(tenant, orderer.platform.clone());
+                self.carry_out(ordered, request.accepts_incomplete, deadline).await?
             }
         };
         self.deprovisioned(settled).await
@@ -65,14 +66,14 @@ impl App {
     async fn deprovisioned(&self, settled: Settled) -> Result<Deprovisioned, Error> {
         match settled {
             Settled::Pending(operation) => Ok(Deprovisioned::Accepted(Accepted::operation(operation.id))),
-            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
-                if operation.kind == OperationKind::OrphanMitigation {
-                    let row = self.instance_row(&operation.instance_id).await?;
+            Settled::Over(ended) if ended.operation.state == OperationState::Succeeded => {
+                if ended.operation.kind == OperationKind::OrphanMitigation {
+                    let row = self.instance_row(&ended.operation.instance_id).await?;
                     self.forget_failed(&row).await?;
                 }
                 Ok(Deprovisioned::Done(Object::new()))
             }
-            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
+            Settled::Over(ended) => Err(Error::Broker(sealed::error_from_text(ended.operation.answer.as_deref()))),
         }
     }
 
@@ -97,7 +98,7 @@ impl App {
         request: &DeprovisionRequest,
         row: &InstanceRow,
         plan: &PlanEntry,
-    ) -> Result<OperationRow, Error> {
+    ) -> Result<Intended, Error> {
         let now = self.clock().now();
         let wire = osb::WireRequest::from(&DeprovisionRequest {
             instance_id: row.id.clone(),
@@ -140,11 +141,11 @@ impl App {
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
                     instances::save(tx, &row, true, now).await?;
-                    Ok::<_, Error>(operation)
+                    Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })
             })
             .await;
-        self.intended(&intent, outcome, intent.clone()).await
+        self.intended(&intent, outcome, intent.clone().into()).await
     }
 
     /// A failed order of which nothing is left: the platform knows now.

@@ -34,7 +34,7 @@ impl App {
         if row.state != InstanceState::Ready {
             return Err(osb::Error::concurrency("the service instance is being changed; try again later").into());
         }
-        let plan = self.plan_of(&row)?;
+        let plan = self.plan_of(&row).await?;
         let mut response = if plan.offering.instances_retrievable.as_option() == Some(&true) {
             let asked = osb::WireRequest::from(&FetchInstanceRequest {
                 instance_id: row.id.clone(),
@@ -73,7 +73,7 @@ impl App {
         let row = self.current_binding(&instance, &request.binding_id).await?;
         let row =
             row.filter(|row| binding_presence(row) == Presence::Live && row.ready_at.is_some()).ok_or_else(missing)?;
-        let plan = self.plan_of(&instance)?;
+        let plan = self.plan_of(&instance).await?;
         if plan.offering.bindings_retrievable.as_option() == Some(&true) {
             return self.fetched(&instance, &plan, &row, call).await;
         }

@@ -97,7 +97,7 @@ impl App {
             }
             let name = |names: &HashMap<String, String>, id: &str| names.get(id).cloned().unwrap_or_default();
             let (tenant, platform) = (name(&tenants, &row.tenant_id), name(&platforms, &row.platform_id));
-            items.push(self.named(row, tenant, platform)?);
+            items.push(self.named(row, tenant, platform).await?);
         }
         Ok(Listed { items, next: listed.next })
     }
@@ -151,11 +151,11 @@ impl App {
     pub(in crate::app) async fn instance_view(&self, row: InstanceRow) -> Result<InstanceView, Error> {
         let tenant = self.tenant(&row.tenant_id).await?.name;
         let platform = self.platform(&row.platform_id).await?.name;
-        self.named(row, tenant, platform)
+        self.named(row, tenant, platform).await
     }
 
-    fn named(&self, row: InstanceRow, tenant: String, platform: String) -> Result<InstanceView, Error> {
-        let plan = self.plan_of(&row)?;
+    async fn named(&self, row: InstanceRow, tenant: String, platform: String) -> Result<InstanceView, Error> {
+        let plan = self.plan_of(&row).await?;
         Ok(InstanceView {
             row,
             tenant,
@@ -178,7 +178,7 @@ impl App {
         if row.state == InstanceState::Gone {
             return self.instance(id).await;
         }
-        let (names, now) = (self.names(&*self.plan_of(&row)?), self.clock().now());
+        let (names, now) = (self.names(&*self.plan_of(&row).await?), self.clock().now());
         let audited = AuditRow {
             at: now,
             actor: caller.actor(),

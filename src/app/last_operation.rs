@@ -7,10 +7,20 @@ use super::sealed::error_from_text;
 use super::{App, Error};
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::store::bindings::{self, BindingRow};
+use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
 /// How late a platform is asked to ask again at most, in seconds, however long a backend wants to be left alone.
 const ASK_AGAIN_MAX: u64 = 300;
+
+/// What a platform polls.
+struct AskedFor {
+    instance: InstanceRow,
+    /// Where a binding was named, and there is one.
+    binding: Option<BindingRow>,
+    operation: Option<OperationRow>,
+}
 
 impl App {
     /// How the latest operation on an instance stands ("Polling Last Operation for Service Instances").
@@ -23,10 +33,11 @@ impl App {
         request: &InstanceOperationRequest,
     ) -> Result<LastOperation, Error> {
         let missing = || Error::from(osb::Error::not_found("the service instance does not exist"));
-        let row = self.current_instance(orderer, &request.instance_id).await?.ok_or_else(missing)?;
-        hint(&row.offering_id, request.service_id.as_deref(), "service_id")?;
-        let operation = self.asked_for(&row.id, None, request.operation.as_deref()).await?.ok_or_else(missing)?;
-        self.told(&operation, row.state == InstanceState::Gone)
+        let word = request.operation.clone();
+        let asked = self.asked_for(orderer, &request.instance_id, None, word).await?.ok_or_else(missing)?;
+        hint(&asked.instance.offering_id, request.service_id.as_deref(), "service_id")?;
+        let operation = asked.operation.ok_or_else(missing)?;
+        self.told(&operation, asked.instance.state == InstanceState::Gone)
     }
 
     /// How the latest operation on a binding stands ("Polling Last Operation for Service Bindings").
@@ -39,39 +50,53 @@ impl App {
         request: &BindingOperationRequest,
     ) -> Result<LastOperation, Error> {
         let missing = || Error::from(osb::Error::not_found("the service binding does not exist"));
-        let instance = self.current_instance(orderer, &request.instance_id).await?.ok_or_else(missing)?;
-        let row = self.current_binding(&instance, &request.binding_id).await?.ok_or_else(missing)?;
-        hint(&instance.offering_id, request.service_id.as_deref(), "service_id")?;
-        let operation = request.operation.as_deref();
-        let operation = self.asked_for(&instance.id, Some(&row.id), operation).await?.ok_or_else(missing)?;
+        let (binding_id, word) = (request.binding_id.clone(), request.operation.clone());
+        let asked = self.asked_for(orderer, &request.instance_id, Some(binding_id), word).await?.ok_or_else(missing)?;
+        let row = asked.binding.ok_or_else(missing)?;
+        hint(&asked.instance.offering_id, request.service_id.as_deref(), "service_id")?;
+        let operation = asked.operation.ok_or_else(missing)?;
         let mut told = self.told(&operation, row.state == BindingState::Gone)?;
         told.instance_usable = Maybe::Absent;
         Ok(told)
     }
 
-    /// The operation that a platform's word names; an unknown or missing one means the latest that it knows of.
+    /// The operation that a platform's word names, and what it is done to; an unknown or missing word means the latest that it
+    /// knows of. All of it is read at once: this is what platforms ask most often.
     async fn asked_for(
         &self,
-        instance_id: &str,
-        binding_id: Option<&str>,
-        word: Option<&str>,
-    ) -> Result<Option<OperationRow>, Error> {
-        let (instance_id, binding_id) = (instance_id.to_owned(), binding_id.map(str::to_owned));
-        let word = word.map(str::to_owned);
-        self.db()
-            .read(move |tx| {
-                Box::pin(async move {
-                    if let Some(word) = word
-                        && let Some(row) = operations::by_id(tx, &word).await?
-                        && row.instance_id == instance_id
-                        && row.binding_id == binding_id
-                    {
-                        return Ok(Some(row));
-                    }
-                    Ok::<_, Error>(operations::latest(tx, &instance_id, binding_id.as_deref()).await?)
-                })
+        orderer: &Orderer,
+        id: &str,
+        binding_id: Option<String>,
+        word: Option<String>,
+    ) -> Result<Option<AskedFor>, Error> {
+        let (platform_id, id) = (orderer.platform.id.clone(), id.to_owned());
+        let read = self.db().read::<_, Error, _>(move |tx| {
+            Box::pin(async move {
+                let Some(instance) = instances::current(tx, &platform_id, &id).await? else { return Ok(None) };
+                let binding = match &binding_id {
+                    Some(id) => bindings::current(tx, &instance.id, id).await?,
+                    None => None,
+                };
+                if binding.is_none() && binding_id.is_some() {
+                    return Ok(Some(AskedFor { instance, binding, operation: None }));
+                }
+                let binding_id = binding.as_ref().map(|binding| binding.id.clone());
+                let named = match word {
+                    Some(word) => operations::by_id(tx, &word).await?,
+                    None => None,
+                };
+                let operation = match named.filter(|row| row.instance_id == instance.id && row.binding_id == binding_id)
+                {
+                    Some(row) => Some(row),
+                    None => operations::latest(tx, &instance.id, binding_id.as_deref()).await?,
+                };
+                Ok(Some(AskedFor { instance, binding, operation }))
             })
-            .await
+        });
+        match read.await? {
+            Some(asked) if self.shown_to(orderer, &asked.instance).await? => Ok(Some(asked)),
+            _ => Ok(None),
+        }
     }
 
     /// When a platform learns something new if it asks again, in seconds: the backend is not asked before.

@@ -57,7 +57,7 @@ impl App {
         }
         let now = self.clock().now();
         let instance = self.instance_row(&operation.instance_id).await?;
-        let plan = self.plan_of(&instance)?;
+        let plan = self.plan_of(&instance).await?;
         let clean_up =
             if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
         let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());

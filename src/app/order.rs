@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::drive::Names;
+use super::drive::{Around, Names, Ordered};
 use super::sealed::{self, StoredRequest};
 use super::upstream::Upstream;
 use super::{App, Error};
@@ -16,6 +16,7 @@ use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::OperationRow;
+use crate::store::tenants;
 
 /// Who orders, and what came with the order besides its body.
 #[derive(Clone, Debug)]
@@ -36,6 +37,37 @@ impl Orderer {
     /// The hubs that an order came through before this one.
     pub(in crate::app) fn via(&self) -> Vec<String> {
         self.upstream.as_ref().map(|upstream| upstream.via.clone()).unwrap_or_default()
+    }
+}
+
+/// What a platform's ids mean.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Meant {
+    pub(in crate::app) instance: InstanceRow,
+    /// Where a binding was asked for, and there is one.
+    pub(in crate::app) binding: Option<BindingRow>,
+    pub(in crate::app) tenant: Tenant,
+}
+
+/// An order's first transaction, written.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Intended {
+    pub(in crate::app) operation: OperationRow,
+    /// The rows that it wrote; absent where the database did not say whether it had, and only the operation was looked for.
+    pub(in crate::app) rows: Option<(InstanceRow, Option<BindingRow>)>,
+}
+
+impl From<OperationRow> for Intended {
+    fn from(operation: OperationRow) -> Self {
+        Self { operation, rows: None }
+    }
+}
+
+impl Intended {
+    /// For the driver.
+    pub(in crate::app) fn ordered(self, tenant: Tenant, platform: Platform) -> Ordered {
+        let around = |(instance, binding)| Box::new(Around { instance, binding, tenant, platform });
+        Ordered { operation: self.operation, around: self.rows.map(around) }
     }
 }
 
@@ -95,16 +127,39 @@ impl App {
         })
     }
 
-    /// The plan that an order names, as this orderer may see it.
+    /// The plan of an instance, also where it has left the catalog. One that this process does not know is another process's
+    /// news: then the catalog is read before anything is said.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where even then it is not there.
+    pub(in crate::app) async fn plan_of(&self, instance: &InstanceRow) -> Result<Arc<PlanEntry>, Error> {
+        if let Some(plan) = self.catalog().plan_by_id(&instance.plan_id) {
+            return Ok(Arc::clone(plan));
+        }
+        self.reload_catalog().await?;
+        let catalog = self.catalog();
+        let missing = || Error::Unavailable(format!("plan `{}` is not in this process's catalog", instance.plan_id));
+        catalog.plan_by_id(&instance.plan_id).cloned().ok_or_else(missing)
+    }
+
+    /// The plan that an order names, as this orderer may see it; where this process does not know it, the catalog is read
+    /// again, since whoever orders may have seen another process's.
     ///
     /// # Errors
     /// 400: an unknown or withdrawn offering or plan is a malformed order.
-    pub(in crate::app) fn orderable_plan(
+    pub(in crate::app) async fn orderable_plan(
         &self,
         orderer: &Orderer,
         offering_id: &str,
         plan_id: &str,
     ) -> Result<Arc<PlanEntry>, Error> {
+        if self.catalog().plan(offering_id, plan_id).is_none() {
+            self.reload_catalog().await?;
+        }
+        self.plan_in_catalog(orderer, offering_id, plan_id)
+    }
+
+    fn plan_in_catalog(&self, orderer: &Orderer, offering_id: &str, plan_id: &str) -> Result<Arc<PlanEntry>, Error> {
         let catalog = self.catalog();
         let plan = catalog.plan(offering_id, plan_id).filter(|plan| visible(orderer, plan));
         match plan {
@@ -132,12 +187,45 @@ impl App {
             .db()
             .read(move |tx| Box::pin(async move { Ok::<_, Error>(instances::current(tx, &platform_id, &id).await?) }))
             .await?;
-        // Behind one broker's endpoint only that broker's instances exist.
-        Ok(row.filter(|row| match (&orderer.broker, self.plan_of(row)) {
-            (Some(broker), Ok(plan)) => plan.broker_name == *broker,
-            (Some(_), Err(_)) => false,
-            (None, _) => true,
-        }))
+        match row {
+            Some(row) if self.shown_to(orderer, &row).await? => Ok(Some(row)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a platform's ids mean now, with the tenant: all that an order on what stands has to know, read at once.
+    pub(in crate::app) async fn meant(
+        &self,
+        orderer: &Orderer,
+        id: &str,
+        binding_id: Option<&str>,
+    ) -> Result<Option<Meant>, Error> {
+        let (platform_id, id) = (orderer.platform.id.clone(), id.to_owned());
+        let binding_id = binding_id.map(str::to_owned);
+        let read = self.db().read::<_, Error, _>(move |tx| {
+            Box::pin(async move {
+                let Some(instance) = instances::current(tx, &platform_id, &id).await? else { return Ok(None) };
+                let binding = match binding_id {
+                    Some(id) => bindings::current(tx, &instance.id, &id).await?,
+                    None => None,
+                };
+                let missing = || Error::not_found("tenant", &instance.tenant_id);
+                let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(missing)?;
+                Ok(Some(Meant { instance, binding, tenant }))
+            })
+        });
+        match read.await? {
+            Some(meant) if self.shown_to(orderer, &meant.instance).await? => Ok(Some(meant)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether an instance exists for this orderer: behind one broker's endpoint only that broker's instances do.
+    pub(in crate::app) async fn shown_to(&self, orderer: &Orderer, row: &InstanceRow) -> Result<bool, Error> {
+        Ok(match &orderer.broker {
+            Some(broker) => self.plan_of(row).await?.broker_name == *broker,
+            None => true,
+        })
     }
 
     /// What a platform's binding id means now within an instance.

@@ -252,7 +252,7 @@ impl App {
         let orderer = self.person(caller, tenant).await?;
         let id = instance_id(tenant, name);
         let row = self.live(&orderer, &id, name).await?;
-        fits(self.plan_of(&row)?.check_bind(&Value::Object(parameters.clone().unwrap_or_default())))?;
+        fits(self.plan_of(&row).await?.check_bind(&Value::Object(parameters.clone().unwrap_or_default())))?;
         let request = BindRequest {
             instance_id: id,
             binding_id: binding.to_owned(),
@@ -306,7 +306,7 @@ impl App {
                 Box::pin(async move { Ok::<_, Error>(audit::append(tx, &audited).await?) })
             })
             .await?;
-        let plan = self.plan_of(&instance)?;
+        let plan = self.plan_of(&instance).await?;
         let answer = self.binding_answer(&instance, &plan, &row, &signed(call, caller)).await?;
         Ok(PersonalBinding { row, answer: Some(answer) })
     }

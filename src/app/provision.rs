@@ -2,9 +2,9 @@
 
 use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 
-use super::drive::tell;
-use super::order::{self, Intent, Orderer};
-use super::resolve::IdentityClaims;
+use super::drive::event;
+use super::order::{self, Intended, Intent, Orderer};
+use super::resolve::{Claim, Found, IdentityClaims};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
@@ -15,11 +15,34 @@ use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, prese
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
-use crate::store::operations::{self, OperationRow};
-use crate::store::{brokers, platforms, tenants};
+use crate::store::operations;
+use crate::store::{brokers, events, platforms, tenants};
 
 /// How often an order is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
+
+/// Who an order is for, as far as it says so itself.
+enum Whose {
+    /// A person orders for this tenant.
+    Known(Box<Tenant>),
+    /// It follows from what a platform says.
+    Claimed(Claim),
+}
+
+fn whose(orderer: &Orderer, request: &ProvisionRequest) -> Result<Whose, Error> {
+    Ok(match (&orderer.tenant, &orderer.upstream) {
+        (Some(tenant), _) => Whose::Known(Box::new(tenant.clone())),
+        (None, Some(upstream)) => Whose::Claimed(Claim::of_stamp(&upstream.tenant)),
+        (None, None) => {
+            let claims = IdentityClaims {
+                context: request.context.as_option(),
+                organization_guid: &request.organization_guid,
+                space_guid: &request.space_guid,
+            };
+            Whose::Claimed(Claim::of_order(&orderer.platform, &claims)?)
+        }
+    })
+}
 
 impl App {
     /// Orders a service instance ("Provisioning").
@@ -35,7 +58,9 @@ impl App {
         let deadline = self.answer_deadline();
         let mut races = 0;
         loop {
-            if let Some(row) = self.current_instance_anywhere(orderer, &request.instance_id).await? {
+            let whose = whose(orderer, &request);
+            let (row, found) = self.look_up(orderer, &request.instance_id, &whose).await?;
+            if let Some(row) = row {
                 match presence(row.state, row.operation_id.is_some()) {
                     Presence::Live => return self.repeat(orderer, row, &request, deadline).await,
                     Presence::CleaningUp => {
@@ -47,13 +72,18 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
-            let plan = self.orderable_plan(orderer, &request.service_id, &request.plan_id)?;
+            let plan = self.orderable_plan(orderer, &request.service_id, &request.plan_id).await?;
             order::check_maintenance(&request.maintenance_info, &plan)?;
             let parameters = serde_json::Value::Object(request.parameters.clone().into_option().unwrap_or_default());
             order::check_parameters(plan.check_create(&parameters))?;
-            let tenant = self.tenant_of(orderer, &request).await?;
-            if let Some(operation) = self.intend_provision(orderer, call, &request, &plan, tenant).await? {
-                let settled = self.carry_out(operation, request.accepts_incomplete, deadline).await?;
+            let tenant = match (whose?, found) {
+                (Whose::Known(tenant), _) => *tenant,
+                (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
+                (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
+            };
+            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &tenant).await? {
+                let ordered = intended.ordered(tenant, orderer.platform.clone());
+                let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
                 return self.provisioned(settled, Provisioned::Created).await;
             }
             races += 1;
@@ -63,25 +93,34 @@ impl App {
         }
     }
 
-    /// The instance with a platform's id, behind whichever broker: an id is taken on all endpoints of a platform.
-    async fn current_instance_anywhere(&self, orderer: &Orderer, id: &str) -> Result<Option<InstanceRow>, Error> {
-        let anywhere = Orderer { broker: None, ..orderer.clone() };
-        self.current_instance(&anywhere, id).await
-    }
-
-    async fn tenant_of(&self, orderer: &Orderer, request: &ProvisionRequest) -> Result<Tenant, Error> {
-        if let Some(tenant) = &orderer.tenant {
-            return Ok(tenant.clone());
-        }
-        if let Some(upstream) = &orderer.upstream {
-            return self.resolve_stamped_tenant(&orderer.platform, &upstream.tenant).await;
-        }
-        let claims = IdentityClaims {
-            context: request.context.as_option(),
-            organization_guid: &request.organization_guid,
-            space_guid: &request.space_guid,
+    /// What a platform's id means, behind whichever broker, since an id is taken on all endpoints of a platform; and where it is
+    /// free, who the order is for.
+    async fn look_up(
+        &self,
+        orderer: &Orderer,
+        id: &str,
+        whose: &Result<Whose, Error>,
+    ) -> Result<(Option<InstanceRow>, Option<Found>), Error> {
+        let (platform, id) = (orderer.platform.clone(), id.to_owned());
+        let claim = match whose {
+            Ok(Whose::Claimed(claim)) => Some(claim.clone()),
+            Ok(Whose::Known(_)) | Err(_) => None,
         };
-        self.resolve_tenant(&orderer.platform, &claims).await
+        self.db()
+            .read(|tx| {
+                Box::pin(async move {
+                    let row = instances::current(tx, &platform.id, &id).await?;
+                    let taken = row.as_ref().is_some_and(|row| {
+                        matches!(presence(row.state, row.operation_id.is_some()), Presence::Live | Presence::CleaningUp)
+                    });
+                    let found = match claim {
+                        Some(claim) if !taken => Some(claim.find(tx, &platform).await?),
+                        _ => None,
+                    };
+                    Ok((row, found))
+                })
+            })
+            .await
     }
 
     /// The same id again: the same order is answered as it stands, another is a conflict.
@@ -96,7 +135,7 @@ impl App {
         let same = row.offering_id == request.service_id
             && row.plan_id == request.plan_id
             && known.same_order(&attributes(request));
-        if !same || self.current_instance(orderer, &request.instance_id).await?.is_none() {
+        if !same || !self.shown_to(orderer, &row).await? {
             return Err(osb::Error::conflict(format!(
                 "service instance {} exists with other attributes; use another id, or update it",
                 request.instance_id
@@ -122,8 +161,8 @@ impl App {
         call: &Call,
         request: &ProvisionRequest,
         plan: &PlanEntry,
-        tenant: Tenant,
-    ) -> Result<Option<OperationRow>, Error> {
+        tenant: &Tenant,
+    ) -> Result<Option<Intended>, Error> {
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
         let attributes = attributes(request);
@@ -135,7 +174,7 @@ impl App {
             orderer,
             call,
             attributes.context.clone(),
-            &tenant,
+            tenant,
             plan,
             &attributes,
             &request.instance_id,
@@ -157,7 +196,7 @@ impl App {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),
             name: name_of(request),
-            tenant_id: tenant.id,
+            tenant_id: tenant.id.clone(),
             broker_id: plan.broker_id.clone(),
             offering_id: plan.offering_id.clone(),
             plan_id: plan.plan_id.clone(),
@@ -165,11 +204,13 @@ impl App {
             attributes: self.seal(&sealed::instance_attributes(&id), &attributes)?,
             answer: "{}".into(),
             operation_id: Some(operation.id.clone()),
-            event_sequence: 0,
+            // That of the event that it is inserted with.
+            event_sequence: 1,
             version: 1,
             created_at: now,
             ready_at: None,
             gone_at: None,
+            late_until: None,
             id,
         };
         let (owner, names) = (self.process().to_owned(), self.names(plan));
@@ -177,11 +218,12 @@ impl App {
         let outcome = self
             .db()
             .write(move |tx| {
-                let (mut row, operation) = (row.clone(), operation.clone());
+                let (row, operation) = (row.clone(), operation.clone());
                 let (owner, names) = (owner.clone(), names.clone());
                 Box::pin(async move {
                     // In the order tenant, platform, broker: whoever deletes one of them waits, or is seen here.
-                    if !tenants::hold(tx, &row.tenant_id).await?
+                    let tenant = tenants::hold(tx, &row.tenant_id).await?;
+                    if tenant.is_none()
                         || !platforms::hold(tx, &row.platform_id).await?
                         || !brokers::stands(tx, &row.broker_id).await?
                     {
@@ -192,13 +234,14 @@ impl App {
                         return Ok(None);
                     }
                     operations::insert(tx, &operation, &owner).await?;
-                    tell(tx, &mut row, &operation, None, EventKind::InstanceRequested, None, &names, now).await?;
-                    instances::save(tx, &row, true, now).await?;
-                    Ok::<_, Error>(Some(operation))
+                    let kind = EventKind::InstanceRequested;
+                    let told = event(&row, &operation, None, kind, None, tenant.as_ref(), &names, now);
+                    events::append(tx, &names.hub, &told, now).await?;
+                    Ok::<_, Error>(Some(Intended { operation, rows: Some((row, None)) }))
                 })
             })
             .await;
-        self.intended(&intent, outcome, Some(intent.clone())).await
+        self.intended(&intent, outcome, Some(intent.clone().into())).await
     }
 
     async fn provisioned(
@@ -206,24 +249,25 @@ impl App {
         settled: Settled,
         done: fn(ProvisionResponse) -> Provisioned,
     ) -> Result<Provisioned, Error> {
-        let (operation, over) = match settled {
-            Settled::Over(operation) => (operation, true),
-            Settled::Pending(operation) => (operation, false),
+        let ended = match settled {
+            Settled::Pending(operation) => {
+                let answer = match self.instance_row(&operation.instance_id).await {
+                    Ok(instance) => instance.answer,
+                    // It goes on, and 202 needs to say no more.
+                    Err(Error::Store(_)) => "{}".to_owned(),
+                    Err(error) => return Err(error),
+                };
+                return Ok(Provisioned::Accepted(response(&answer, Some(operation.id))));
+            }
+            Settled::Over(ended) => ended,
         };
-        if over && operation.state != OperationState::Succeeded {
-            return Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref())));
+        if ended.operation.state != OperationState::Succeeded {
+            return Err(Error::Broker(sealed::error_from_text(ended.operation.answer.as_deref())));
         }
-        let answer = match self.instance_row(&operation.instance_id).await {
-            Ok(instance) => instance.answer,
-            // It goes on, and 202 needs to say no more.
-            Err(Error::Store(_)) if !over => "{}".to_owned(),
-            Err(error) => return Err(error),
-        };
-        Ok(if over {
-            done(response(&answer, None))
-        } else {
-            Provisioned::Accepted(response(&answer, Some(operation.id)))
-        })
+        Ok(done(match &ended.instance {
+            Some(instance) => response(&instance.answer, None),
+            None => response(&self.instance_row(&ended.operation.instance_id).await?.answer, None),
+        }))
     }
 }
 

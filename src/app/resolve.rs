@@ -18,6 +18,78 @@ pub struct IdentityClaims<'a> {
     pub space_guid: &'a str,
 }
 
+/// What an order says about whom it is for, read.
+#[derive(Clone, Debug)]
+pub(in crate::app) enum Claim {
+    /// A platform's words.
+    Facts(Facts),
+    /// A verified stamp's tenant.
+    Stamped(MatchKey),
+}
+
+/// Who that is, as the database knows it.
+#[derive(Debug)]
+pub(in crate::app) struct Found {
+    matched: Matched,
+    /// The tenant, where it is one, or the platform's default.
+    tenant: Option<Tenant>,
+}
+
+impl Claim {
+    /// What a platform's order says.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where the claims contradict each other; [`Error::Unauthorized`] where this platform's tenants come
+    /// from its stamps only.
+    pub(in crate::app) fn of_order(platform: &Platform, claims: &IdentityClaims<'_>) -> Result<Self, Error> {
+        if platform.trust.is_some() {
+            return Err(Error::Unauthorized);
+        }
+        Self::facts(claims)
+    }
+
+    /// What a verified stamp of a hub in front of this one says.
+    pub(in crate::app) fn of_stamp(tenant: &str) -> Self {
+        Self::Stamped(MatchKey::Stamped(tenant.to_owned()))
+    }
+
+    fn facts(claims: &IdentityClaims<'_>) -> Result<Self, Error> {
+        let facts = Facts::collect(claims.context, claims.organization_guid, claims.space_guid);
+        Ok(Self::Facts(facts.map_err(Error::Malformed)?))
+    }
+
+    fn primary(&self) -> MatchKey {
+        match self {
+            Self::Facts(facts) => facts.primary(),
+            Self::Stamped(key) => key.clone(),
+        }
+    }
+
+    /// Who it is.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(in crate::app) async fn find(&self, tx: &mut Tx<'_>, platform: &Platform) -> Result<Found, store::Error> {
+        let matched = match self {
+            Self::Facts(facts) => {
+                let shapes = identities::shapes(tx, &platform.id).await?;
+                look_up(tx, &platform.id, &facts.candidates(&shapes)).await?
+            }
+            Self::Stamped(key) => look_up(tx, &platform.id, std::slice::from_ref(key)).await?,
+        };
+        let id = match &matched {
+            Matched::Tenant(id) => Some(id),
+            Matched::Nobody => platform.default_tenant_id.as_ref(),
+            Matched::Tie(..) => None,
+        };
+        let tenant = match id {
+            Some(id) => tenants::by_id(tx, id).await?,
+            None => None,
+        };
+        Ok(Found { matched, tenant })
+    }
+}
+
 impl App {
     /// The tenant that a platform's order is for.
     ///
@@ -25,11 +97,7 @@ impl App {
     /// [`Error::Malformed`] where the claims contradict each other; [`Error::Refused`] where no tenant, or two, would be it;
     /// [`Error::Unauthorized`] where this platform's tenants come from its stamps only.
     pub async fn resolve_tenant(&self, platform: &Platform, claims: &IdentityClaims<'_>) -> Result<Tenant, Error> {
-        if platform.trust.is_some() {
-            return Err(Error::Unauthorized);
-        }
-        let (matched, facts) = self.matched(platform, claims).await?;
-        self.decide(platform, matched, facts.primary()).await
+        self.resolve(platform, &Claim::of_order(platform, claims)?).await
     }
 
     /// The same for a question: what nobody knows is not counted.
@@ -41,26 +109,12 @@ impl App {
         platform: &Platform,
         claims: &IdentityClaims<'_>,
     ) -> Result<Tenant, Error> {
-        let (matched, facts) = self.matched(platform, claims).await?;
-        if matched == Matched::Nobody && platform.default_tenant_id.is_none() {
-            return Err(nobody(platform, &facts.primary()));
+        let claim = Claim::facts(claims)?;
+        let found = self.find_tenant(platform, &claim).await?;
+        if found.matched == Matched::Nobody && platform.default_tenant_id.is_none() {
+            return Err(nobody(platform, &claim.primary()));
         }
-        self.decide(platform, matched, facts.primary()).await
-    }
-
-    async fn matched(&self, platform: &Platform, claims: &IdentityClaims<'_>) -> Result<(Matched, Facts), Error> {
-        let facts = Facts::collect(claims.context, claims.organization_guid, claims.space_guid);
-        let facts = facts.map_err(Error::Malformed)?;
-        let platform_id = platform.id.clone();
-        self.db()
-            .read::<_, Error, _>(|tx| {
-                Box::pin(async move {
-                    let shapes = identities::shapes(tx, &platform_id).await?;
-                    let candidates = facts.candidates(&shapes);
-                    Ok((look_up(tx, &platform_id, &candidates).await?, facts))
-                })
-            })
-            .await
+        self.decide(platform, &claim, found).await
     }
 
     /// The tenant that a verified stamp of a hub in front of this one names.
@@ -68,20 +122,40 @@ impl App {
     /// # Errors
     /// As [`App::resolve_tenant`].
     pub async fn resolve_stamped_tenant(&self, platform: &Platform, tenant: &str) -> Result<Tenant, Error> {
-        let key = MatchKey::Stamped(tenant.to_owned());
-        let (platform_id, wanted) = (platform.id.clone(), key.clone());
-        let read = self
-            .db()
-            .read::<_, Error, _>(|tx| Box::pin(async move { Ok(look_up(tx, &platform_id, &[wanted]).await?) }));
-        let matched = read.await?;
-        self.decide(platform, matched, key).await
+        self.resolve(platform, &Claim::of_stamp(tenant)).await
     }
 
-    async fn decide(&self, platform: &Platform, matched: Matched, claimed: MatchKey) -> Result<Tenant, Error> {
-        match (matched, &platform.default_tenant_id) {
-            (Matched::Tenant(id), _) => self.tenant(&id).await,
-            (Matched::Nobody, Some(id)) => self.tenant(id).await,
-            (Matched::Nobody, None) => Err(self.unmapped(platform, claimed).await?),
+    /// The tenant that a claim leads to.
+    ///
+    /// # Errors
+    /// As [`App::resolve_tenant`].
+    pub(in crate::app) async fn resolve(&self, platform: &Platform, claim: &Claim) -> Result<Tenant, Error> {
+        let found = self.find_tenant(platform, claim).await?;
+        self.decide(platform, claim, found).await
+    }
+
+    async fn find_tenant(&self, platform: &Platform, claim: &Claim) -> Result<Found, Error> {
+        let (platform, claim) = (platform.clone(), claim.clone());
+        Ok(self.db().read(|tx| Box::pin(async move { claim.find(tx, &platform).await })).await?)
+    }
+
+    /// The tenant of what was found.
+    ///
+    /// # Errors
+    /// As [`App::resolve_tenant`].
+    pub(in crate::app) async fn decide(
+        &self,
+        platform: &Platform,
+        claim: &Claim,
+        found: Found,
+    ) -> Result<Tenant, Error> {
+        match (found.matched, found.tenant) {
+            (Matched::Tenant(_) | Matched::Nobody, Some(tenant)) => Ok(tenant),
+            (Matched::Tenant(id), None) => Err(Error::not_found("tenant", &id)),
+            (Matched::Nobody, None) => match &platform.default_tenant_id {
+                Some(id) => Err(Error::not_found("tenant", id)),
+                None => Err(self.unmapped(platform, claim.primary()).await?),
+            },
             (Matched::Tie(one, other), _) => {
                 let (one, other) = (self.tenant(&one).await?, self.tenant(&other).await?);
                 let mut names = [one.name, other.name];

@@ -12,7 +12,7 @@ use crate::store::{self, dead_letters, events};
 
 const LEASE: &str = "sequencer";
 /// Rows in one transaction: bounded, so that other writers wait only shortly.
-const BATCH: i64 = 1000;
+pub const SEQUENCED_AT_ONCE: u64 = 1000;
 /// Rows removed at once.
 const PRUNE_BATCH: i64 = 1000;
 
@@ -42,7 +42,7 @@ impl App {
                 if !leases::take(tx, LEASE, &process).await? {
                     return Ok(0);
                 }
-                events::number(tx, BATCH).await
+                events::number(tx, i64::try_from(SEQUENCED_AT_ONCE).unwrap_or(i64::MAX)).await
             })
         });
         Ok(numbered.await?)

@@ -1,11 +1,15 @@
 //! Waiting for an operation under a deadline, and writing down what whoever waits is told: 202 means that it goes on, a 5xx
 //! that it must never come true.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::drive::{Ended, Ordered};
 use super::points::Point;
 use super::sealed::error_from_text;
+use super::work::News;
 use super::{App, Error};
 use crate::domain::operation::{OperationState, Phase, Told};
 use crate::store;
@@ -27,9 +31,9 @@ enum Waiter<'a> {
 #[derive(Debug)]
 pub(in crate::app) enum Settled {
     /// It is over.
-    Over(OperationRow),
+    Over(Arc<Ended>),
     /// It goes on: 202.
-    Pending(OperationRow),
+    Pending(Box<OperationRow>),
 }
 
 /// Waits for news of an operation in this process. Whoever waits last clears up behind them: nothing is kept for what nobody
@@ -38,7 +42,7 @@ struct Watching<'a> {
     app: &'a App,
     id: String,
     /// Dropped first, so that the last one to leave sees that nobody is left.
-    news: Option<watch::Receiver<u64>>,
+    news: Option<watch::Receiver<News>>,
 }
 
 impl Drop for Watching<'_> {
@@ -49,6 +53,11 @@ impl Drop for Watching<'_> {
 }
 
 impl Watching<'_> {
+    /// How it ended, where it did so in this process.
+    fn ended(&self) -> Option<Arc<Ended>> {
+        self.news.as_ref()?.borrow().ended.clone()
+    }
+
     /// Either there is news, or it is time to look: both lead to the same look.
     async fn until(&mut self, time: Instant) {
         if let Some(news) = &mut self.news {
@@ -64,17 +73,17 @@ impl App {
     /// As [`App::join_operation`].
     pub(in crate::app) async fn carry_out(
         &self,
-        operation: OperationRow,
+        ordered: Ordered,
         accepts_incomplete: bool,
         deadline: Instant,
     ) -> Result<Settled, Error> {
+        let operation = ordered.operation.clone();
         // Before anybody works on it, so that no news is missed.
         let mut watching = self.watching(&operation.id);
         self.points().pass(Point::IntentWritten, operation.kind)?;
-        let ordered = operation.clone();
-        self.hand_over(operation).await;
+        self.hand_over(ordered).await;
         watching.until(deadline.min(Instant::now() + LOOK_EVERY)).await;
-        self.settle(watching, accepts_incomplete, Waiter::Orderer(&ordered), deadline).await
+        self.settle(watching, accepts_incomplete, Waiter::Orderer(&operation), deadline).await
     }
 
     /// Waits for an operation that somebody else ordered.
@@ -100,6 +109,9 @@ impl App {
     ) -> Result<Settled, Error> {
         let id = watching.id.clone();
         loop {
+            if let Some(ended) = watching.ended() {
+                return Ok(Settled::Over(ended));
+            }
             let row = match self.awaited_row(&id).await {
                 // The order goes on whatever the database says to this question: it is asked again.
                 Err(Error::Store(error)) if Instant::now() < deadline => {
@@ -111,7 +123,7 @@ impl App {
                 read => read?,
             };
             if row.state != OperationState::InProgress {
-                return Ok(Settled::Over(row));
+                return Ok(Settled::Over(Arc::new(row.into())));
             }
             // In `calling` more than once: something else has to be over first, such as the unbinding of what is bound.
             let takes_longer = row.phase != Phase::Calling || row.attempts > 0;
@@ -135,7 +147,7 @@ impl App {
     /// The deadline came and the database does not say how the operation stands: it goes on, or is refused when it does.
     fn tell_unread(&self, error: store::Error, accepts_incomplete: bool, waiter: Waiter<'_>) -> Result<Settled, Error> {
         match (accepts_incomplete, waiter) {
-            (true, Waiter::Orderer(ordered)) => Ok(Settled::Pending(ordered.clone())),
+            (true, Waiter::Orderer(ordered)) => Ok(Settled::Pending(Box::new(ordered.clone()))),
             (false, Waiter::Orderer(ordered)) => {
                 self.refuse_later(ordered.clone());
                 Err(error.into())
@@ -152,15 +164,15 @@ impl App {
 
     async fn tell_pending(&self, row: OperationRow) -> Result<Settled, Error> {
         if row.told == Told::Accepted {
-            return Ok(Settled::Pending(row));
+            return Ok(Settled::Pending(Box::new(row)));
         }
         match self.tell(&row.id, Told::Accepted).await {
-            Ok(true) => Ok(Settled::Pending(row)),
+            Ok(true) => Ok(Settled::Pending(Box::new(row))),
             Ok(false) => self.over(&row.id).await,
             Err(error) => {
                 // It goes on, and that is all that 202 says.
                 tracing::warn!(operation.id = row.id, %error, "that an order was accepted could not be written down");
-                Ok(Settled::Pending(row))
+                Ok(Settled::Pending(Box::new(row)))
             }
         }
     }
@@ -173,7 +185,7 @@ impl App {
                 osb::Error::concurrency("an earlier order that was refused is being undone; try again later").into()
             );
         }
-        Ok(Settled::Over(row))
+        Ok(Settled::Over(Arc::new(row.into())))
     }
 
     async fn tell_refused(&self, row: OperationRow) -> Result<Settled, Error> {
@@ -212,15 +224,9 @@ impl App {
 
     /// Begins to wait for news of an operation.
     fn watching(&self, id: &str) -> Watching<'_> {
-        let news = self.waiters().entry(id.to_owned()).or_insert_with(|| watch::Sender::new(0)).subscribe();
+        let news =
+            self.waiters().entry(id.to_owned()).or_insert_with(|| watch::Sender::new(News::default())).subscribe();
         Watching { app: self, id: id.to_owned(), news: Some(news) }
-    }
-
-    /// Tells whoever waits in this process that there is news of an operation.
-    pub(in crate::app) fn announce(&self, id: &str) {
-        if let Some(sender) = self.waiters().get(id) {
-            sender.send_modify(|count| *count += 1);
-        }
     }
 
     /// When an order that begins now must be answered.

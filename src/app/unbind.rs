@@ -4,7 +4,7 @@ use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
 
 use super::ask_again;
 use super::bind::binding_presence;
-use super::order::{self, Intent, Orderer};
+use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
@@ -22,9 +22,8 @@ impl App {
     /// 410 where there is none; refusals, or the backend's own answer as a platform may see it.
     pub async fn unbind(&self, orderer: &Orderer, call: &Call, request: UnbindRequest) -> Result<Unbound, Error> {
         let deadline = self.answer_deadline();
-        let instance = self.current_instance(orderer, &request.instance_id).await?;
-        let Some(instance) = instance else { return Err(self.unknown(&request.plan_id)) };
-        let Some(row) = self.current_binding(&instance, &request.binding_id).await? else {
+        let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
+        let Some(Meant { instance, binding: Some(row), tenant }) = meant else {
             return Err(self.unknown(&request.plan_id));
         };
         let presence = binding_presence(&row);
@@ -39,9 +38,10 @@ impl App {
         let settled = match self.unfinished_unbind(&row).await? {
             Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
-                let plan = self.plan_of(&instance)?;
-                let operation = self.intend_unbind(orderer, call, &request, &instance, &row, &plan).await?;
-                self.carry_out(operation, request.accepts_incomplete, deadline).await?
+                let plan = self.plan_of(&instance).await?;
+                let intended = self.intend_unbind(orderer, call, &request, &instance, &row, &plan).await?;
+                let ordered = intended.ordered(tenant, orderer.platform.clone());
+                self.carry_out(ordered, request.accepts_incomplete, deadline).await?
             }
         };
         self.unbound(settled).await
@@ -50,16 +50,16 @@ impl App {
     async fn unbound(&self, settled: Settled) -> Result<Unbound, Error> {
         match settled {
             Settled::Pending(operation) => Ok(Unbound::Accepted(Accepted::operation(operation.id))),
-            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
-                if operation.kind == OperationKind::OrphanMitigation
-                    && let Some(id) = &operation.binding_id
+            Settled::Over(ended) if ended.operation.state == OperationState::Succeeded => {
+                if ended.operation.kind == OperationKind::OrphanMitigation
+                    && let Some(id) = &ended.operation.binding_id
                 {
                     let row = self.binding_row(id).await?;
                     self.forget_failed_binding(&row).await?;
                 }
                 Ok(Unbound::Done(Object::new()))
             }
-            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
+            Settled::Over(ended) => Err(Error::Broker(sealed::error_from_text(ended.operation.answer.as_deref()))),
         }
     }
 
@@ -80,7 +80,7 @@ impl App {
         instance: &InstanceRow,
         row: &BindingRow,
         plan: &PlanEntry,
-    ) -> Result<OperationRow, Error> {
+    ) -> Result<Intended, Error> {
         let wire = osb::WireRequest::from(&UnbindRequest {
             instance_id: instance.id.clone(),
             binding_id: row.id.clone(),
@@ -109,9 +109,8 @@ impl App {
                 Box::pin(async move {
                     let busy = || Error::from(osb::Error::concurrency("the service instance is being changed"));
                     let instance = instances::lock(tx, &operation.instance_id).await?;
-                    if instance.is_none_or(|instance| instance.state != InstanceState::Ready) {
-                        return Err(busy());
-                    }
+                    let instance = instance.filter(|instance| instance.state == InstanceState::Ready);
+                    let instance = instance.ok_or_else(busy)?;
                     let locked = bindings::lock(tx, &binding_id).await?;
                     let mut row = locked.filter(|row| row.state == BindingState::Ready).ok_or_else(busy)?;
                     if row.asked_until.is_some_and(|until| until > now) {
@@ -121,11 +120,11 @@ impl App {
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
                     bindings::save(tx, &row, true).await?;
-                    Ok(operation)
+                    Ok(Intended { operation, rows: Some((instance, Some(row))) })
                 })
             })
             .await;
-        self.intended(&intent, outcome, intent.clone()).await
+        self.intended(&intent, outcome, intent.clone().into()).await
     }
 
     /// A failed bind of which nothing is left: the platform knows now.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
 use super::drive::Target;
-use super::order::{self, Intent, Orderer};
+use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
@@ -30,14 +31,15 @@ impl App {
     /// 404 where there is none; refusals, or the backend's own answer as a platform may see it.
     pub async fn update(&self, orderer: &Orderer, call: &Call, request: UpdateRequest) -> Result<Updated, Error> {
         let deadline = self.answer_deadline();
-        let row = self.current_instance(orderer, &request.instance_id).await?;
-        let row = row
-            .filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
+        let live = |row: &InstanceRow| presence(row.state, row.operation_id.is_some()) == Presence::Live;
+        let meant = self.meant(orderer, &request.instance_id, None).await?;
+        let Meant { instance: row, tenant, .. } = meant
+            .filter(|meant| live(&meant.instance))
             .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
         if request.service_id != row.offering_id {
             return Err(osb::Error::bad_request("service_id is not that of the service instance").into());
         }
-        let change = self.change(orderer, &row, &request)?;
+        let change = self.change(orderer, &row, &request).await?;
         if let Some(operation) = self.same_update(&row, &change.target).await? {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
@@ -50,16 +52,17 @@ impl App {
             self.remember(row, &change.target).await?;
             return Ok(Updated::Done(UpdateResponse::default()));
         }
-        let operation = self.intend_update(orderer, call, &request, &row, change).await?;
-        let settled = self.carry_out(operation, request.accepts_incomplete, deadline).await?;
+        let intended = self.intend_update(orderer, call, &request, &row, change, &tenant).await?;
+        let ordered = intended.ordered(tenant, orderer.platform.clone());
+        let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
         self.updated(settled).await
     }
 
-    fn change(&self, orderer: &Orderer, row: &InstanceRow, request: &UpdateRequest) -> Result<Change, Error> {
-        let plan = self.plan_of(row)?;
+    async fn change(&self, orderer: &Orderer, row: &InstanceRow, request: &UpdateRequest) -> Result<Change, Error> {
+        let plan = self.plan_of(row).await?;
         let target_plan = match request.plan_id.as_option() {
             Some(id) if *id != row.plan_id => {
-                let target = self.orderable_plan(orderer, &request.service_id, id)?;
+                let target = self.orderable_plan(orderer, &request.service_id, id).await?;
                 if !plan.plan_updateable() {
                     return Err(osb::Error::unprocessable(
                         "PlanChangeNotSupported",
@@ -115,10 +118,11 @@ impl App {
         request: &UpdateRequest,
         row: &InstanceRow,
         change: Change,
-    ) -> Result<OperationRow, Error> {
+        tenant: &Tenant,
+    ) -> Result<Intended, Error> {
         let now = self.clock().now();
         let correlation_id = order::request_identity(call);
-        let sent = self.update_for_backend(orderer, call, request, row, &change, &correlation_id).await?;
+        let sent = self.update_for_backend(orderer, call, request, row, &change, tenant, &correlation_id)?;
         let mut operation = self.operation_for(Intent {
             kind: OperationKind::Update,
             orderer,
@@ -155,24 +159,25 @@ impl App {
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
                     instances::save(tx, &row, true, now).await?;
-                    Ok::<_, Error>(operation)
+                    Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })
             })
             .await;
-        self.intended(&intent, outcome, intent.clone()).await
+        self.intended(&intent, outcome, intent.clone().into()).await
     }
 
     /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.
-    async fn update_for_backend(
+    #[expect(clippy::too_many_arguments, reason = "a translated request is made of just these")]
+    fn update_for_backend(
         &self,
         orderer: &Orderer,
         call: &Call,
         request: &UpdateRequest,
         row: &InstanceRow,
         change: &Change,
+        tenant: &Tenant,
         correlation_id: &str,
     ) -> Result<UpdateRequest, Error> {
-        let tenant = self.tenant(&row.tenant_id).await?;
         let catalog = self.catalog();
         let backend_plan = |id: &str| catalog.plan_by_id(id).map(|plan| plan.plan_backend_id.clone());
         let mut sent = request.clone();
@@ -193,7 +198,7 @@ impl App {
             orderer,
             call,
             change.target.attributes.context.clone(),
-            &tenant,
+            tenant,
             &change.plan,
             &change.target.attributes,
             &row.platform_instance_id,
@@ -234,11 +239,11 @@ impl App {
                 response.operation = Maybe::Present(operation.id);
                 Ok(Updated::Accepted(response))
             }
-            Settled::Over(operation) if operation.state == OperationState::Succeeded => {
-                let answer = operation.answer.as_deref().unwrap_or_default();
+            Settled::Over(ended) if ended.operation.state == OperationState::Succeeded => {
+                let answer = ended.operation.answer.as_deref().unwrap_or_default();
                 Ok(Updated::Done(serde_json::from_str(answer).unwrap_or_default()))
             }
-            Settled::Over(operation) => Err(Error::Broker(sealed::error_from_text(operation.answer.as_deref()))),
+            Settled::Over(ended) => Err(Error::Broker(sealed::error_from_text(ended.operation.answer.as_deref()))),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What workers do with operations: take leases, drive, beat, sweep. A worker takes no input but "wake up": what is to be done
 //! stands in the database, and a fresh order is handed over only so that nobody has to look for it.
 
+use std::sync::Arc;
+
 use dashmap::DashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::drive::{Ended, Ordered};
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::store::operations::{self, OperationRow};
@@ -20,9 +23,18 @@ pub(in crate::app) struct Work {
     /// Operations being driven here, with the tokens of their leases.
     running: DashMap<String, String>,
     /// Requests that wait for an operation.
-    waiters: DashMap<String, watch::Sender<u64>>,
+    waiters: DashMap<String, watch::Sender<News>>,
     /// The driver of this process, while there is one.
-    driver: std::sync::Mutex<Option<mpsc::Sender<OperationRow>>>,
+    driver: std::sync::Mutex<Option<mpsc::Sender<Ordered>>>,
+}
+
+/// What is heard of an operation in this process.
+#[derive(Clone, Debug, Default)]
+pub(in crate::app) struct News {
+    /// Counts what happened.
+    count: u64,
+    /// How it ended, once it has.
+    pub(in crate::app) ended: Option<Arc<Ended>>,
 }
 
 impl Default for Work {
@@ -53,12 +65,29 @@ impl App {
         Working { running: &self.work().running, id, token }
     }
 
-    pub(in crate::app) fn waiters(&self) -> &DashMap<String, watch::Sender<u64>> {
+    pub(in crate::app) fn waiters(&self) -> &DashMap<String, watch::Sender<News>> {
         &self.work().waiters
     }
 
+    /// Tells whoever waits in this process that there is news of an operation.
+    pub(in crate::app) fn announce(&self, id: &str) {
+        if let Some(sender) = self.waiters().get(id) {
+            sender.send_modify(|news| news.count += 1);
+        }
+    }
+
+    /// The same for one that is over, as it was committed.
+    pub(in crate::app) fn announce_end(&self, ended: Arc<Ended>) {
+        if let Some(sender) = self.waiters().get(&ended.operation.id) {
+            sender.send_modify(|news| {
+                news.count += 1;
+                news.ended = Some(Arc::clone(&ended));
+            });
+        }
+    }
+
     /// Opens the way by which orders reach this process's driver; it is closed again by dropping the receiver.
-    pub fn driver(&self) -> mpsc::Receiver<OperationRow> {
+    pub fn driver(&self) -> mpsc::Receiver<Ordered> {
         let (sender, receiver) = mpsc::channel(HANDED_OVER_MAX);
         if let Ok(mut driver) = self.work().driver.lock() {
             *driver = Some(sender);
@@ -68,11 +97,12 @@ impl App {
 
     /// Gives a leased operation to this process's driver; where there is none, or it has too much to do, gives the lease
     /// back, so that any process finds it.
-    pub(in crate::app) async fn hand_over(&self, operation: OperationRow) {
+    pub(in crate::app) async fn hand_over(&self, ordered: Ordered) {
+        let operation = &ordered.operation;
         let driver = self.work().driver.lock().ok().and_then(|driver| driver.clone());
         let (id, token) = (operation.id.clone(), operation.lease_token.clone().unwrap_or_default());
         self.work().running.insert(id.clone(), token.clone());
-        let taken = driver.is_some_and(|driver| driver.try_send(operation).is_ok());
+        let taken = driver.is_some_and(|driver| driver.try_send(ordered).is_ok());
         if !taken {
             self.work().running.remove(&id);
             if let Err(error) = self.release(&id, &token, false).await {
@@ -82,9 +112,10 @@ impl App {
     }
 
     /// Drives an operation that was leased to this process, and lets go of it.
-    pub async fn work_on(&self, operation: OperationRow) {
-        let (id, working) = (operation.id.clone(), self.working(&operation));
-        match self.drive(operation).await {
+    pub async fn work_on(&self, ordered: impl Into<Ordered>) {
+        let ordered = ordered.into();
+        let (id, working) = (ordered.operation.id.clone(), self.working(&ordered.operation));
+        match self.drive(ordered).await {
             Ok(()) | Err(Error::Stopped) => {}
             Err(Error::LeaseLost) => tracing::info!(operation.id = id, "somebody else works on the operation now"),
             Err(error) => {

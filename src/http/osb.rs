@@ -35,11 +35,8 @@ impl Door for PlatformDoor {
             app::Error::Unauthorized => wrong(),
             _ => Error::unavailable("credentials cannot be checked at the moment", 2),
         };
-        let Caller::Platform(id) = self.app.authenticate(&username, &password).await.map_err(broken)? else {
-            return Err(wrong());
-        };
-        let platform = self.app.platform(&id).await.map_err(broken)?;
-        let actor = Caller::Platform(id).actor();
+        let platform = self.app.authenticate_platform(&username, &password).await.map_err(broken)?;
+        let actor = Caller::Platform(platform.id.clone()).actor();
         let orderer =
             Orderer { platform, broker: head.param("broker").map(str::to_owned), tenant: None, upstream: None, actor };
         Ok(Arc::new(Detached(Arc::new(View::new(self.app.clone(), orderer)))))

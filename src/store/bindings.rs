@@ -36,6 +36,8 @@ pub struct BindingRow {
     pub ready_at: Option<Time>,
     /// When nothing was left of it.
     pub gone_at: Option<Time>,
+    /// Until when a request that makes it, and whose answer was lost, may still reach the backend.
+    pub late_until: Option<Time>,
 }
 
 fn read(row: &AnyRow) -> Result<BindingRow, Error> {
@@ -54,6 +56,7 @@ fn read(row: &AnyRow) -> Result<BindingRow, Error> {
         created_at: Time(column(row, "created_at")?),
         ready_at: column::<Option<i64>>(row, "ready_at")?.map(Time),
         gone_at: column::<Option<i64>>(row, "gone_at")?.map(Time),
+        late_until: column::<Option<i64>>(row, "late_until")?.map(Time),
     })
 }
 
@@ -113,7 +116,7 @@ pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<BindingRow>, Erro
 }
 
 const SAVE: &str = "update bindings set state = $2, answer = $3, answer_until = $4, operation_id = $5, ready_at = $6, \
-    gone_at = $7, current = current * $8 where id = $1";
+    gone_at = $7, current = current * $8, late_until = $9 where id = $1";
 
 /// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more; an id
 /// that means another row by now never comes back to this one.
@@ -129,7 +132,8 @@ pub async fn save(tx: &mut Tx<'_>, row: &BindingRow, current: bool) -> Result<()
         .bind(row.operation_id.clone())
         .bind(row.ready_at.map(|time| time.0))
         .bind(row.gone_at.map(|time| time.0))
-        .bind(i64::from(current));
+        .bind(i64::from(current))
+        .bind(row.late_until.map(|time| time.0));
     tx.execute(query).await?;
     Ok(())
 }

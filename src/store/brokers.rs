@@ -268,7 +268,8 @@ pub async fn remove(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.execute(sqlx::query(REMOVE).bind(id.to_owned()).bind(now.0)).await.map(drop)
 }
 
-const INSTANCES: &str = "select count(*) as instances from instances where broker_id = $1 and gone_at is null";
+const INSTANCES: &str = "select count(*) as instances from instances where broker_id = $1 and (gone_at is null \
+    or id in (select instance_id from operations where broker_id = $1 and state = 'in_progress'))";
 
 /// How many instances it has of which something may be left.
 ///

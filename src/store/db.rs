@@ -492,7 +492,15 @@ async fn run_batch(
     batch.push(first);
     sqlx::query("begin immediate").execute(&mut *connection).await?;
     let started = Instant::now();
-    let mut next = 0;
+    // The first needs no savepoint: nothing is before it that would have to stay.
+    if let Some(first) = batch.first_mut()
+        && !first.run(&mut Tx { connection, kind: Kind::Sqlite, rerun: false }).await
+    {
+        sqlx::query("rollback").execute(&mut *connection).await?;
+        return Ok(());
+    }
+    let mut next = 1;
+    batch.extend(queue.try_recv().ok());
     while let Some(job) = batch.get_mut(next) {
         sqlx::query("savepoint job").execute(&mut *connection).await?;
         let keep = job.run(&mut Tx { connection, kind: Kind::Sqlite, rerun: false }).await;

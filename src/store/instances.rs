@@ -44,6 +44,8 @@ pub struct InstanceRow {
     pub ready_at: Option<Time>,
     /// When nothing was left of it.
     pub gone_at: Option<Time>,
+    /// Until when a request that makes it, and whose answer was lost, may still reach the backend.
+    pub late_until: Option<Time>,
 }
 
 fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
@@ -66,6 +68,7 @@ fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
         created_at: Time(column(row, "created_at")?),
         ready_at: column::<Option<i64>>(row, "ready_at")?.map(Time),
         gone_at: column::<Option<i64>>(row, "gone_at")?.map(Time),
+        late_until: column::<Option<i64>>(row, "late_until")?.map(Time),
     })
 }
 
@@ -75,7 +78,7 @@ const RETIRE: &str = "update instances set current = 0 \
 
 const INSERT: &str = "insert into instances (id, platform_id, platform_instance_id, current, name, tenant_id, broker_id, \
     offering_id, plan_id, state, attributes, answer, operation_id, event_sequence, version, created_at, updated_at) \
-    values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, 1, $13, $13) on conflict do nothing";
+    values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, 1, $13, $13) on conflict do nothing";
 
 /// Inserts a new order under a platform's id; a row that is only a memory makes way. False where the id is taken.
 ///
@@ -96,7 +99,8 @@ pub async fn insert(tx: &mut Tx<'_>, row: &InstanceRow) -> Result<bool, Error> {
         .bind(row.attributes.clone())
         .bind(row.answer.clone())
         .bind(row.operation_id.clone())
-        .bind(row.created_at.0);
+        .bind(row.created_at.0)
+        .bind(row.event_sequence);
     Ok(tx.execute(query).await? == 1)
 }
 
@@ -132,7 +136,7 @@ pub async fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<InstanceRow>, Erro
 }
 
 const SAVE: &str = "update instances set state = $2, plan_id = $3, attributes = $4, answer = $5, operation_id = $6, \
-    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = current * $11 where id = $1";
+    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = current * $11, late_until = $12 where id = $1";
 
 /// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more; an id
 /// that means another row by now never comes back to this one.
@@ -151,7 +155,8 @@ pub async fn save(tx: &mut Tx<'_>, row: &InstanceRow, current: bool, now: Time) 
         .bind(row.ready_at.map(|time| time.0))
         .bind(row.gone_at.map(|time| time.0))
         .bind(now.0)
-        .bind(i64::from(current));
+        .bind(i64::from(current))
+        .bind(row.late_until.map(|time| time.0));
     tx.execute(query).await?;
     Ok(())
 }

@@ -71,16 +71,16 @@ pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
     Ok(())
 }
 
-const STANDS: &str = "select id from tenants where id = $1 and deleted_at is null";
-const STANDS_SHARED: &str = "select id from tenants where id = $1 and deleted_at is null for share";
+const STANDS: &str = "select id, name, document from tenants where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str = "select id, name, document from tenants where id = $1 and deleted_at is null for share";
 
-/// Whether a tenant is there, and stays there until this transaction ends.
+/// The tenant of an id, if it is there; it stays there, and as it is, until this transaction ends.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Tenant>, Error> {
     let sql = tx.shared(STANDS, STANDS_SHARED);
-    Ok(tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.is_some())
+    tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.as_ref().map(tenant).transpose()
 }
 
 const BY_ID: &str = "select id, name, document from tenants where id = $1";

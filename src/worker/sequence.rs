@@ -9,11 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::app::sequence::SEQUENCED_AT_ONCE;
 
 /// The longest that an event of another process waits.
 const PERIOD: Duration = Duration::from_millis(40);
 /// Commits that come together are numbered together: each round costs a flush.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(25);
 /// Between two removals of what is too old, and after a failure.
 const PRUNE_PERIOD: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
@@ -54,6 +55,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn number_all(app: &App, stop: &CancellationToken) -> Result<(), crate::app::Error> {
-    while !stop.is_cancelled() && app.number_events().await? > 0 {}
+    // What was committed meanwhile has its turn at the next round.
+    while !stop.is_cancelled() && app.number_events().await? == SEQUENCED_AT_ONCE {}
     Ok(())
 }

@@ -241,16 +241,21 @@ async fn a_change_by_an_operator_whose_commit_is_not_confirmed_is_neither_done_n
 async fn a_read_that_fails_while_an_order_is_waited_for_is_repeated() {
     on_each(async |on: On| {
         let failed = Arc::new(AtomicUsize::new(0));
-        let world = World::new(on, |_| {}).await;
+        let mut b = Bench::new(on).await;
         let counted = Arc::clone(&failed);
         let points = Points::unreadable(Arc::new(move || counted.fetch_add(1, Ordering::SeqCst) < 2));
-        let hub = world.hub_with(points).await;
-        let p = world.furnish(&hub).await;
-        let made = hub.provision(&p, "i", "ok", sync()).await;
-        assert_eq!(made.status, 201, "{made:?}");
-        assert!(failed.load(Ordering::SeqCst) > 2, "two reads failed and a third did not");
-        assert_eq!(world.faults.instances().len(), 1);
-        hub.stop().await;
+        let hub = b.world.hub_with(points).await;
+        std::mem::replace(&mut b.hub, hub).stop().await;
+        // Read is only what takes long enough for somebody to look.
+        let held = b.recorder.hold("provision");
+        let order = Some(b.order("small", json!({})));
+        let (_, ()) = tokio::join!(b.check("waits", "PUT i", order, (201, "")), async {
+            wait_until("two reads to have failed and a third not", BOUND, async || failed.load(Ordering::SeqCst) > 2)
+                .await;
+            drop(held);
+        });
+        assert_eq!(b.recorder.count("provision"), 1);
+        b.hub.stop().await;
     })
     .await;
 }
@@ -265,7 +270,9 @@ async fn om_23_an_order_that_cannot_be_read_at_its_deadline_is_202_for_who_polls
         std::mem::replace(&mut b.hub, hub).stop().await;
         failing.store(true, Ordering::SeqCst);
         let order = Some(b.order("small", json!({})));
+        let held = b.recorder.hold("provision");
         b.check("polls", "PUT polls?accepts_incomplete=true", order.clone(), (202, "operation")).await;
+        drop(held);
         assert_eq!(b.outcome("polls").await, "succeeded");
 
         let held = b.recorder.hold("provision");

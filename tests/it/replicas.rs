@@ -12,7 +12,7 @@ use crate::support::bare::On;
 use crate::support::dump::{count, events, instances, is_quiet, items};
 use crate::support::hub::{BOUND, Platform, Reply, request, try_request};
 use crate::support::process::Process;
-use crate::support::site::{Site, UNNUMBERED, admin, credentials, order};
+use crate::support::site::{Site, UNNUMBERED, admin, credentials, order, plan_ids};
 use crate::support::wait::wait_until;
 
 /// How soon a killed process's work is taken up: ten seconds without a heartbeat void its leases (ARCHITECTURE.md, walkthrough 2).
@@ -90,6 +90,35 @@ async fn a_change_of_the_catalog_through_one_reaches_the_other() {
     assert_eq!(admin(a, Method::DELETE, "brokers/faults", None).await.status, 204);
     assert_eq!(offerings(a).await, 0, "at once where it was changed");
     wait_until("the other to notice", BOUND, async || offerings(b).await == 0).await;
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_has_just_registered_can_be_ordered_bound_and_deleted_through_the_other() {
+    let pair = pair().await;
+    let (a, b, p) = (pair.a.1.as_str(), pair.b.1.as_str(), &pair.p);
+    for number in 0..5 {
+        let name = format!("more-{number}");
+        let body = json!({
+            "name": name, "url": pair.site.broker_url(), "name_prefix": format!("{name}-"),
+            "credentials": {"basic": {"username": "hub", "password": "secret"}},
+        });
+        let made = admin(a, Method::POST, "brokers", Some(body)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let (service_id, plan_id) = plan_ids(a, p, &format!("{name}-faults"), "ok").await;
+        let order = json!({
+            "service_id": service_id, "plan_id": plan_id, "organization_guid": "o", "space_guid": "s",
+        });
+        // Whichever of them is first to hear of it.
+        let (first, second) = if number % 2 == 0 { (a, b) } else { (b, a) };
+        let made = put(first, p, &name, order.clone(), false).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let bound = put(second, p, &format!("{name}/service_bindings/b"), order, false).await;
+        assert_eq!(bound.status, 201, "{bound:?}");
+        let url = format!("{second}/v2/service_instances/{name}?service_id={service_id}&plan_id={plan_id}");
+        let gone = request(Method::DELETE, &url, Some((&p.username, &p.password)), None).await;
+        assert_eq!(gone.status, 200, "{gone:?}");
+    }
     pair.stop().await;
 }
 

@@ -46,6 +46,7 @@ impl App {
         sent.service_id.clone_from(&plan.offering_backend_id);
         sent.plan_id.clone_from(&plan.plan_backend_id);
         let provision = self.done(scope, orderer, plan, &row, None, &request_id, osb::WireRequest::from(&sent))?;
+        let tenant = self.tenant(&row.tenant_id).await?;
         let mut bound = Vec::with_capacity(candidate.bindings.len());
         for binding in &candidate.bindings {
             let asked = BindRequest {
@@ -59,7 +60,7 @@ impl App {
                 ..BindRequest::default()
             };
             let id = &binding.backend_binding_id;
-            let sent = self.bind_for_backend(orderer, scope.call, &asked, &row, plan, id, &request_id).await?;
+            let sent = self.bind_for_backend(orderer, scope.call, &asked, &row, &tenant, plan, id, &request_id).await?;
             let wire = osb::WireRequest::from(&sent);
             let operation = self.done(scope, orderer, plan, &row, Some(id.clone()), &request_id, wire)?;
             let adopted = BindingRow {
@@ -75,6 +76,7 @@ impl App {
                 created_at: row.created_at,
                 ready_at: Some(row.created_at),
                 gone_at: None,
+                late_until: None,
                 id: id.clone(),
             };
             bound.push((adopted, operation));
@@ -139,7 +141,7 @@ const TAKEN: &str = "id_taken";
 async fn write(tx: &mut Tx<'_>, adopted: Adopted) -> Result<(), Error> {
     let Adopted { names, mut instance, provision, bindings, audited } = adopted;
     let (now, taken) = (instance.created_at, || Error::conflict(TAKEN, "the id is taken"));
-    if !tenants::hold(tx, &instance.tenant_id).await? || !platforms::hold(tx, &instance.platform_id).await? {
+    if tenants::hold(tx, &instance.tenant_id).await?.is_none() || !platforms::hold(tx, &instance.platform_id).await? {
         let message = "the tenant or the platform was deleted".to_owned();
         return Err(Error::Refused { code: "deleted", message });
     }

@@ -14,7 +14,7 @@ mod transition;
 mod unbind_first;
 
 pub(in crate::app) use call::Origin;
-pub(in crate::app) use record::{Names, Target, tell};
+pub(in crate::app) use record::{Ended, Names, Target, event, tell};
 
 use std::sync::Arc;
 
@@ -31,6 +31,29 @@ use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
 use crate::store::{bindings, instances, platforms, tenants};
+
+/// A leased operation to work on, with the rows around it where whoever ordered it has them at hand. What is found in the
+/// database comes without, and they are read.
+#[derive(Debug)]
+pub struct Ordered {
+    pub(in crate::app) operation: OperationRow,
+    pub(in crate::app) around: Option<Box<Around>>,
+}
+
+/// The rows around an operation: instance and binding as its first transaction left them.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Around {
+    pub(in crate::app) instance: InstanceRow,
+    pub(in crate::app) binding: Option<BindingRow>,
+    pub(in crate::app) tenant: Tenant,
+    pub(in crate::app) platform: Platform,
+}
+
+impl From<OperationRow> for Ordered {
+    fn from(operation: OperationRow) -> Self {
+        Self { operation, around: None }
+    }
+}
 
 /// An operation with all that is needed to work on it.
 pub(in crate::app) struct Job {
@@ -73,11 +96,11 @@ impl App {
     ///
     /// # Errors
     /// Where nothing could be recorded; the operation is then taken up again.
-    pub fn drive(&self, operation: OperationRow) -> BoxFuture<'_, Result<(), Error>> {
+    pub fn drive(&self, ordered: Ordered) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let id = operation.id.clone();
-            let kind = operation.kind;
-            let job = self.load(operation).await?;
+            let id = ordered.operation.id.clone();
+            let kind = ordered.operation.kind;
+            let job = self.job(ordered).await?;
             self.points().pass(Point::BeforeCall, kind)?;
             let sent_at = self.clock().now();
             let outcome = self.attempt(&job).await?;
@@ -95,17 +118,30 @@ impl App {
                 now: self.clock().now(),
             };
             let recorded = self.record_outcome(job, situation, outcome).await;
-            self.announce(&id);
+            match &recorded {
+                Ok(Some(ended)) => self.announce_end(Arc::clone(ended)),
+                Ok(None) | Err(_) => self.announce(&id),
+            }
             recorded?;
             self.points().pass(Point::OutcomeWritten, kind)
         })
     }
 
-    async fn load(&self, operation: OperationRow) -> Result<Job, Error> {
+    async fn job(&self, ordered: Ordered) -> Result<Job, Error> {
+        let Ordered { operation, around } = ordered;
         let token = operation.lease_token.clone().ok_or(Error::LeaseLost)?;
+        let Around { instance, binding, tenant, platform } = match around {
+            Some(around) => *around,
+            None => self.around(&operation).await?,
+        };
+        let plan = self.plan_of(&instance).await?;
+        let request = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
+        Ok(Job { operation, token, instance, binding, tenant, platform, plan, request })
+    }
+
+    async fn around(&self, operation: &OperationRow) -> Result<Around, Error> {
         let (instance_id, binding_id) = (operation.instance_id.clone(), operation.binding_id.clone());
-        let (instance, binding, tenant, platform) = self
-            .db()
+        self.db()
             .read(|tx| {
                 Box::pin(async move {
                     let missing = || Error::not_found("instance", &instance_id);
@@ -116,19 +152,10 @@ impl App {
                     };
                     let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(missing)?;
                     let platform = platforms::by_id(tx, &instance.platform_id).await?.ok_or_else(missing)?;
-                    Ok::<_, Error>((instance, binding, tenant, platform))
+                    Ok::<_, Error>(Around { instance, binding, tenant, platform })
                 })
             })
-            .await?;
-        let plan = self.plan_of(&instance)?;
-        let request = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
-        Ok(Job { operation, token, instance, binding, tenant, platform, plan, request })
-    }
-
-    /// The plan of an instance, also where it has left the catalog.
-    pub(in crate::app) fn plan_of(&self, instance: &InstanceRow) -> Result<Arc<PlanEntry>, Error> {
-        let catalog = self.catalog();
-        catalog.plan_by_id(&instance.plan_id).cloned().ok_or_else(|| Error::not_found("plan", &instance.plan_id))
+            .await
     }
 
     /// One try, by what the operation is at.

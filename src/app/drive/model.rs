@@ -6,6 +6,7 @@
 //! what, in which order (`drive::ask`), and what the store's conditions let through are written down here once more.
 
 mod backend;
+mod once_more;
 mod rows;
 
 use std::collections::HashSet;
@@ -179,7 +180,8 @@ impl World {
             assert!(!forgets, "an unknown deletion was settled: {step:?} in {situation:?}");
         }
         let step = late_news(&self.rows.operation, situation, &step).unwrap_or(step);
-        let effects = transition::apply(&mut self.rows, situation, &step, News::default());
+        let news = News { late_until: Some(situation.now.plus(WINDOW)), ..News::default() };
+        let effects = transition::apply(&mut self.rows, situation, &step, news);
         let after = self.rows.operation.clone();
         if self.over() {
             self.ended.push((after.kind, after.state, effects.undo));
@@ -187,6 +189,8 @@ impl World {
         self.tally(&after, &effects);
         if effects.undo {
             self.clean_up(situation.now.plus(WINDOW));
+        } else if let Some(at) = effects.delete_again {
+            self.delete_once_more(at);
         }
     }
 
@@ -278,8 +282,14 @@ impl World {
         self.backend.request(effect, fault)
     }
 
-    /// Nothing goes wrong any more.
+    /// Nothing goes wrong any more, and whatever may still be on its way arrives.
     fn run_out(&mut self) {
+        self.finish();
+        self.backend.pass(self.backend.now.plus(Duration::from_secs(3600)));
+    }
+
+    /// Nothing goes wrong any more until it is over.
+    fn finish(&mut self) {
         let calm = Turn { faults: [const { Fault::None }; 3], told: None, end: End::Recorded };
         self.backend.refuses_deletions = false;
         let mut turns = 0;
@@ -288,8 +298,6 @@ impl World {
             assert!(turns <= 40, "it does not end: {:?}", self.rows.operation);
             self.drive(&calm);
         }
-        // Whatever may still be on its way arrives.
-        self.backend.pass(self.backend.now.plus(Duration::from_secs(3600)));
     }
 
     /// What the hub concluded, held against what is there.

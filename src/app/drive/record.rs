@@ -1,5 +1,6 @@
 //! The second transaction of every flow: the outcome, its event and its span, all or nothing, and only while the lease holds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +14,8 @@ use crate::domain::event::{Event, EventKind, InstanceData, event_id};
 use crate::domain::instance::InstanceAttributes;
 use crate::domain::operation::{self, OperationKind, OperationState, Phase, Situation, Step, Told};
 use crate::domain::stamp;
+use crate::domain::tenant::Tenant;
+use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
 use crate::store::{Tx, bindings, events, instances, operations, spans, tenants};
@@ -42,6 +45,23 @@ pub(in crate::app) struct Names {
     pub(in crate::app) previous_plan: Option<String>,
 }
 
+/// The rows of an operation that is over, as the transaction that ended it left them: whoever waits for it need not read
+/// them again.
+#[derive(Debug)]
+pub(in crate::app) struct Ended {
+    pub(in crate::app) operation: OperationRow,
+    /// Absent where only the operation was read.
+    pub(in crate::app) instance: Option<InstanceRow>,
+    /// As `instance`; only of what is done to a binding.
+    pub(in crate::app) binding: Option<BindingRow>,
+}
+
+impl From<OperationRow> for Ended {
+    fn from(operation: OperationRow) -> Self {
+        Self { operation, instance: None, binding: None }
+    }
+}
+
 impl Names {
     pub(in crate::app) fn new(app: &App, plan: &PlanEntry) -> Self {
         Self {
@@ -54,12 +74,19 @@ impl Names {
 }
 
 impl App {
-    /// Records what came of a try.
-    pub(super) async fn record_outcome(&self, job: Job, situation: Situation, outcome: Outcome) -> Result<(), Error> {
+    /// Records what came of a try; the rows where that ended the operation.
+    pub(super) async fn record_outcome(
+        &self,
+        job: Job,
+        situation: Situation,
+        outcome: Outcome,
+    ) -> Result<Option<Arc<Ended>>, Error> {
         let step = operation::next(&situation, outcome.answer.clone());
         let news = self.news(&job, &step, outcome.body, situation.now)?;
         // Whatever the step: that whoever ordered was refused meanwhile may come to light only under the lock.
-        let may_undo = situation.kind.creates() || matches!(step, Step::Fail { undo: true, .. });
+        let late_until = job.binding.as_ref().map_or(job.instance.late_until, |binding| binding.late_until);
+        let may_undo =
+            situation.kind.creates() || late_until.is_some() || matches!(step, Step::Fail { undo: true, .. });
         let clean_up = may_undo
             .then(|| self.clean_up_after(&job.operation, &job.instance, &job.plan, situation.now))
             .transpose()?;
@@ -90,13 +117,21 @@ impl App {
                     let step = late.unwrap_or(step);
                     let mut rows = Rows { instance, instance_current: true, binding, binding_current: true, operation };
                     let effects = transition::apply(&mut rows, &situation, &step, news);
-                    if effects.undo
-                        && let Some(clean_up) = clean_up
-                    {
-                        hand_on(&mut rows, &clean_up);
-                        operations::insert(tx, &clean_up, "").await?;
+                    match (clean_up, effects.delete_again) {
+                        (Some(clean_up), _) if effects.undo => {
+                            hand_on(&mut rows, &clean_up);
+                            operations::insert(tx, &clean_up, "").await?;
+                        }
+                        (Some(clean_up), Some(at)) => {
+                            let (next_at, final_not_before) = (at.max(situation.now), Some(at));
+                            operations::insert(tx, &OperationRow { next_at, final_not_before, ..clean_up }, "").await?;
+                        }
+                        _ => {}
                     }
-                    write(tx, &mut rows, effects, &names, situation.now).await
+                    write(tx, &mut rows, effects, &names, situation.now).await?;
+                    let Rows { instance, binding, operation, .. } = rows;
+                    let over = operation.state != OperationState::InProgress;
+                    Ok(over.then(|| Arc::new(Ended { operation, instance: Some(instance), binding })))
                 })
             })
             .await
@@ -104,6 +139,9 @@ impl App {
 
     fn news(&self, job: &Job, step: &Step, body: Body, now: Time) -> Result<News, Error> {
         let mut news = News::default();
+        if job.operation.kind.creates() {
+            news.late_until = Some(now.plus(self.settled_after(&job.operation)));
+        }
         match body {
             Body::Instance(object) => {
                 if job.operation.kind == OperationKind::Update {
@@ -138,9 +176,14 @@ impl App {
         now: Time,
     ) -> Result<OperationRow, Error> {
         let mut row = self.orphan_mitigation(operation, instance, plan, now)?;
-        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
-        row.final_not_before = Some(now.plus((timeout * 2).max(FINAL_AFTER_MIN)));
+        row.final_not_before = Some(now.plus(self.settled_after(operation)));
         Ok(row)
+    }
+
+    /// How long a request that nobody waits for any more may still be under way to the operation's broker.
+    fn settled_after(&self, operation: &OperationRow) -> Duration {
+        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
+        (timeout * 2).max(FINAL_AFTER_MIN)
     }
 
     fn orphan_mitigation(
@@ -251,6 +294,22 @@ pub(in crate::app) async fn tell(
 ) -> Result<(), Error> {
     let tenant = tenants::by_id(tx, &instance.tenant_id).await?;
     instance.event_sequence = instance.event_sequence.saturating_add(1);
+    let event = event(instance, operation, binding_id, kind, reason, tenant.as_ref(), names, now);
+    Ok(events::append(tx, &names.hub, &event, now).await?)
+}
+
+/// The event of an instance or binding with the instance's present number.
+#[expect(clippy::too_many_arguments, reason = "an event is made of just these, and no two of them belong together")]
+pub(in crate::app) fn event(
+    instance: &InstanceRow,
+    operation: &OperationRow,
+    binding_id: Option<String>,
+    kind: EventKind,
+    reason: Option<String>,
+    tenant: Option<&Tenant>,
+    names: &Names,
+    now: Time,
+) -> Event {
     let subject = match &binding_id {
         None => format!("instances/{}", instance.id),
         Some(binding_id) => format!("instances/{}/bindings/{binding_id}", instance.id),
@@ -259,13 +318,13 @@ pub(in crate::app) async fn tell(
         operation_id: operation.id.clone(),
         platform_instance_id: instance.platform_instance_id.clone(),
         binding_id,
-        tenant: tenant.map_or(Value::Null, |tenant| serde_json::json!(stamp::told(&tenant))),
+        tenant: tenant.map_or(Value::Null, |tenant| serde_json::json!(stamp::told(tenant))),
         offering: names.offering.clone(),
         plan: names.plan.clone(),
         previous_plan: names.previous_plan.clone(),
         reason,
     };
-    let event = Event {
+    Event {
         id: event_id(&operation.id, kind),
         kind,
         subject,
@@ -280,9 +339,7 @@ pub(in crate::app) async fn tell(
         correlation_id: Some(operation.correlation_id.clone()),
         traceparent: operation.traceparent.clone(),
         data: data.value(),
-    };
-    events::append(tx, &names.hub, &event, now).await?;
-    Ok(())
+    }
 }
 
 /// What was known of an instance, with what is new.

@@ -22,6 +22,16 @@ pub(super) struct Rows {
     pub(super) operation: OperationRow,
 }
 
+impl Rows {
+    /// That of what the operation is done to.
+    fn late_until(&mut self) -> &mut Option<Time> {
+        match &mut self.binding {
+            Some(binding) => &mut binding.late_until,
+            None => &mut self.instance.late_until,
+        }
+    }
+}
+
 /// What a good answer brought, sealed and ready to be written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct News {
@@ -33,6 +43,8 @@ pub(super) struct News {
     pub(super) binding_answer: Option<(Vec<u8>, Time)>,
     /// The plan and the sealed attributes that an update leads to.
     pub(super) target: Option<(String, Vec<u8>)>,
+    /// Until when a request whose answer is lost now may still reach the backend.
+    pub(super) late_until: Option<Time>,
 }
 
 /// What else the transaction does.
@@ -43,6 +55,8 @@ pub(super) struct Effects {
     pub(super) previous_plan_id: Option<String>,
     pub(super) span: Option<SpanChange>,
     pub(super) undo: bool,
+    /// It is deleted, and a lost request may make it once more until then: it is deleted once more after that.
+    pub(super) delete_again: Option<Time>,
 }
 
 /// What happens to the instance's span.
@@ -59,6 +73,11 @@ pub(super) enum SpanChange {
 /// Applies a step.
 pub(super) fn apply(rows: &mut Rows, situation: &Situation, step: &Step, news: News) -> Effects {
     let now = situation.now;
+    let lost = situation.maybe_sent || matches!(step, Step::Continue { phase: Phase::Unresolved, .. });
+    if situation.kind.creates() && lost {
+        let late_until = rows.late_until();
+        *late_until = (*late_until).max(news.late_until);
+    }
     match step {
         Step::Continue { phase, at, operation, trouble } => {
             if let Some(answer) = news.answer {
@@ -70,7 +89,13 @@ pub(super) fn apply(rows: &mut Rows, situation: &Situation, step: &Step, news: N
             finish(&mut rows.operation, OperationState::Succeeded, now);
             rows.operation.answer.clone_from(&news.update_answer);
             rows.operation.description = None;
-            succeed(rows, news, now)
+            let late_until = *rows.late_until();
+            let late_until = late_until.filter(|until| rows.operation.created_at < *until);
+            let mut effects = succeed(rows, news, now);
+            if matches!(situation.kind, OperationKind::Deprovision | OperationKind::Unbind) {
+                effects.delete_again = late_until;
+            }
+            effects
         }
         Step::Fail { error, undo } => {
             finish(&mut rows.operation, OperationState::Failed, now);
@@ -240,6 +265,10 @@ fn cleaned(
         }
         let event = binding.ready_at.map(|_| EventKind::BindingDeleted);
         return Effects { event, ..Effects::default() };
+    }
+    if instance.state == InstanceState::Gone {
+        // It was deleted once more, because a request that made it might have come too late.
+        return Effects::default();
     }
     gone(instance, now);
     if told || instance.ready_at.is_some() {

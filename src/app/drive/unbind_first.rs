@@ -40,7 +40,7 @@ impl App {
                 return Ok(Some(Answer::NotYet.into()));
             };
             let (id, working) = (operation.id.clone(), self.working(&operation));
-            self.drive(operation).await?;
+            self.drive(operation.into()).await?;
             drop(working);
             let operation = self
                 .db()

@@ -78,6 +78,11 @@ impl Site {
         Process::serve("hub", Path::new(&hub_binary()), arguments, &settings).await
     }
 
+    /// Where the broker is.
+    pub(crate) fn broker_url(&self) -> String {
+        self.broker.url()
+    }
+
     /// Registers the broker, makes the tenant `retail` and a platform, and gives that platform's credentials.
     pub(crate) async fn furnish(&self, url: &str) -> Platform {
         self.furnish_with(url, TIMEOUT_MS).await

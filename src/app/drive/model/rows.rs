@@ -56,6 +56,7 @@ pub(super) fn instance() -> InstanceRow {
         created_at: Time(0),
         ready_at: None,
         gone_at: None,
+        late_until: None,
     }
 }
 
@@ -74,5 +75,6 @@ pub(super) fn binding() -> BindingRow {
         created_at: Time(0),
         ready_at: None,
         gone_at: None,
+        late_until: None,
     }
 }
