@@ -139,6 +139,10 @@ fn what_is_listed_is_of_a_plan_that_is_judged_and_is_a_fault_or_a_difference() {
         }
         let blamed = matches!(listed.direct, Failed | Warned);
         assert!(blamed || listed.direct != listed.through, "neither a fault nor a difference: {line}");
+        assert!(
+            blamed || !matches!(listed.through, Failed | Warned),
+            "the hub's own fault is repaired, not listed: {line}"
+        );
         assert!(listed.why.ends_with('.') && !listed.why.contains('|'), "no sentence for a table: {line}");
     }
 }
