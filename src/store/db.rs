@@ -1,9 +1,7 @@
 //! The database: the one file that knows there are two kinds. Reads go to a pool; every write goes through [`Db::write`].
 //!
 //! On PostgreSQL a write is a transaction of its own, run again on a serialization failure. On SQLite it is handed to the
-//! one writer, which runs whatever is waiting, each in a savepoint, under one `BEGIN IMMEDIATE … COMMIT`, and answers after
-//! the commit: a flush is shared by all that came together, and nobody waits for a busy lock. Once queued on SQLite a
-//! write is carried out even if whoever asked has gone.
+//! one [`Writer`].
 //!
 //! Nothing waits for a database that hangs: both are cut off on this side, and their connection is closed. A write that is cut
 //! off before its commit was sent has not happened; after that it is [`Error::CommitUnknown`], and only reading tells.
@@ -11,8 +9,8 @@
 //! A closure given to [`Db::write`] may run more than once, so it touches nothing but the [`Tx`].
 
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow};
@@ -20,29 +18,22 @@ use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Row as _};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
 
 use super::fuse::{Fuse, Passage};
+use super::writer::Writer;
 use super::{Error, migrations};
 
 /// How long a connection may take; [`Error::Unreachable`] says so.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(10);
-/// Writes that may wait for SQLite's writer; more than that is [`Error::Busy`].
-const QUEUE_MAX: usize = 4096;
-/// Writes under one commit, and how long the first of them may wait for the others.
-const BATCH_MAX: usize = 128;
-const BATCH_TIME_MAX: Duration = Duration::from_millis(20);
 /// How long a connection may have been idle and still be used without asking whether it lives.
 const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(5);
 /// How long a read, or a transaction up to its commit, may take once it has a connection: longer than PostgreSQL itself gives
 /// to a statement ([`set_limits`]), so that whoever still answers says why.
 const ANSWER_MAX: Duration = Duration::from_secs(12);
-/// How long a commit may take, and on SQLite a write with its turn in the queue.
+/// How long a commit may take.
 const COMMIT_MAX: Duration = Duration::from_secs(12);
-const QUEUED_MAX: Duration = Duration::from_secs(30);
 /// Runs of one transaction on PostgreSQL before a serialization failure is given up on.
 const ATTEMPTS_MAX: u32 = 5;
 
@@ -73,13 +64,6 @@ struct Inner {
     home: Handle,
 }
 
-/// SQLite's one writer.
-struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
-    closing: CancellationToken,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Db").field("kind", &self.inner.kind).finish_non_exhaustive()
@@ -91,10 +75,17 @@ pub struct Tx<'c> {
     connection: &'c mut AnyConnection,
     kind: Kind,
     rerun: bool,
+    access_changed: bool,
 }
 
 /// A query without its connection.
 pub type Sql = Query<'static, Any, AnyArguments>;
+
+impl<'c> Tx<'c> {
+    pub(super) fn on(connection: &'c mut AnyConnection, kind: Kind) -> Self {
+        Self { connection, kind, rerun: false, access_changed: false }
+    }
+}
 
 impl Tx<'_> {
     /// The one of two statements that fits the database: for reading a row such that nobody changes it before this
@@ -104,6 +95,15 @@ impl Tx<'_> {
             Kind::Sqlite => sqlite,
             Kind::Postgres => postgres,
         }
+    }
+
+    pub(super) fn access_changed(&self) -> bool {
+        self.access_changed
+    }
+
+    /// Says that this transaction takes a credential away or changes what it opens: [`Db::access_epoch`].
+    pub fn changes_access(&mut self) {
+        self.access_changed = true;
     }
 
     /// Runs a statement and says how many rows it touched.
@@ -137,48 +137,6 @@ impl Tx<'_> {
         let error = Error::from(error);
         self.rerun |= matches!(error, Error::Serialization);
         error
-    }
-}
-
-/// One write that waits for SQLite's writer.
-trait Job: Send {
-    /// Runs it; true where its changes are to be kept.
-    fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, bool>;
-    /// Tells whoever asked how it ended.
-    fn finish(self: Box<Self>, commit: Result<(), Error>);
-}
-
-struct Write<F, T, E> {
-    body: F,
-    outcome: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
-}
-
-impl<F, T, E> Job for Write<F, T, E>
-where
-    F: for<'a> Fn(&'a mut Tx<'_>) -> BoxFuture<'a, Result<T, E>> + Send,
-    T: Send,
-    E: From<Error> + Send,
-{
-    fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, bool> {
-        Box::pin(async move {
-            let outcome = (self.body)(tx).await;
-            let keep = outcome.is_ok();
-            self.outcome = Some(outcome);
-            keep
-        })
-    }
-
-    fn finish(self: Box<Self>, commit: Result<(), Error>) {
-        let outcome = match (commit, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome,
-            (Ok(()), None) => Err(Error::Busy.into()),
-            // What the body itself refused was rolled back anyway; its reason says more than the commit's failure.
-            (Err(_), Some(Err(refused))) => Err(refused),
-            (Err(error), _) => Err(error.into()),
-        };
-        // Whoever asked may have gone; the write stands all the same.
-        drop(self.reply.send(outcome));
     }
 }
 
@@ -233,11 +191,7 @@ impl Db {
                 sqlx::Error::PoolTimedOut => Error::Unreachable,
                 error => error.into(),
             })?;
-        let writer = writer.map(|connection| {
-            let ((queue, receiver), closing) = (mpsc::channel(QUEUE_MAX), CancellationToken::new());
-            let task = tokio::spawn(run_writer(connection, receiver, closing.clone()));
-            Writer { queue, closing, task: Mutex::new(Some(task)) }
-        });
+        let writer = writer.map(Writer::start);
         let (commits, home) = (watch::Sender::new(0), Handle::current());
         Ok(Self { inner: Arc::new(Inner { kind, pool, writer, commits, home }), fuse: None })
     }
@@ -272,6 +226,12 @@ impl Db {
         self.inner.commits.subscribe()
     }
 
+    /// What was read of credentials and of whom they belong to is as it was for as long as this number, taken before the read, does not
+    /// change. `None` where other processes change them, too: then only reading tells.
+    pub fn access_epoch(&self) -> Option<u64> {
+        self.inner.writer.as_ref().map(Writer::access_epoch)
+    }
+
     /// Runs a read.
     ///
     /// # Errors
@@ -285,7 +245,7 @@ impl Db {
             return Err(Error::Unreachable.into());
         }
         let mut used = self.acquire().await?;
-        let mut tx = Tx { connection: used.get()?, kind: self.inner.kind, rerun: false };
+        let mut tx = Tx::on(used.get()?, self.inner.kind);
         let outcome = timeout(ANSWER_MAX, body(&mut tx)).await.map_err(|_| Error::Late)?;
         used.give_back();
         outcome
@@ -307,12 +267,7 @@ impl Db {
             return Err(Error::Unreachable.into());
         }
         let outcome = match &self.inner.writer {
-            Some(writer) => {
-                let (reply, answer) = oneshot::channel();
-                let job = Box::new(Write { body, outcome: None, reply });
-                writer.queue.try_send(job).map_err(|_| Error::Busy)?;
-                timeout(QUEUED_MAX, answer).await.ok().and_then(Result::ok).ok_or(Error::CommitUnknown)?
-            }
+            Some(writer) => writer.write(body).await,
             None => self.write_here(body).await,
         };
         if passage == Passage::Last {
@@ -344,7 +299,7 @@ impl Db {
             let mut used = self.acquire().await?;
             let beginning = timeout_at(until, used.get()?.begin()).await;
             let mut transaction = beginning.map_err(|_| Error::Late)?.map_err(Error::from)?;
-            let mut tx = Tx { connection: &mut transaction, kind: self.inner.kind, rerun: false };
+            let mut tx = Tx::on(&mut transaction, self.inner.kind);
             let outcome = timeout_at(until, body(&mut tx)).await.map_err(|_| Error::Late)?;
             let again = tx.rerun && attempt < ATTEMPTS_MAX;
             match outcome {
@@ -380,12 +335,8 @@ impl Db {
     /// file, so that after a clean stop a copy of it is a copy of all.
     pub async fn close(&self) {
         self.inner.pool.close().await;
-        let Some(writer) = &self.inner.writer else { return };
-        writer.closing.cancel();
-        let task = writer.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            // It ends by itself; had it panicked, there would be nothing left to close.
-            drop(task.await);
+        if let Some(writer) = &self.inner.writer {
+            writer.close().await;
         }
     }
 }
@@ -449,74 +400,6 @@ async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> 
     for pragma in ["pragma synchronous = full", "pragma foreign_keys = on", "pragma busy_timeout = 5000"] {
         sqlx::query(pragma).execute(&mut *connection).await?;
     }
-    Ok(())
-}
-
-async fn run_writer(
-    mut connection: AnyConnection,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
-    closing: CancellationToken,
-) {
-    loop {
-        let first = tokio::select! {
-            biased;
-            () = closing.cancelled(), if !queue.is_closed() => {
-                // What waits is still handed out, then there is no more.
-                queue.close();
-                continue;
-            }
-            first = queue.recv() => first,
-        };
-        let Some(first) = first else { break };
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        let outcome = run_batch(&mut connection, &mut queue, first, &mut batch).await;
-        if outcome.is_err() {
-            // Leaves the connection without a transaction whatever state it was in.
-            drop(sqlx::query("rollback").execute(&mut connection).await);
-        }
-        let lost = outcome.err().map(|error| error.to_string());
-        for job in batch {
-            job.finish(lost.as_ref().map_or(Ok(()), |error| Err(Error::Lost(error.clone()))));
-        }
-    }
-    drop(connection.close().await);
-}
-
-/// Runs what waits under one commit. All jobs taken are in `batch`, whatever happened.
-async fn run_batch(
-    connection: &mut AnyConnection,
-    queue: &mut mpsc::Receiver<Box<dyn Job>>,
-    first: Box<dyn Job>,
-    batch: &mut Vec<Box<dyn Job>>,
-) -> Result<(), Error> {
-    batch.push(first);
-    sqlx::query("begin immediate").execute(&mut *connection).await?;
-    let started = Instant::now();
-    // The first needs no savepoint: nothing is before it that would have to stay.
-    if let Some(first) = batch.first_mut()
-        && !first.run(&mut Tx { connection, kind: Kind::Sqlite, rerun: false }).await
-    {
-        sqlx::query("rollback").execute(&mut *connection).await?;
-        return Ok(());
-    }
-    let mut next = 1;
-    batch.extend(queue.try_recv().ok());
-    while let Some(job) = batch.get_mut(next) {
-        sqlx::query("savepoint job").execute(&mut *connection).await?;
-        let keep = job.run(&mut Tx { connection, kind: Kind::Sqlite, rerun: false }).await;
-        if !keep {
-            sqlx::query("rollback to job").execute(&mut *connection).await?;
-        }
-        sqlx::query("release job").execute(&mut *connection).await?;
-        next += 1;
-        if batch.len() < BATCH_MAX
-            && started.elapsed() < BATCH_TIME_MAX
-            && let Ok(job) = queue.try_recv()
-        {
-            batch.push(job);
-        }
-    }
-    sqlx::query("commit").execute(&mut *connection).await?;
     Ok(())
 }
 

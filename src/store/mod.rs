@@ -26,6 +26,7 @@ pub mod spans;
 pub mod stamp_keys;
 pub mod tenants;
 pub mod versions;
+mod writer;
 
 pub use db::{Db, Kind, Tx};
 

@@ -120,6 +120,7 @@ const SAVE: &str = "update platforms set default_tenant_id = $2, trust = $3 wher
 /// # Errors
 /// [`Error`].
 pub async fn save(tx: &mut Tx<'_>, platform: &Platform) -> Result<(), Error> {
+    tx.changes_access();
     let trust = platform.trust.as_ref().map(|trust| serde_json::json!(trust).to_string());
     let sql = sqlx::query(SAVE).bind(platform.id.clone()).bind(platform.default_tenant_id.clone()).bind(trust);
     tx.execute(sql).await?;
@@ -145,6 +146,7 @@ const DELETE: &str = "update platforms set deleted_at = $2, default_tenant_id = 
 /// # Errors
 /// [`Error`].
 pub async fn delete(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
+    tx.changes_access();
     tx.execute(sqlx::query(DELETE).bind(id.to_owned()).bind(now.0)).await?;
     Ok(())
 }

@@ -1,15 +1,18 @@
-//! `bourse conformance` as people and scripts use it: the built binary against a reference broker, and against the hub with
-//! that broker behind it. No requirement that binds is broken either way, and nothing is left behind.
+//! `bourse conformance` as people and scripts use it: the built binary against reference brokers. What brokers are judged to be
+//! directly and through the hub is in `verdicts`.
+
+mod listed;
+mod subject;
+mod verdicts;
 
 use std::path::Path;
 use std::process::Command;
 
-use osb::conformance::{Options, Outcome, Parameters, Report, Target, Verdict, run, silent};
 use serde_json::{Value, json};
 
 use crate::support::bare::On;
 use crate::support::command::{Done, Vnet, finish};
-use crate::support::hub::{Hub, Platform, World};
+use crate::support::hub::World;
 use crate::support::process::{Process, Signal, hub_binary};
 use crate::support::wait::wait_until;
 
@@ -31,27 +34,6 @@ fn broken(report: &Value) -> Vec<String> {
     let rows = report["rows"].as_array().expect("rows");
     let is = |row: &&Value| matches!(row["verdict"].as_str(), Some("failed" | "warned"));
     rows.iter().filter(is).map(|row| format!("{} {}", row["id"], row["findings"][0])).collect()
-}
-
-async fn nothing_is_left(hub: &Hub) {
-    wait_until("no instance to stand", crate::support::hub::BOUND, async || {
-        let reply = hub.admin(reqwest::Method::GET, "/api/v1/instances", None).await;
-        reply.body["items"].as_array().is_some_and(Vec::is_empty)
-    })
-    .await;
-}
-
-/// Judges the hub as a platform sees it, in this process: polling a hub takes longer than a command is waited for.
-async fn through(world: &World, hub: &Hub, platform: &Platform, options: Options) -> Report {
-    let target = Target::new(&hub.url).with_credentials(&platform.username, &platform.password);
-    let options = Options { offering: Some("faults".into()), ..options };
-    let report = run(&target, options, silent(), std::future::pending()).await.expect("no report");
-    let value = serde_json::to_value(&report).expect("JSON");
-    assert_eq!((broken(&value), report.outcome(true)), (Vec::new(), Outcome::Conforms), "{:?}", report.incomplete);
-    assert!(report.left_behind.is_empty(), "{:?}", report.left_behind);
-    assert!(world.faults.instances().is_empty() && world.faults.bindings().is_empty());
-    nothing_is_left(hub).await;
-    report
 }
 
 #[tokio::test]
@@ -78,38 +60,8 @@ async fn a_reference_broker_conforms_and_says_so_as_table_json_and_junit() {
 }
 
 #[tokio::test]
-async fn a_broker_conforms_as_well_through_the_hub() {
-    for on in [On::Sqlite, On::Postgres] {
-        let world = World::new(on, |_| {}).await;
-        let hub = world.hub().await;
-        let platform = world.furnish(&hub).await;
-        let at_once = through(&world, &hub, &platform, Options { plan: Some("ok".into()), ..Options::default() }).await;
-        assert_eq!(at_once.row("PRV-07").map(|row| row.verdict), Some(Verdict::Passed));
-        hub.stop().await;
-    }
-}
-
-/// What is asked while operations go on, only: each takes seconds, since the hub asks its broker once a second.
-#[tokio::test]
-async fn a_broker_that_takes_its_time_conforms_as_well_through_the_hub() {
-    // One database: a whole run through the hub is on both, and takes its time.
-    let world = World::new(On::Sqlite, |_| {}).await;
-    let hub = world.hub().await;
-    let platform = world.furnish(&hub).await;
-    let rows = ["PRV-09", "DEP-04", "BND-09", "UNB-03", "PRV-12", "LOI-06"].map(str::to_owned).to_vec();
-    let once = Parameters::from_value(json!({"create": {"polls": 1}, "bind": {"polls": 1}})).expect("parameters");
-    let options = Options { plan: Some("async-required".into()), rows, parameters: once, ..Options::default() };
-    let later = through(&world, &hub, &platform, options).await;
-    for row in ["ASY-01", "ASY-02", "ASY-04", "LOI-04", "LOI-06", "PRV-10", "PRV-12"] {
-        assert_eq!(later.row(row).map(|row| row.verdict), Some(Verdict::Passed), "{row}");
-    }
-    assert!(later.subject.asynchronous);
-    hub.stop().await;
-}
-
-#[tokio::test]
 async fn what_is_broken_is_named_first_and_ends_with_1() {
-    // One database: a whole run through the hub is on both, and takes its time.
+    // One database: the hub's is not used, only the broker beside it.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     let done = finish(conformance(&url, "hub", "secret", &["--plan", "garbage"])).await;
@@ -130,7 +82,7 @@ async fn what_can_not_be_judged_ends_with_2() {
         assert_eq!(done.code, 2, "{done:?}");
         assert!(done.err.contains(sentence), "{sentence:?} is not in {}", done.err);
     };
-    // One database: a whole run through the hub is on both, and takes its time.
+    // One database: the hub's is not used, only the broker beside it.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     check(&url, "secret", &["--plan", "rejects"], "refused a plain order").await;
@@ -163,7 +115,7 @@ async fn parameters_and_a_context_are_taken_from_files() {
 
 #[tokio::test]
 async fn who_stops_it_leaves_nothing_behind() {
-    // One database: a whole run through the hub is on both, and takes its time.
+    // One database: the hub's is not used, only the broker beside it.
     let world = World::new(On::Sqlite, |_| {}).await;
     let url = world.broker_url().to_owned();
     let command = conformance(&url, "hub", "secret", &["--plan", "async-slow", "--json"]);

@@ -1,31 +1,18 @@
 //! A broker that strangers wrote (on openbrokerapi, in Python, see `support/foreign_broker.py`) works behind the hub.
 
-use std::path::Path;
-
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::bare::On;
 use crate::support::bench::Bench;
-use crate::support::process::Process;
-use crate::support::python;
-
-async fn state(url: &str) -> Value {
-    let client = reqwest::Client::builder().no_proxy().build().expect("no client");
-    let text = client.get(format!("{url}/state")).send().await.expect("no answer").text().await.expect("no text");
-    serde_json::from_str(&text).expect("JSON")
-}
+use crate::support::foreign::Foreign;
 
 #[tokio::test]
 async fn a_broker_on_openbrokerapi_works_behind_the_hub() {
     for on in [On::Sqlite, On::Postgres] {
         let b = Bench::new(on).await;
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/foreign_broker.py");
-        let arguments = [script.as_os_str(), "stranger".as_ref(), "pass:word".as_ref()];
-        let (broker, url) = Process::serve("foreign", &python::python(), arguments, &[]).await;
-        let body = json!({"name": "buckets", "url": url,
-            "credentials": {"basic": {"username": "stranger", "password": "pass:word"}}});
-        let reply = b.hub.admin(Method::POST, "/api/v1/brokers", Some(body)).await;
+        let broker = Foreign::openbrokerapi().await;
+        let reply = b.hub.admin(Method::POST, "/api/v1/brokers", Some(broker.registration())).await;
         assert_eq!((reply.status, &reply.body["offerings"][0]["name"]), (201, &json!("buckets")), "{reply:?}");
 
         let shown =
@@ -39,7 +26,7 @@ async fn a_broker_on_openbrokerapi_works_behind_the_hub() {
         b.check("the same", "PUT i", order(json!({"parameters": {"size": 1}})), (200, "")).await;
         b.check("another", "PUT i", order(json!({"parameters": {"size": 2}})), (409, "i exists with other attributes"))
             .await;
-        let held = state(&url).await["instances"].as_object().expect("instances").clone();
+        let held = broker.state().await["instances"].as_object().expect("instances").clone();
         let (id, instance) = held.iter().next().expect("one");
         assert_eq!((held.len(), id.len()), (1, 36));
         assert_eq!(instance["order"], json!(["plan-at-once", {"size": 1}]));
@@ -70,7 +57,7 @@ async fn a_broker_on_openbrokerapi_works_behind_the_hub() {
         b.check("its end, binding first", &line, None, (202, "operation")).await;
         assert_eq!(b.outcome("j").await, "succeeded");
         b.check("gone", &line, None, (410, "")).await;
-        assert_eq!(state(&url).await, json!({"instances": {}, "bindings": {}}), "nothing is left there");
+        assert_eq!(broker.state().await, json!({"instances": {}, "bindings": {}}), "nothing is left there");
         b.hub.stop().await;
         drop(broker);
     }

@@ -7,61 +7,11 @@ use osb::WireRequest;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::{On, on_each};
-use crate::support::bench::Bench;
-use crate::support::hub::{Hub, Platform, World};
+use crate::support::bare::on_each;
+use crate::support::pair::{Pair, registration, seat};
 use crate::support::raw::{self, RawReply};
 
-/// The outer hub with the inner one as its broker `inner`; the inner one has the recorder.
-struct Pair {
-    outer_world: World,
-    outer: Hub,
-    inner: Bench,
-    /// The outer hub at the inner one.
-    seat: Platform,
-    /// Who orders at the outer hub, for `retail` there.
-    shop: Platform,
-}
-
-/// A platform of kind `bourse` at `hub` that is the hub at `issuer`.
-async fn seat(hub: &Hub, name: &str, issuer: &str, more: Value) -> Platform {
-    let mut trust = json!({"issuer": issuer, "jwks_url": format!("{issuer}/.well-known/jwks.json")});
-    trust.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    let body = json!({"name": name, "kind": "bourse", "trust": trust});
-    let reply = hub.admin(Method::POST, "/api/v1/platforms", Some(body)).await;
-    assert_eq!(reply.status, 201, "{reply:?}");
-    let text = |field: &str| reply.body["credentials"][field].as_str().expect("credentials").to_owned();
-    Platform { username: text("username"), password: text("password") }
-}
-
-/// What registers the hub at `url` as a broker.
-fn registration(name: &str, url: &str, seat: &Platform) -> Value {
-    json!({
-        "name": name, "url": url, "name_prefix": format!("{name}-"),
-        "credentials": {"basic": {"username": seat.username, "password": seat.password}},
-    })
-}
-
 impl Pair {
-    async fn new(on: On) -> Self {
-        let outer_world = World::new(on, |config| config.server.hub = "outer".into()).await;
-        let outer = outer_world.hub().await;
-        let inner = Bench::with(on, |config| config.server.hub = "inner".into()).await;
-        let seat = seat(&inner.hub, "outer", &outer.url, json!({})).await;
-        let tenant = json!({
-            "display_name": "Shops", "cost_center": "0815", "identities": [{"platform": "outer", "tenant": "retail"}],
-        });
-        assert_eq!(inner.hub.admin(Method::PUT, "/api/v1/tenants/shops", Some(tenant)).await.status, 201);
-        let made =
-            outer.admin(Method::POST, "/api/v1/brokers", Some(registration("inner", &inner.hub.url, &seat))).await;
-        assert_eq!(made.status, 201, "{made:?}");
-        assert_eq!(made.body["status"], "available", "{made:?}");
-        let tenant = json!({"display_name": "Retail"});
-        assert_eq!(outer.admin(Method::PUT, "/api/v1/tenants/retail", Some(tenant)).await.status, 201);
-        let shop = outer.platform("shop", "kubernetes").await;
-        Self { outer_world, outer, inner, seat, shop }
-    }
-
     /// A request of the shop at the outer hub for `recorded/small`.
     async fn call(&self, method: Method, path: &str, more: Value) -> (u16, Value) {
         let catalog = self.outer.app.catalog();
@@ -94,12 +44,6 @@ impl Pair {
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
         self.outer.app.stamp(broker, &request, facts).await.expect("no stamp")
-    }
-
-    async fn stop(self) {
-        self.outer.stop().await;
-        self.inner.hub.stop().await;
-        drop(self.outer_world);
     }
 }
 

@@ -47,7 +47,7 @@ const LANGUAGES: &[(&str, Language)] = &[
             fence: "js",
             code: "stamp.mjs",
             others: &[("check.mjs", include_str!("stamp_docs/check.mjs"))],
-            command: || with(Command::new("node"), &["check.mjs", "cases.json"]),
+            command: || with(Command::new(python::node()), &["check.mjs", "cases.json"]),
         },
     ),
     (

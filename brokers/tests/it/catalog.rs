@@ -23,7 +23,7 @@ fn every_catalog_file_has_ids_of_its_own_and_schemas_for_all_parameters() {
                 assert!(ids.insert(plan.id.clone()), "{} is used twice", plan.id);
                 for schema in [plan.create_schema(), plan.update_schema(), plan.bind_schema()] {
                     let schema = schema.unwrap_or_else(|| panic!("{} lacks a schema", plan.name));
-                    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#", "SCH-01");
+                    assert_eq!(schema["$schema"], "http://json-schema.org/draft-06/schema#", "SCH-01");
                     assert!(schema.to_string().len() <= 64 * 1024 && !schema.to_string().contains("$ref"), "SCH-01");
                     assert!(schema["required"].is_null(), "{} can be ordered without parameters", plan.name);
                     for (name, property) in schema["properties"].as_object().unwrap() {

@@ -16,6 +16,7 @@ mod exemplar;
 mod identity;
 mod mangled;
 mod properties;
+mod proxy;
 mod requests;
 mod server;
 mod stamp;

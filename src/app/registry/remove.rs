@@ -42,10 +42,7 @@ async fn remove(tx: &mut Tx<'_>, name: &str, audit: &AuditRow) -> Result<bool, E
     let instances = brokers::instances(tx, &row.id).await?;
     if instances > 0 {
         let noun = if instances == 1 { "instance" } else { "instances" };
-        let message = format!(
-            "broker `{name}` has {instances} {noun}: delete or purge them first; \
-            what was deleted a moment ago may still be cleaned up"
-        );
+        let message = format!("broker `{name}` has {instances} {noun}: delete or purge them first");
         return Err(Error::conflict("in_use", message));
     }
     let known = offerings::of_broker(tx, &row.id).await?;

@@ -219,7 +219,7 @@ impl Merged {
         finish(json)
     }
 
-    /// `None` for an offering that is left without a plan (SVC-13).
+    /// `None` for an offering that is left without a plan (SVC-13), or that the platform would refuse all others for.
     fn render_offering(&self, offering: &Offering, shape: Shape) -> Option<Value> {
         let mut rendered = offering.document.clone();
         let fields = rendered.as_object_mut()?;
@@ -247,7 +247,9 @@ impl Merged {
                 hubs::mark(&mut rendered, &self.hub);
             }
             Shape::CloudFoundry => {
-                cloudfoundry::fit(fields);
+                if !cloudfoundry::fit(fields) {
+                    return None;
+                }
                 if !self.dashboards.contains(&offering.id) {
                     fields.shift_remove("dashboard_client");
                 }

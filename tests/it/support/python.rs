@@ -1,5 +1,5 @@
-//! The Python environment of the tests: packages pinned with hashes in `requirements.txt`, put by `tests/run.sh` into
-//! `target/it-env`. `BOURSE_IT_ENV` names another place.
+//! The environment of the tests: packages for Python and Node.js, pinned with hashes in `requirements.txt` and
+//! `sap_sbf/package-lock.json`, put by `tests/run.sh` into `target/it-env`. `BOURSE_IT_ENV` names another place.
 
 use std::path::PathBuf;
 
@@ -13,9 +13,21 @@ pub(crate) fn program(name: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// The environment's interpreter.
+/// The environment's interpreter of Python.
 pub(crate) fn python() -> PathBuf {
     program("python").unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+/// The environment's Node.js.
+pub(crate) fn node() -> PathBuf {
+    program("node").unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+/// The folder with the npm packages that `sap_sbf/package-lock.json` pins.
+pub(crate) fn sap_sbf_packages() -> PathBuf {
+    let path = root().join("sap_sbf").join("node_modules");
+    assert!(path.is_dir(), "{} is missing: `bash tests/run.sh` installs it", path.display());
+    path
 }
 
 fn root() -> PathBuf {
