@@ -20,8 +20,8 @@ use super::{App, Error};
 use crate::domain::caller::Caller;
 use crate::domain::platform::Platform;
 use crate::secret::{self, Secret};
+use crate::store;
 use crate::store::credentials::{CredentialRow, OwnerKind};
-use crate::store::{self, platforms};
 
 /// Rounds of a new derivation; a stored hash says its own.
 const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(599_999);
@@ -44,7 +44,7 @@ pub(in crate::app) struct Logins {
     key: Option<hmac::Key>,
     fits: Mutex<HashMap<Vec<u8>, Instant>>,
     turns: Arc<Semaphore>,
-    /// What was read, by user name, with the epoch of the database that it is good for.
+    /// What was read and whose password fitted, by user name, with the epoch of the database that it is good for.
     known: Mutex<HashMap<String, (u64, Arc<Known>)>>,
 }
 
@@ -106,6 +106,9 @@ impl Logins {
 
     fn keep(&self, username: &str, epoch: u64, found: &Arc<Known>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, (good_for, _)| *good_for == epoch);
+        }
         if known.len() >= KNOWN_MAX {
             known.clear();
         }
@@ -172,16 +175,14 @@ impl App {
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
             return Err(Error::Unauthorized);
         }
-        let found = self.credential_of(username).await?.ok_or(Error::Unauthorized)?;
-        let credential = &found.credential;
-        let fits = if credential.secret_hash.starts_with(SCHEME) {
-            self.logins().fits(password, &credential.secret_hash).await?
-        } else {
-            secret::password_matches(password, &credential.secret_hash)
+        let epoch = self.db().access_epoch();
+        let known = epoch.and_then(|epoch| self.logins().known(username, epoch));
+        // A password that does not fit what is in memory is answered as late as one of nobody: after a look into the database.
+        let found = match known.filter(|known| secret::password_matches(password, &known.credential.secret_hash)) {
+            Some(known) => known,
+            None => self.looked_up(username, password, epoch).await?,
         };
-        if !fits {
-            return Err(Error::Unauthorized);
-        }
+        let credential = &found.credential;
         let id = credential.owner_id.clone();
         let caller = match credential.owner_kind {
             OwnerKind::Admin => Caller::Admin(id),
@@ -191,26 +192,23 @@ impl App {
         Ok((caller, found.platform.clone()))
     }
 
-    /// The credential of a user name.
-    async fn credential_of(&self, username: &str) -> Result<Option<Arc<Known>>, Error> {
-        let epoch = self.db().access_epoch();
-        if let Some(known) = epoch.and_then(|epoch| self.logins().known(username, epoch)) {
-            return Ok(Some(known));
-        }
+    /// The credential of a user name, if the password fits it. One whose password is generated is kept in memory then.
+    async fn looked_up(&self, username: &str, password: &str, epoch: Option<u64>) -> Result<Arc<Known>, Error> {
         let name = username.to_owned();
-        let read = self.db().read::<_, Error, _>(|tx| {
-            Box::pin(async move {
-                let Some(credential) = store::credentials::find(tx, &name).await? else { return Ok(None) };
-                let platform = match credential.owner_kind {
-                    OwnerKind::Platform => platforms::by_id(tx, &credential.owner_id).await?,
-                    OwnerKind::Admin | OwnerKind::Broker => None,
-                };
-                Ok(Some(Arc::new(Known { credential, platform })))
-            })
-        });
-        let found = read.await?;
-        if let (Some(epoch), Some(found)) = (epoch, &found) {
-            self.logins().keep(username, epoch, found);
+        let read = self.db().read(|tx| Box::pin(async move { store::credentials::find(tx, &name).await }));
+        let (credential, platform) = read.await?.ok_or(Error::Unauthorized)?;
+        let slow = credential.secret_hash.starts_with(SCHEME);
+        let fits = if slow {
+            self.logins().fits(password, &credential.secret_hash).await?
+        } else {
+            secret::password_matches(password, &credential.secret_hash)
+        };
+        if !fits {
+            return Err(Error::Unauthorized);
+        }
+        let found = Arc::new(Known { credential, platform });
+        if let (Some(epoch), false) = (epoch, slow) {
+            self.logins().keep(username, epoch, &found);
         }
         Ok(found)
     }

@@ -26,7 +26,7 @@ impl App {
     ) -> Result<Deprovisioned, Error> {
         let deadline = self.answer_deadline();
         let meant = self.meant(orderer, &request.instance_id, None).await?;
-        let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id)) };
+        let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id).await) };
         match presence(row.state, row.operation_id.is_some()) {
             Presence::Gone => return Err(osb::Error::gone().into()),
             Presence::Failed => {
@@ -53,7 +53,12 @@ impl App {
 
     /// What a deletion of something unknown is answered: 410, but for a broker whose instances this hub does not all know
     /// yet, where 410 would make a platform forget a live one.
-    pub(in crate::app) fn unknown(&self, plan_id: &str) -> Error {
+    pub(in crate::app) async fn unknown(&self, plan_id: &str) -> Error {
+        if self.catalog().plan_by_id(plan_id).is_none()
+            && let Err(error) = self.reload_catalog().await
+        {
+            return error;
+        }
         let broker_id = self.catalog().plan_by_id(plan_id).map(|plan| plan.broker_id.clone());
         let backend = broker_id.and_then(|id| self.backends().get(&id));
         if backend.is_some_and(|backend| backend.settings().takeover) {
@@ -127,7 +132,7 @@ impl App {
                 Box::pin(async move {
                     let locked = instances::lock(tx, &operation.instance_id).await?;
                     let Some(mut row) = locked else { return Err(osb::Error::gone().into()) };
-                    if let Some(other) = operations::unfinished(tx, &row.id).await? {
+                    if let Some(other) = operations::in_the_way(tx, &row.id).await? {
                         return Err(osb::Error::concurrency(format!(
                             "the service instance cannot be deleted while a {} is under way; try again later",
                             other.kind.as_str()

@@ -15,7 +15,7 @@ use crate::store::bindings::{self, BindingRow};
 
 use crate::store::instances::{self, Filter, InstanceRow};
 use crate::store::operations::{self, OperationRow};
-use crate::store::{Tx, spans};
+use crate::store::{Tx, offerings, spans};
 
 pub use crate::store::bindings::BindingRow as BindingView;
 
@@ -155,15 +155,18 @@ impl App {
     }
 
     async fn named(&self, row: InstanceRow, tenant: String, platform: String) -> Result<InstanceView, Error> {
-        let plan = self.plan_of(&row).await?;
-        Ok(InstanceView {
-            row,
-            tenant,
-            platform,
-            broker: plan.broker_name.clone(),
-            offering: plan.offering_name.clone(),
-            plan: plan.plan_name.clone(),
-        })
+        let (broker, offering, plan) = self.names_of(&row).await?;
+        Ok(InstanceView { row, tenant, platform, broker, offering, plan })
+    }
+
+    /// The names of broker, offering and plan, also of a broker that was removed.
+    async fn names_of(&self, row: &InstanceRow) -> Result<(String, String, String), Error> {
+        if let Some(plan) = self.catalog().plan_by_id(&row.plan_id) {
+            return Ok((plan.broker_name.clone(), plan.offering_name.clone(), plan.plan_name.clone()));
+        }
+        let id = row.plan_id.clone();
+        let stored = self.db().read(|tx| Box::pin(async move { offerings::names_of_plan(tx, &id).await })).await?;
+        stored.ok_or_else(|| Error::not_found("plan", &row.plan_id))
     }
 
     /// Forgets an instance whose backend is gone: nothing is sent, what is under way is called off, its span ends now.
@@ -175,10 +178,9 @@ impl App {
             return Err(Error::invalid("/reason", "say why it is forgotten: it is kept in the audit"));
         }
         let row = self.instance_row(id).await?;
-        if row.state == InstanceState::Gone {
-            return self.instance(id).await;
-        }
-        let (names, now) = (self.names(&*self.plan_of(&row).await?), self.clock().now());
+        let (_, offering, plan) = self.names_of(&row).await?;
+        let names = Names { hub: self.config().server.hub.clone(), offering, plan, previous_plan: None };
+        let now = self.clock().now();
         let audited = AuditRow {
             at: now,
             actor: caller.actor(),
@@ -213,21 +215,17 @@ async fn forget(
     let now = audited.at;
     let mut row = instances::lock(tx, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
     if row.state == InstanceState::Gone {
-        return Ok(Vec::new());
+        // Only what cleans up after it may be left.
+        let called_off = call_off_all(tx, id, reason, now).await?;
+        if !called_off.is_empty() {
+            audit::append(tx, audited).await?;
+        }
+        return Ok(called_off.into_iter().map(|operation| operation.id).collect());
     }
     forget_bindings(tx, &mut row, reason, names, now).await?;
-    let mut called_off = Vec::new();
-    let mut last = operations::latest(tx, id, None).await?;
-    while let Some(unfinished) = operations::unfinished(tx, id).await? {
-        let Some(mut operation) = operations::lock_unfinished(tx, &unfinished.id).await? else { break };
-        operation.state = OperationState::Cancelled;
-        operation.finished_at = Some(now);
-        operation.description = Some(reason.to_owned());
-        operation.answer = Some(error_to_text(&osb::Error::with(502, "Purged", "an operator purged the instance")));
-        operations::save(tx, &operation).await?;
-        called_off.push(operation.id.clone());
-        last = Some(operation);
-    }
+    let latest = operations::latest(tx, id, None).await?;
+    let called_off = call_off_all(tx, id, reason, now).await?;
+    let last = called_off.last().cloned().or(latest);
     let Some(operation) = last else { return Err(Error::not_found("operation of instance", id)) };
     spans::close(tx, id, &operation.id, now).await?;
     // Of an order that failed already, nothing is left to tell.
@@ -244,6 +242,21 @@ async fn forget(
     }
     instances::save(tx, &row, true, now).await?;
     audit::append(tx, audited).await?;
+    Ok(called_off.into_iter().map(|operation| operation.id).collect())
+}
+
+/// Calls off all that is under way on an instance and its bindings.
+async fn call_off_all(tx: &mut Tx<'_>, id: &str, reason: &str, now: Time) -> Result<Vec<OperationRow>, Error> {
+    let mut called_off = Vec::new();
+    while let Some(unfinished) = operations::unfinished(tx, id).await? {
+        let Some(mut operation) = operations::lock_unfinished(tx, &unfinished.id).await? else { break };
+        operation.state = OperationState::Cancelled;
+        operation.finished_at = Some(now);
+        operation.description = Some(reason.to_owned());
+        operation.answer = Some(error_to_text(&osb::Error::with(502, "Purged", "an operator purged the instance")));
+        operations::save(tx, &operation).await?;
+        called_off.push(operation);
+    }
     Ok(called_off)
 }
 

@@ -17,7 +17,7 @@ use crate::store::{audit, bindings, instances};
 
 /// How many waits of a backend's timeout may pass before whoever drives an operation sends its request for the last time:
 /// two questions, each with the wait for its place, and the wait for the request's own place.
-const CALLS_UNDER_WAY: u32 = 5;
+pub(in crate::app) const CALLS_UNDER_WAY: u32 = 5;
 
 impl App {
     /// A page of operations.

@@ -16,7 +16,6 @@ use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::OperationRow;
-use crate::store::tenants;
 
 /// Who orders, and what came with the order besides its body.
 #[derive(Clone, Debug)]
@@ -204,13 +203,12 @@ impl App {
         let binding_id = binding_id.map(str::to_owned);
         let read = self.db().read::<_, Error, _>(move |tx| {
             Box::pin(async move {
-                let Some(instance) = instances::current(tx, &platform_id, &id).await? else { return Ok(None) };
+                let found = instances::current_and_owner(tx, &platform_id, &id).await?;
+                let Some((instance, tenant)) = found else { return Ok(None) };
                 let binding = match binding_id {
                     Some(id) => bindings::current(tx, &instance.id, &id).await?,
                     None => None,
                 };
-                let missing = || Error::not_found("tenant", &instance.tenant_id);
-                let tenant = tenants::by_id(tx, &instance.tenant_id).await?.ok_or_else(missing)?;
                 Ok(Some(Meant { instance, binding, tenant }))
             })
         });

@@ -24,7 +24,7 @@ impl App {
         let deadline = self.answer_deadline();
         let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
         let Some(Meant { instance, binding: Some(row), tenant }) = meant else {
-            return Err(self.unknown(&request.plan_id));
+            return Err(self.unknown(&request.plan_id).await);
         };
         let presence = binding_presence(&row);
         if presence == Presence::Gone {

@@ -147,7 +147,7 @@ impl App {
                     let Some(mut row) = locked else {
                         return Err(osb::Error::not_found("the service instance does not exist").into());
                     };
-                    let other = operations::unfinished(tx, &row.id).await?;
+                    let other = operations::in_the_way(tx, &row.id).await?;
                     if other.is_some() || row.state != InstanceState::Ready {
                         let what = other.map_or("change", |other| other.kind.as_str());
                         return Err(osb::Error::concurrency(format!(

@@ -33,6 +33,12 @@ impl View {
     /// sends must be stamped.
     async fn orderer(&self, call: &Call) -> Result<Cow<'_, Orderer>, Error> {
         let upstream = self.app.upstream(&self.orderer.platform, call).await?;
+        if let Some(broker) = &self.orderer.broker
+            && !self.app.catalog().has_broker(broker)
+        {
+            // Another process may have just registered it.
+            self.app.reload_catalog().await?;
+        }
         match &self.orderer.broker {
             Some(broker) if !self.app.catalog().has_broker(broker) => {
                 Err(osb::Error::not_found(format!("service broker {broker} does not exist")).into())

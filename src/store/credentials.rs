@@ -2,9 +2,10 @@
 
 use sqlx::any::AnyRow;
 
-use super::Error;
 use super::db::{Tx, column};
+use super::{Error, platforms};
 use crate::clock::Time;
+use crate::domain::platform::Platform;
 
 /// Whose credential it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +93,18 @@ pub async fn insert_first_admin(tx: &mut Tx<'_>, username: &str, hash: &str, now
     Ok(tx.execute(sql).await? == 1)
 }
 
-const FIND: &str =
-    "select username, owner_kind, owner_id, secret_hash, created_at from credentials where username = $1";
+const FIND: &str = "select c.username, c.owner_kind, c.owner_id, c.secret_hash, c.created_at, \
+    p.id, p.name, p.kind, p.default_tenant_id, p.trust \
+    from credentials c left join platforms p on c.owner_kind = 'platform' and p.id = c.owner_id where c.username = $1";
 
-/// The credential of a user name.
+/// The credential of a user name, with the platform where it is one's: each of a platform's requests needs both.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn find(tx: &mut Tx<'_>, username: &str) -> Result<Option<CredentialRow>, Error> {
-    tx.fetch_optional(sqlx::query(FIND).bind(username.to_owned())).await?.as_ref().map(row).transpose()
+pub async fn find(tx: &mut Tx<'_>, username: &str) -> Result<Option<(CredentialRow, Option<Platform>)>, Error> {
+    let Some(found) = tx.fetch_optional(sqlx::query(FIND).bind(username.to_owned())).await? else { return Ok(None) };
+    let is_one = column::<Option<String>>(&found, "id")?.is_some();
+    Ok(Some((row(&found)?, is_one.then(|| platforms::platform(&found)).transpose()?)))
 }
 
 const OF_OWNER: &str = "select username, owner_kind, owner_id, secret_hash, created_at from credentials \

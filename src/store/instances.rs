@@ -3,9 +3,10 @@
 use sqlx::any::AnyRow;
 
 use super::db::{Tx, column};
-use super::{Error, operations};
+use super::{Error, operations, tenants};
 use crate::clock::Time;
 use crate::domain::instance::InstanceState;
+use crate::domain::tenant::Tenant;
 
 /// A row.
 #[derive(Clone, Debug)]
@@ -113,6 +114,24 @@ const CURRENT: &str = "select * from instances where platform_id = $1 and platfo
 pub async fn current(tx: &mut Tx<'_>, platform_id: &str, id: &str) -> Result<Option<InstanceRow>, Error> {
     let query = sqlx::query(CURRENT).bind(platform_id.to_owned()).bind(id.to_owned());
     tx.fetch_optional(query).await?.as_ref().map(read).transpose()
+}
+
+const CURRENT_AND_OWNER: &str = "select i.*, t.name as tenant_name, t.document as tenant_document \
+    from instances i join tenants t on t.id = i.tenant_id \
+    where i.platform_id = $1 and i.platform_instance_id = $2 and i.current = 1";
+
+/// The same with the tenant whose it is.
+///
+/// # Errors
+/// [`Error`].
+pub async fn current_and_owner(
+    tx: &mut Tx<'_>,
+    platform_id: &str,
+    id: &str,
+) -> Result<Option<(InstanceRow, Tenant)>, Error> {
+    let query = sqlx::query(CURRENT_AND_OWNER).bind(platform_id.to_owned()).bind(id.to_owned());
+    let found = tx.fetch_optional(query).await?;
+    found.as_ref().map(|row| Ok((read(row)?, tenants::owner(row)?))).transpose()
 }
 
 const BY_ID: &str = "select * from instances where id = $1";

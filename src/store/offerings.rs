@@ -94,6 +94,18 @@ pub async fn held(
     Ok(held)
 }
 
+const NAMES_OF_PLAN: &str = "select brokers.name as broker, offerings.name as offering, plans.name as plan from plans
+    join offerings on offerings.id = plans.offering_id join brokers on brokers.id = offerings.broker_id where plans.id = $1";
+
+/// The names of a plan's broker and offering, and its own, whether or not they are still in the catalog.
+///
+/// # Errors
+/// [`Error`]
+pub async fn names_of_plan(tx: &mut Tx<'_>, id: &str) -> Result<Option<(String, String, String)>, Error> {
+    let found = tx.fetch_optional(sqlx::query(NAMES_OF_PLAN).bind(id.to_owned())).await?;
+    found.map(|row| Ok((column(&row, "broker")?, column(&row, "offering")?, column(&row, "plan")?))).transpose()
+}
+
 const FREE_NAME: &str = "update offerings set state = 'quarantined' where id = $1";
 const DROP: &str = "delete from offerings where id = $1";
 

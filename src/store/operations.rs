@@ -183,6 +183,31 @@ pub async fn unfinished(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<Ope
     tx.fetch_optional(sqlx::query(UNFINISHED).bind(instance_id.to_owned())).await?.as_ref().map(read).transpose()
 }
 
+const IN_THE_WAY: &str = "select * from operations where instance_id = $1 and state = 'in_progress' \
+    and (binding_id is null or binding_id not in (select id from bindings where instance_id = $1 and state = 'gone')) \
+    order by created_at limit 1";
+
+/// What is under way on an instance or one of its bindings that keeps others waiting: a clean-up after a binding that is gone
+/// does not.
+///
+/// # Errors
+/// [`Error`].
+pub async fn in_the_way(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<OperationRow>, Error> {
+    tx.fetch_optional(sqlx::query(IN_THE_WAY).bind(instance_id.to_owned())).await?.as_ref().map(read).transpose()
+}
+
+const SETTLE_CLEAN_UPS: &str = "update operations set state = 'succeeded', finished_at = $2, lease_owner = null, \
+    lease_token = null where instance_id = $1 and state = 'in_progress' and kind = 'orphan_mitigation' and binding_id is not null";
+
+/// Ends the clean-ups after an instance's bindings: with the instance, nothing is left of them.
+///
+/// # Errors
+/// [`Error`].
+pub async fn settle_clean_ups(tx: &mut Tx<'_>, instance_id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(SETTLE_CLEAN_UPS).bind(instance_id.to_owned()).bind(now.0)).await?;
+    Ok(())
+}
+
 const LEASE_DUE: &str = "update operations set lease_owner = $1, lease_token = $2, \
     maybe_sent = case when lease_owner is null then maybe_sent else 1 end \
     where state = 'in_progress' and phase <> 'waiting_approval' and next_at <= $3 \

@@ -18,7 +18,7 @@ pub struct PlatformRow {
     pub created_at: Time,
 }
 
-fn platform(row: &AnyRow) -> Result<Platform, Error> {
+pub(super) fn platform(row: &AnyRow) -> Result<Platform, Error> {
     let kind: String = column(row, "kind")?;
     let corrupt = || Error::Corrupt { column: "kind", source: kind.clone().into() };
     let trust: Option<String> = column(row, "trust")?;

@@ -18,13 +18,22 @@ pub struct TenantRow {
 }
 
 fn tenant(row: &AnyRow) -> Result<Tenant, Error> {
-    let document: String = column(row, "document")?;
+    read(row, ["id", "name", "document"])
+}
+
+fn read(row: &AnyRow, [id, name, document]: [&'static str; 3]) -> Result<Tenant, Error> {
+    let document: String = column(row, document)?;
     let document = serde_json::from_str(&document);
     Ok(Tenant {
-        id: column(row, "id")?,
-        name: column(row, "name")?,
+        id: column(row, id)?,
+        name: column(row, name)?,
         document: document.map_err(|source| Error::Corrupt { column: "document", source: source.into() })?,
     })
+}
+
+/// A tenant beside the row of what is its own: `tenant_id`, `tenant_name` and `tenant_document`.
+pub(super) fn owner(row: &AnyRow) -> Result<Tenant, Error> {
+    read(row, ["tenant_id", "tenant_name", "tenant_document"])
 }
 
 fn row(row: &AnyRow) -> Result<TenantRow, Error> {

@@ -136,20 +136,38 @@ async fn run_writer(
         let Some(first) = first else { break };
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let outcome = run_batch(&mut connection, &mut queue, first, &mut batch).await;
-        if outcome.is_err() {
-            // Leaves the connection without a transaction whatever state it was in.
-            drop(sqlx::query("rollback").execute(&mut connection).await);
-        }
+        let lost = match &outcome {
+            Ok(_) => None,
+            // What can still be rolled back was not committed.
+            Err(Broken { begun: false, .. }) => Some(false),
+            Err(_) => Some(sqlx::query("rollback").execute(&mut connection).await.is_err()),
+        };
         // Before anybody hears of it. Where the commit may have been lost, it may have been done.
         if outcome.as_ref().map_or(true, |changed| *changed) {
             access.fetch_add(1, Ordering::SeqCst);
         }
-        let lost = outcome.err().map(|error| error.to_string());
+        let reason = outcome.err().map(|broken| broken.error.to_string()).unwrap_or_default();
         for job in batch {
-            job.finish(lost.as_ref().map_or(Ok(()), |error| Err(Error::Lost(error.clone()))));
+            job.finish(match lost {
+                None => Ok(()),
+                Some(false) => Err(Error::Lost(reason.clone())),
+                Some(true) => Err(Error::CommitUnknown),
+            });
         }
     }
     drop(connection.close().await);
+}
+
+/// A batch that came to nothing, or is not known to have come to something.
+struct Broken {
+    begun: bool,
+    error: sqlx::Error,
+}
+
+impl From<sqlx::Error> for Broken {
+    fn from(error: sqlx::Error) -> Self {
+        Self { begun: true, error }
+    }
 }
 
 /// Runs what waits under one commit, and says whether an access was changed. All jobs taken are in `batch`, whatever happened.
@@ -158,9 +176,10 @@ async fn run_batch(
     queue: &mut mpsc::Receiver<Box<dyn Job>>,
     first: Box<dyn Job>,
     batch: &mut Vec<Box<dyn Job>>,
-) -> Result<bool, Error> {
+) -> Result<bool, Broken> {
     batch.push(first);
-    sqlx::query("begin immediate").execute(&mut *connection).await?;
+    let begun = sqlx::query("begin immediate").execute(&mut *connection).await;
+    begun.map_err(|error| Broken { begun: false, error })?;
     let started = Instant::now();
     // The first needs no savepoint: nothing is before it that would have to stay.
     let mut tx = Tx::on(&mut *connection, Kind::Sqlite);

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::super::operations::CALLS_UNDER_WAY;
 use super::super::sealed::{self, StoredRequest};
 use super::transition::{self, Effects, News, Rows, SpanChange};
 use super::{App, Body, Error, Job, Outcome};
 use crate::clock::{Time, fresh_id};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::{Event, EventKind, InstanceData, event_id};
-use crate::domain::instance::InstanceAttributes;
+use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{self, OperationKind, OperationState, Phase, Situation, Step, Told};
 use crate::domain::stamp;
 use crate::domain::tenant::Tenant;
@@ -84,9 +85,8 @@ impl App {
         let step = operation::next(&situation, outcome.answer.clone());
         let news = self.news(&job, &step, outcome.body, situation.now)?;
         // Whatever the step: that whoever ordered was refused meanwhile may come to light only under the lock.
-        let late_until = job.binding.as_ref().map_or(job.instance.late_until, |binding| binding.late_until);
         let may_undo =
-            situation.kind.creates() || late_until.is_some() || matches!(step, Step::Fail { undo: true, .. });
+            situation.kind.creates() || situation.kind.deletes() || matches!(step, Step::Fail { undo: true, .. });
         let clean_up = may_undo
             .then(|| self.clean_up_after(&job.operation, &job.instance, &job.plan, situation.now))
             .transpose()?;
@@ -128,6 +128,9 @@ impl App {
                         }
                         _ => {}
                     }
+                    if situation.kind == OperationKind::Deprovision && rows.instance.state == InstanceState::Gone {
+                        operations::settle_clean_ups(tx, &rows.instance.id, situation.now).await?;
+                    }
                     write(tx, &mut rows, effects, &names, situation.now).await?;
                     let Rows { instance, binding, operation, .. } = rows;
                     let over = operation.state != OperationState::InProgress;
@@ -140,7 +143,11 @@ impl App {
     fn news(&self, job: &Job, step: &Step, body: Body, now: Time) -> Result<News, Error> {
         let mut news = News::default();
         if job.operation.kind.creates() {
-            news.late_until = Some(now.plus(self.settled_after(&job.operation)));
+            // A process that lost its lease may send what it had in hand even later.
+            let calls = if job.operation.maybe_sent { CALLS_UNDER_WAY } else { 0 };
+            let timeout =
+                self.backends().get(&job.operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
+            news.late_until = Some(now.plus(self.settled_after(&job.operation) + timeout * calls));
         }
         match body {
             Body::Instance(object) => {

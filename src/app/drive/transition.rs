@@ -32,7 +32,7 @@ impl Rows {
     }
 }
 
-/// What a good answer brought, sealed and ready to be written.
+/// What an answer, or the want of one, brought: sealed and ready to be written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct News {
     /// The instance's answer from now on.
@@ -73,7 +73,9 @@ pub(super) enum SpanChange {
 /// Applies a step.
 pub(super) fn apply(rows: &mut Rows, situation: &Situation, step: &Step, news: News) -> Effects {
     let now = situation.now;
-    let lost = situation.maybe_sent || matches!(step, Step::Continue { phase: Phase::Unresolved, .. });
+    // What is polled was answered: no request is lost any more.
+    let lost = situation.phase != Phase::Polling
+        && (situation.maybe_sent || matches!(step, Step::Continue { phase: Phase::Unresolved, .. }));
     if situation.kind.creates() && lost {
         let late_until = rows.late_until();
         *late_until = (*late_until).max(news.late_until);
@@ -90,6 +92,7 @@ pub(super) fn apply(rows: &mut Rows, situation: &Situation, step: &Step, news: N
             rows.operation.answer.clone_from(&news.update_answer);
             rows.operation.description = None;
             let late_until = *rows.late_until();
+            // Its deletion was sent some time after it was ordered: which poll or repeat told of it does not say when.
             let late_until = late_until.filter(|until| rows.operation.created_at < *until);
             let mut effects = succeed(rows, news, now);
             if matches!(situation.kind, OperationKind::Deprovision | OperationKind::Unbind) {

@@ -20,13 +20,17 @@ impl App {
     /// Where the database fails. What is in memory stays as it was.
     pub async fn reload_catalog(&self) -> Result<bool, Error> {
         let registry = &self.inner.registry;
+        // Nobody stands in line to hear that nothing has changed.
+        if self.catalog_version().await? == registry.current().0 {
+            return Ok(false);
+        }
         let _one_at_a_time = registry.loading.lock().await;
         let (known, old) = {
             let current = registry.current();
             (current.0, Arc::clone(&current.1))
         };
         // The counter first: a change in between is then read twice rather than never.
-        let version = self.db().read(|tx| Box::pin(versions::read(tx, versions::CATALOG))).await?;
+        let version = self.catalog_version().await?;
         if version == known {
             return Ok(false);
         }
@@ -45,6 +49,10 @@ impl App {
         let merged = merged.await.map_err(|_| Error::Store(crate::store::Error::Busy))?;
         registry.replace(version, Arc::new(merged));
         Ok(true)
+    }
+
+    async fn catalog_version(&self) -> Result<i64, Error> {
+        Ok(self.db().read(|tx| Box::pin(versions::read(tx, versions::CATALOG))).await?)
     }
 
     async fn parts(&self, rows: &[BrokerRow], old: &Merged) -> Result<Vec<Arc<Part>>, Error> {
