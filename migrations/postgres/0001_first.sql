@@ -141,6 +141,7 @@ create table instances (
     created_at bigint not null,
     ready_at bigint,
     gone_at bigint,
+    -- Until when a request that makes it, and whose answer was lost, may still reach the broker: deleted before, it is deleted again.
     late_until bigint,
     updated_at bigint not null
 );
@@ -160,6 +161,7 @@ create table bindings (
     answer_until bigint,
     -- Until when a repeat of the bind may still be on its way to the broker: nobody unbinds or asks again before.
     asked_until bigint,
+    -- Until when a request that makes it, and whose answer was lost, may still reach the broker: deleted before, it is deleted again.
     late_until bigint,
     operation_id text,
     version bigint not null,

@@ -134,7 +134,7 @@ impl App {
                     let Some(mut row) = locked else { return Err(osb::Error::gone().into()) };
                     if let Some(other) = operations::in_the_way(tx, &row.id).await? {
                         return Err(osb::Error::concurrency(format!(
-                            "the service instance cannot be deleted while a {} is under way; try again later",
+                            "the service instance cannot be deleted while {} is under way; try again later",
                             other.kind.as_str()
                         ))
                         .into());

@@ -1,5 +1,5 @@
-//! Whom a request is for: from a platform's claims, or a verified stamp, to the tenant. Read from the database each time,
-//! so that a changed mapping holds at once in all processes. What nobody knows is counted, for people to map.
+//! Whom a request is for: from a platform's claims, or a verified stamp, to the tenant. Mappings are read from the
+//! database each time, so that a changed one holds at once in all processes. What nobody knows is counted, for people to map.
 
 use super::{App, Error};
 use crate::domain::identity::{Facts, Identity, MatchKey, Matched, most_specific};

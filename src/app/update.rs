@@ -149,9 +149,9 @@ impl App {
                     };
                     let other = operations::in_the_way(tx, &row.id).await?;
                     if other.is_some() || row.state != InstanceState::Ready {
-                        let what = other.map_or("change", |other| other.kind.as_str());
+                        let what = other.map_or("a change", |other| other.kind.as_str());
                         return Err(osb::Error::concurrency(format!(
-                            "the service instance cannot be updated while a {what} is under way; try again later"
+                            "the service instance cannot be updated while {what} is under way; try again later"
                         ))
                         .into());
                     }

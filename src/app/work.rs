@@ -31,8 +31,6 @@ pub(in crate::app) struct Work {
 /// What is heard of an operation in this process.
 #[derive(Clone, Debug, Default)]
 pub(in crate::app) struct News {
-    /// Counts what happened.
-    count: u64,
     /// How it ended, once it has.
     pub(in crate::app) ended: Option<Arc<Ended>>,
 }
@@ -72,7 +70,7 @@ impl App {
     /// Tells whoever waits in this process that there is news of an operation.
     pub(in crate::app) fn announce(&self, id: &str) {
         if let Some(sender) = self.waiters().get(id) {
-            sender.send_modify(|news| news.count += 1);
+            sender.send_modify(|_| {});
         }
     }
 
@@ -80,7 +78,6 @@ impl App {
     pub(in crate::app) fn announce_end(&self, ended: Arc<Ended>) {
         if let Some(sender) = self.waiters().get(&ended.operation.id) {
             sender.send_modify(|news| {
-                news.count += 1;
                 news.ended = Some(Arc::clone(&ended));
             });
         }

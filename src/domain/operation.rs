@@ -23,7 +23,7 @@ pub enum OperationKind {
     Bind,
     /// A binding is deleted.
     Unbind,
-    /// What a failed provision or bind may have left at the backend is deleted, for as long as it takes.
+    /// What a failed provision or bind, or a late request, may have left at the backend is deleted, for as long as it takes.
     OrphanMitigation,
 }
 

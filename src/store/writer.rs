@@ -29,7 +29,7 @@ const QUEUED_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
     closing: CancellationToken,
-    /// Counts commits that took an access away or changed one.
+    /// Counts batches that may have taken an access away or changed one.
     access: Arc<AtomicU64>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
