@@ -245,7 +245,8 @@ async fn run(on: On, dies_at: Option<(u64, bool)>, manner: Manner) -> (BTreeMap<
 
 /// How many writes are passed over between two deaths: `BOURSE_STRIDE=1` takes them all.
 fn stride(usual: usize) -> usize {
-    std::env::var("BOURSE_STRIDE").map_or(usual, |text| text.parse().expect("BOURSE_STRIDE is a number from 1"))
+    let chosen = std::env::var_os("BOURSE_STRIDE").map(|text| text.to_str().and_then(|text| text.parse().ok()));
+    chosen.map_or(usual, |number| number.filter(|number| *number > 0).expect("BOURSE_STRIDE is a number from 1"))
 }
 
 async fn check(on: On, usual: usize) {
