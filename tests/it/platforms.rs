@@ -123,9 +123,31 @@ async fn a_platform_is_changed_field_by_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_has_been_seen_is_as_it_was_changed_at_its_next_request() {
+    on_both(async |hub| {
+        let pair = register(hub, "cf").await["credentials"].clone();
+        let text = |name: &str| pair[name].as_str().expect("a text").to_owned();
+        let tenant = async || {
+            let platform = hub.app.authenticate_platform(&text("username"), &text("password")).await;
+            platform.expect("it is let in").default_tenant_id
+        };
+        hub.call("PUT", "/tenants/retail", json!({ "display_name": "Retail" })).await.is(201);
+        assert_eq!(tenant().await, None);
+        hub.call("PATCH", "/platforms/cf", json!({ "default_tenant": "retail" })).await.is(200);
+        assert!(tenant().await.is_some());
+        hub.call("PATCH", "/platforms/cf", json!({ "default_tenant": null })).await.is(200);
+        assert_eq!(tenant().await, None);
+        let wrong = hub.app.authenticate_platform(&text("username"), "wrong").await;
+        assert!(wrong.is_err(), "also while the right password is known");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_platform_is_locked_out_and_its_name_is_free() {
     on_both(async |hub| {
         let created = register(hub, "cf").await;
+        assert!(who(hub, &created["credentials"]).await.is_some(), "it has been seen before");
         let identity = json!({ "platform": "cf", "organization_guid": "o" });
         hub.call("PUT", "/tenants/retail", json!({ "display_name": "R", "identities": [identity] })).await.is(201);
         hub.delete("/platforms/cf").await.is(204);
