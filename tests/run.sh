@@ -17,13 +17,22 @@ command -v cargo >/dev/null || fail 'there is no cargo: install Rust (rust-versi
 
 # --- Debian packages, each with the level that shows it is there -------------------------------------------------------
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_sshd() { [ -x /usr/sbin/sshd ]; }
+has_http_backend() { [ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ]; }
+# Administrators' programs: not in everybody's PATH.
+has_admin() { [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ] || [ -x "/bin/$1" ] || [ -x "/usr/bin/$1" ]; }
 has_python() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 wanted=()
 command -v cc >/dev/null || wanted+=(build-essential)
 command -v setpriv >/dev/null || wanted+=(util-linux)
 command -v curl >/dev/null || wanted+=(curl)
-command -v git >/dev/null || wanted+=(git)
+has_http_backend || wanted+=(git)
+command -v ssh >/dev/null || wanted+=(openssh-client)
+has_sshd || wanted+=(openssh-server)
+has_admin ip || wanted+=(iproute2)
+has_admin nft || wanted+=(nftables)
+has_admin ping || wanted+=(iputils-ping)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || wanted+=(ca-certificates)
 has_postgres || wanted+=(postgresql)
 has_python || wanted+=(python3 python3-venv)
@@ -42,10 +51,18 @@ if [ "${#wanted[@]}" -gt 0 ]; then
         "${as_root[@]}" mkdir -p "${clusters%/*}"
         echo 'create_main_cluster = false' | "${as_root[@]}" tee "$clusters" >/dev/null
     fi
+    # Nor shall what is installed be started by the system, sshd for one: Debian asks this program (policy-rc.d).
+    starts=/usr/sbin/policy-rc.d
+    if [ ! -e "$starts" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$starts" >/dev/null
+        "${as_root[@]}" chmod 755 "$starts"
+        trap '"${as_root[@]}" rm -f "$starts"' EXIT
+    fi
     "${as_root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 update
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install "${wanted[@]}" >/dev/null
     [ ! -e "$clusters.ucf-dist" ] || "${as_root[@]}" mv -f "$clusters.ucf-dist" "$clusters"
+    [ -z "$(trap -p EXIT)" ] || { "${as_root[@]}" rm -f "$starts"; trap - EXIT; }
     has_postgres && has_python || fail "installed ${wanted[*]}, but PostgreSQL or Python 3.11 is still missing"
 fi
 
