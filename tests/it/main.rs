@@ -32,6 +32,7 @@ mod outage;
 mod platforms;
 mod points;
 mod quickstart;
+mod references;
 mod registry;
 mod registry_http;
 mod registry_tls;
