@@ -88,8 +88,9 @@ pub async fn of(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<(ReferenceRow,
     rows.iter().map(read).collect()
 }
 
-const DEPENDENTS: &str = "select i.id, i.name, count(*) over () as number from instances i \
-    where i.id in (select instance_id from live_references where target_id = $1) order by i.id limit $2";
+const DEPENDENTS: &str = "select i.id, i.name, count(*) over () as number \
+    from (select distinct instance_id from live_references where target_id = $1) r \
+    join instances i on i.id = r.instance_id order by i.id limit $2";
 
 /// Those who refer to an instance, the first `limit` by their ids.
 ///
