@@ -145,3 +145,81 @@ async fn a_reference_that_stays_is_not_looked_at_again() {
     })
     .await;
 }
+
+/// How an update ends at the broker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Done,
+    Refused,
+    Polled(&'static str),
+    /// No answer, until it is given up.
+    Unknown,
+    /// Under way, until it is given up.
+    Endless,
+}
+
+/// Sends an update that ends so, and waits until it is over.
+async fn update(r: &Related, target: Option<&str>, end: End) {
+    match end {
+        End::Done => r.recorder.usual("update"),
+        End::Refused => r.recorder.say("update", 400, &json!({"description": "no"})),
+        End::Polled(_) | End::Endless => r.recorder.say("update", 202, &json!({})),
+        End::Unknown => r.recorder.say("update", 500, &json!({})),
+    }
+    let state = if let End::Polled(state) = end { state } else { "in progress" };
+    r.recorder.say("last_operation", 200, &json!({"state": state}));
+    let body = r.bench.bind_body("cluster/one", json!({"parameters": {"network": target}}));
+    let status = match end {
+        End::Done => 200,
+        End::Refused => 400,
+        End::Polled(_) | End::Unknown | End::Endless => 202,
+    };
+    r.bench.check("an update", "PATCH user?accepts_incomplete=true", Some(body), (status, "")).await;
+    let gives_up = matches!(end, End::Unknown | End::Endless);
+    let pace = Duration::from_secs(if gives_up { 8 * 24 * 3600 } else { 1 });
+    wait_until("the update to be over", BOUND, async || {
+        r.bench.world.clock.advance(pace);
+        let detail = r.bench.hub.admin(Method::GET, "/api/v1/instances?platform_instance_id=user", None).await.body;
+        detail["items"][0]["state"] == "ready"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whatever_updates_come_to_all_that_may_count_at_the_broker_is_held_and_nothing_else() {
+    const ENDS: [End; 6] =
+        [End::Done, End::Refused, End::Polled("failed"), End::Polled("succeeded"), End::Unknown, End::Endless];
+    on_both(async |r| {
+        let networks = ["a", "b", "c"];
+        let mut ids = Vec::new();
+        for name in networks {
+            r.bench
+                .check("a network", &format!("PUT {name}"), Some(r.bench.order("network/one", json!({}))), (201, ""))
+                .await;
+            ids.push(r.recorder.last("provision").instance_id());
+        }
+        let body = r.bench.order("cluster/one", json!({"parameters": {"network": "a"}}));
+        r.bench.check("who refers", "PUT user", Some(body), (201, "")).await;
+        let mut may_count = vec![true, false, false];
+        // Drawn once and for all.
+        let mut random = 7_u32;
+        for step in 0..24 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let end = ENDS[(random >> 20) as usize % ENDS.len()];
+            let target = (random >> 10) as usize % 4;
+            update(r, networks.get(target).copied(), end).await;
+            match end {
+                End::Done | End::Polled("succeeded") => may_count = (0..3).map(|at| at == target).collect(),
+                End::Unknown | End::Endless if target < 3 => may_count[target] = true,
+                _ => {}
+            }
+            let mut held = Vec::new();
+            for id in &ids {
+                let detail = r.bench.hub.admin(Method::GET, &format!("/api/v1/instances/{id}"), None).await.body;
+                held.push(detail["dependents"].as_array().is_some_and(|dependents| dependents.len() == 1));
+            }
+            assert_eq!(held, may_count, "step {step}: {end:?} to {target}");
+        }
+    })
+    .await;
+}
