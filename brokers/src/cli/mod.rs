@@ -1,23 +1,23 @@
 //! The program `bourse-brokers`: one reference broker as a process.
 //!
 //! Prints one line, `listening on http://ADDRESS`, and ends with 0 on SIGTERM or Ctrl-C once the requests under way are
-//! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names.
+//! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names. What all
+//! brokers have in common is here; what one has alone is in the file of its name.
+
+mod faults;
+mod vnet_ipam;
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use osb::ServiceBroker;
-use osb::server::{BasicAuth, Door, Open, Server};
+use osb::kit::{Stamped, Stamps};
+use osb::server::{BasicAuth, Door, Open, Running};
 use osb::stamp::{StampError, Verifier};
 use tokio::signal::unix::{SignalKind, signal};
-
-use crate::faults::{self, Faults};
-use crate::stamped::{Stamped, Stamps};
-use crate::vnet_ipam::pool::{self, Pool};
-use crate::vnet_ipam::{Config, OpenError, QUARANTINE_SECONDS, VnetIpam};
 
 /// The reference service brokers of Bourse, each an Open Service Broker API of its own.
 #[derive(Debug, Parser)]
@@ -30,24 +30,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Broker {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
-    VnetIpam(VnetIpamArgs),
+    VnetIpam(vnet_ipam::Args),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
-    Faults(Common),
+    Faults(faults::Args),
 }
 
-#[derive(Debug, Args)]
-struct VnetIpamArgs {
-    #[command(flatten)]
-    common: Common,
-    /// A JSON file of further pools, [{"name": "dmz", "cidr": "172.16.0.0/20"}]; one named `default` replaces 10.0.0.0/8.
-    #[arg(long, value_name = "FILE", env = "BOURSE_BROKERS_POOLS")]
-    pools: Option<PathBuf>,
-    /// How long a prefix that was given back stays out of use.
-    #[arg(long, value_name = "SECONDS", env = "BOURSE_BROKERS_QUARANTINE_SECONDS", default_value_t = QUARANTINE_SECONDS)]
-    quarantine_seconds: u32,
-}
-
-#[derive(Args)]
+#[derive(clap::Args)]
 struct Common {
     /// Where to listen; port 0 picks one.
     #[arg(long, value_name = "ADDRESS", env = "BOURSE_BROKERS_LISTEN", default_value = "127.0.0.1:8090")]
@@ -98,15 +86,12 @@ pub enum Error {
     /// The issuer's URL is none.
     #[error("could not use the stamp issuer `{0}`")]
     Issuer(String, #[source] StampError),
-    /// The pools can't be read.
-    #[error("could not read the pools")]
-    Pools(#[from] pool::Error),
     /// The directory can't be made.
     #[error("could not make the directory `{0}`")]
     Data(String, #[source] io::Error),
-    /// The file can't be used.
-    #[error("could not open `{0}`")]
-    Open(String, #[source] OpenError),
+    /// The broker itself can't start.
+    #[error("could not start {0}")]
+    Broker(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// The system refused something else.
     #[error("could not start")]
     System(#[from] io::Error),
@@ -118,41 +103,30 @@ pub enum Error {
 /// Why it can't start.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
-        Broker::VnetIpam(VnetIpamArgs { common, pools, quarantine_seconds }) => {
-            std::fs::create_dir_all(&common.data)
-                .map_err(|source| Error::Data(common.data.display().to_string(), source))?;
-            let file = common.data.join("vnet-ipam.db");
-            let mut config = Config { quarantine_seconds, ..Config::new(&file) };
-            if let Some(pools) = pools {
-                config.pools = Pool::from_file(&pools)?;
-            }
-            let broker = VnetIpam::open(config).await;
-            let broker = broker.map_err(|source| Error::Open(file.display().to_string(), source))?;
-            let broker = Arc::new(broker);
-            let (door, address) = common.door(Arc::<VnetIpam>::clone(&broker), "vnet-ipam")?;
-            let running = Server::new(door).realm("vnet-ipam").bind(address);
-            let running = running.map_err(|source| Error::Listen(common.listen.clone(), source))?;
-            announce(&running.url())?;
-            until_told().await?;
-            running.stop().await;
-            broker.close().await;
-        }
-        Broker::Faults(common) => {
-            let broker = Faults::new();
-            let (door, address) = common.door(Arc::new(broker.clone()), "faults")?;
-            let running = faults::wire::bind(door, &broker, address);
-            let running = running.map_err(|source| Error::Listen(common.listen.clone(), source))?;
-            announce(&running.url())?;
-            until_told().await?;
-            running.stop().await;
-        }
+        Broker::VnetIpam(args) => vnet_ipam::run(args).await,
+        Broker::Faults(args) => faults::run(args).await,
     }
-    Ok(())
 }
 
 impl Common {
-    /// The broker behind its stamps and its lock, and where it listens.
-    fn door(&self, broker: Arc<dyn ServiceBroker>, name: &str) -> Result<(Lock, SocketAddr), Error> {
+    /// Makes the directory for what is kept.
+    fn make_data(&self) -> Result<(), Error> {
+        std::fs::create_dir_all(&self.data).map_err(|source| Error::Data(self.data.display().to_string(), source))
+    }
+
+    /// The socket to listen on: before the broker is made, so that it can know its address.
+    fn listener(&self) -> Result<TcpListener, Error> {
+        let failed = |source| Error::Listen(self.listen.clone(), source);
+        let mut addresses = self.listen.to_socket_addrs().map_err(failed)?;
+        let address = addresses.next().ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
+        if self.username.is_none() && !address.ip().is_loopback() {
+            return Err(Error::Unlocked(address));
+        }
+        TcpListener::bind(address).map_err(failed)
+    }
+
+    /// The broker behind its stamps and its lock.
+    fn door(&self, broker: Arc<dyn ServiceBroker>, name: &str) -> Result<Lock, Error> {
         let stamps = match &self.stamp_issuer {
             None => Stamps::Ignored,
             Some(issuer) => {
@@ -165,16 +139,14 @@ impl Common {
             }
         };
         let broker: Arc<dyn ServiceBroker> = Arc::new(Stamped::new(broker, stamps));
-        let not_one = || Error::Listen(self.listen.clone(), io::ErrorKind::AddrNotAvailable.into());
-        let mut addresses =
-            self.listen.to_socket_addrs().map_err(|source| Error::Listen(self.listen.clone(), source))?;
-        let address = addresses.next().ok_or_else(not_one)?;
-        let lock = match (&self.username, &self.password) {
+        Ok(match (&self.username, &self.password) {
             (Some(username), Some(password)) => Lock::Basic(BasicAuth::new(broker, username, password)),
-            _ if address.ip().is_loopback() => Lock::None(Open::new(broker)),
-            _ => return Err(Error::Unlocked(address)),
-        };
-        Ok((lock, address))
+            _ => Lock::None(Open::new(broker)),
+        })
+    }
+
+    fn failed_to_listen(&self, source: io::Error) -> Error {
+        Error::Listen(self.listen.clone(), source)
     }
 }
 
@@ -192,6 +164,14 @@ impl Door for Lock {
             Self::None(door) => door.open(head).await,
         }
     }
+}
+
+/// Says where it listens, and serves until the process is told to end.
+async fn serve(running: Running) -> Result<(), Error> {
+    announce(&running.url())?;
+    until_told().await?;
+    running.stop().await;
+    Ok(())
 }
 
 fn announce(url: &str) -> io::Result<()> {
