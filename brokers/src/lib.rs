@@ -4,7 +4,5 @@
 //! platform can use them.
 
 pub mod cli;
-pub mod clock;
 pub mod faults;
-pub mod stamped;
 pub mod vnet_ipam;

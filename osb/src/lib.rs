@@ -1,7 +1,7 @@
 //! The Open Service Broker API v2.17, once: what travels on the wire ([`catalog`], [`instance`], [`binding`], [`operation`],
 //! [`error`]), what a broker is ([`ServiceBroker`]), a server that puts any broker on HTTP ([`server`]), a client that is
-//! a broker itself ([`client`]), the signed tenant stamp that Bourse adds to each call ([`stamp`]), and, behind the feature
-//! `conformance`, the suite that judges any broker from outside (`conformance`).
+//! a broker itself ([`client`]), the signed tenant stamp that Bourse adds to each call ([`stamp`]), and, behind features,
+//! the suite that judges any broker from outside (`conformance`) and a kit for writing one (`kit`).
 //!
 //! The crate knows nothing of Bourse's hub. A broker author needs only the trait and [`server`]; see
 //! `examples/custom_broker.rs`. Section numbers in the docs are those of the specification's own headings.
@@ -18,6 +18,8 @@ pub mod clock;
 pub mod conformance;
 pub mod error;
 pub mod instance;
+#[cfg(feature = "kit")]
+pub mod kit;
 pub mod maybe;
 pub mod operation;
 pub mod server;

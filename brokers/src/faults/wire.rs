@@ -4,7 +4,7 @@
 //! the real thing. `GET /state` goes through the very door that guards `/v2`. Invariant: no marked status leaves the server.
 
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use actix_web::body::{BodyStream, BoxBody, MessageBody};
@@ -95,8 +95,16 @@ impl WireFault {
 /// # Errors
 /// Where the address can't be listened on.
 pub fn bind(door: impl Door, faults: &Faults, address: impl ToSocketAddrs) -> io::Result<Running> {
+    listen(door, faults, TcpListener::bind(address)?)
+}
+
+/// The same on a socket that listens already.
+///
+/// # Errors
+/// Where the socket can't be used.
+pub fn listen(door: impl Door, faults: &Faults, listener: TcpListener) -> io::Result<Running> {
     let server = Server::new(StateDoor { door, faults: faults.clone() });
-    server.clone().bind_with(address, move |config| {
+    server.clone().listen_with(listener, move |config| {
         config.service(web::scope("").wrap(from_fn(layer)).configure(server.configure()));
     })
 }

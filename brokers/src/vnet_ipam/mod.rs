@@ -27,8 +27,8 @@ use self::plan::{CATALOG, Plan, SERVICE_ID};
 use self::pool::Pool;
 pub use self::store::OpenError;
 use self::store::{Address, Network, Store};
-use crate::clock::Clock;
-use crate::stamped::tenant_of;
+use osb::kit::clock::Clock;
+use osb::kit::stamped::tenant_of;
 
 /// How long a prefix that was given back stays out of use: 7 days.
 pub const QUARANTINE_SECONDS: u32 = 7 * 24 * 60 * 60;

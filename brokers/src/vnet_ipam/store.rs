@@ -21,8 +21,8 @@ use self::free::FreeCache;
 pub(crate) use self::network::NewInstance;
 use super::pool::{self, DEFAULT_V6, Pool};
 use super::prefix::{Prefix, Version};
-use crate::clock::Clock;
-use crate::stamped::Tenant;
+use osb::kit::clock::Clock;
+use osb::kit::stamped::Tenant;
 
 const SCHEMA: &str = include_str!("store/schema.sql");
 /// The version of the schema; a file of a newer program is refused.

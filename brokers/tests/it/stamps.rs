@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use bourse_brokers::clock::Clock;
-use bourse_brokers::stamped::{Stamped, Stamps};
 use osb::client::Client;
+use osb::kit::clock::Clock;
+use osb::kit::stamped::{Stamped, Stamps};
 use osb::server::{Open, Running, Server};
 use osb::stamp::{Claims, Jwks, Signer, Tenant, Verifier};
 use osb::{Call, Maybe, ProvisionRequest, WireRequest};

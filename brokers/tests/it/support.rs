@@ -1,8 +1,8 @@
 //! What the tests share: requests with the usual fields filled in.
 
-use bourse_brokers::clock::Clock;
 use bourse_brokers::vnet_ipam::pool::Pool;
 use bourse_brokers::vnet_ipam::{Config, VnetIpam, plan};
+use osb::kit::clock::Clock;
 use osb::{
     BindRequest, Call, DeprovisionRequest, Error, Maybe, Object, ProvisionRequest, ProvisionResponse, Provisioned,
     ServiceBroker, UnbindRequest, UpdateRequest,

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -47,13 +47,25 @@ impl Server {
         address: impl ToSocketAddrs,
         mount: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<Running> {
+        self.listen_with(TcpListener::bind(address)?, mount)
+    }
+
+    /// The same on a socket that listens already: its address was needed before the broker could be made.
+    ///
+    /// # Errors
+    /// Where the socket can't be used.
+    pub fn listen_with(
+        self,
+        listener: TcpListener,
+        mount: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Running> {
         let server =
             HttpServer::new(move || App::new().configure(mount.clone()).default_service(web::to(self.nowhere())))
                 .workers(WORKERS)
                 .keep_alive(KEEP_ALIVE)
                 .shutdown_timeout(SHUTDOWN_SECONDS)
                 .disable_signals()
-                .bind(address)?;
+                .listen(listener)?;
         let address = server.addrs().first().copied().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let server = server.run();
         Ok(Running { address, handle: server.handle(), task: tokio::spawn(server) })

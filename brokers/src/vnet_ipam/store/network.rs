@@ -5,11 +5,11 @@ use osb::Object;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::{Error, FreeCache, Network, Store, Subnet, Writer, bytes, json, object_of, prefix_of, version_of};
-use crate::stamped::Tenant;
 use crate::vnet_ipam::free_space::{FreeSpace, Strategy};
 use crate::vnet_ipam::parameters::{NetworkOrder, SUBNETS_MAX, SubnetOrder, Wanted};
 use crate::vnet_ipam::pool::{DEFAULT_V4, DEFAULT_V6, Pool};
 use crate::vnet_ipam::prefix::{Prefix, Version};
+use osb::kit::stamped::Tenant;
 
 /// What is kept of an order besides the network itself.
 pub(crate) struct NewInstance<'a> {
@@ -344,7 +344,7 @@ pub(super) async fn read(connection: &mut SqliteConnection, id: &str) -> Result<
         .fetch_all(connection)
         .await?;
     let tenant = match (row.try_get("tenant_id")?, row.try_get::<Option<String>, _>("tenant_name")?) {
-        (Some(id), Some(name)) => Some(Tenant { id, name }),
+        (Some(id), Some(name)) => Some(Tenant { id, name, ..Tenant::default() }),
         _ => None,
     };
     Ok(Some(Network {

@@ -6,29 +6,37 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use osb::stamp::{StampError, Verifier};
-use osb::{
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::stamp::{StampError, Verifier};
+use crate::{
     BindRequest, BindingOperationRequest, Bound, Call, CatalogDocument, DeprovisionRequest, Deprovisioned, Error,
     FetchBindingRequest, FetchBindingResponse, FetchInstanceRequest, FetchInstanceResponse, InstanceOperationRequest,
     LastOperation, Maybe, Object, ProvisionRequest, Provisioned, ServiceBroker, UnbindRequest, Unbound, UpdateRequest,
     Updated,
 };
-use serde_json::{Value, json};
 
 /// Who a resource is for, as a verified stamp said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tenant {
     /// The tenant's id, which never changes.
     pub id: String,
     /// The tenant's name.
     pub name: String,
+    /// Groups of people that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// The tenant of a request behind [`Stamped`].
 pub fn tenant_of(context: &Maybe<Object>) -> Option<Tenant> {
     let tenant = context.as_option()?.get("bourse")?.get("tenant")?;
     let text = |name: &str| tenant.get(name)?.as_str().map(str::to_owned);
-    Some(Tenant { id: text("id").filter(|id| !id.is_empty())?, name: text("name").unwrap_or_default() })
+    let id = text("id").filter(|id| !id.is_empty())?;
+    let groups = tenant.get("groups").and_then(Value::as_array);
+    let groups = groups.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    Some(Tenant { id, name: text("name").unwrap_or_default(), groups })
 }
 
 /// What is done with stamps.

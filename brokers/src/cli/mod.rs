@@ -1,0 +1,252 @@
+//! The program `bourse-brokers`: one reference broker as a process.
+//!
+//! Prints one line, `listening on http://ADDRESS`, and ends with 0 on SIGTERM or Ctrl-C once the requests under way are
+//! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names. What all
+//! brokers have in common is here; what one has alone is in the file of its name.
+
+mod faults;
+mod vnet_ipam;
+
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::ServiceConfig;
+use clap::{Parser, Subcommand, ValueEnum};
+use osb::ServiceBroker;
+use osb::kit::{Broker, Clock, Db, Reporter, Sealer, Service, Setup, Stamped, Stamps};
+use osb::server::{BasicAuth, Door, Open, Running, Server};
+use osb::stamp::{StampError, Verifier};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The reference service brokers of Bourse, each an Open Service Broker API of its own.
+#[derive(Debug, Parser)]
+#[command(name = "bourse-brokers", version, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    broker: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// Virtual networks: prefixes that never overlap, subnets, and addresses.
+    VnetIpam(vnet_ipam::Args),
+    /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
+    Faults(faults::Args),
+}
+
+#[derive(clap::Args)]
+struct Common {
+    /// Where to listen; port 0 picks one.
+    #[arg(long, value_name = "ADDRESS", env = "BOURSE_BROKERS_LISTEN", default_value = "127.0.0.1:8090")]
+    listen: String,
+    /// The directory that holds what the broker keeps, made where it is not there. `faults` keeps nothing.
+    #[arg(long, value_name = "DIR", env = "BOURSE_BROKERS_DATA", default_value = ".")]
+    data: PathBuf,
+    /// The user name that callers must give. Without one, only loopback may be listened on.
+    #[arg(long, env = "BOURSE_BROKERS_USERNAME", requires = "password")]
+    username: Option<String>,
+    /// The password that callers must give; better in the environment than on the command line.
+    #[arg(long, env = "BOURSE_BROKERS_PASSWORD", hide_env_values = true, requires = "username")]
+    password: Option<String>,
+    /// The public URL of the hub whose stamps are verified. Without one, stamps are ignored.
+    #[arg(long, value_name = "URL", env = "BOURSE_BROKERS_STAMP_ISSUER")]
+    stamp_issuer: Option<String>,
+    /// Whether calls without a stamp are refused.
+    #[arg(long, value_enum, default_value_t = StampMode::Optional, requires_if("required", "stamp_issuer"))]
+    stamp: StampMode,
+    /// This broker's name at the hub, for which stamps must be meant and under which usage is reported; as the command is
+    /// called, such as `vnet-ipam`, where absent.
+    #[arg(long, value_name = "NAME", env = "BOURSE_BROKERS_NAME")]
+    name: Option<String>,
+    /// How users reach this broker, where that is not the address it listens on. It is part of credentials.
+    #[arg(long, value_name = "URL", env = "BOURSE_BROKERS_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// The public URL of the hub that usage is reported to. Without one, readings stay in the broker's file. `faults` has none.
+    #[arg(long, value_name = "URL", env = "BOURSE_BROKERS_USAGE_HUB", requires = "usage_username")]
+    usage_hub: Option<String>,
+    /// The user name that the hub gave this broker (POST /api/v1/brokers/NAME/credentials).
+    #[arg(long, env = "BOURSE_BROKERS_USAGE_USERNAME", requires = "usage_password")]
+    usage_username: Option<String>,
+    /// The password to it; better in the environment than on the command line.
+    #[arg(long, env = "BOURSE_BROKERS_USAGE_PASSWORD", hide_env_values = true)]
+    usage_password: Option<String>,
+}
+
+impl std::fmt::Debug for Common {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Common").field("listen", &self.listen).field("data", &self.data).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StampMode {
+    /// A stamp that is there must be valid.
+    Optional,
+    /// A stamp must be there.
+    Required,
+}
+
+/// Why a broker can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is none, or is taken.
+    #[error("could not listen on `{0}`")]
+    Listen(String, #[source] io::Error),
+    /// Anyone could order.
+    #[error("`{0}` can be reached from elsewhere: give --username and --password, or listen on 127.0.0.1")]
+    Unlocked(SocketAddr),
+    /// The issuer's URL is none.
+    #[error("could not use the stamp issuer `{0}`")]
+    Issuer(String, #[source] StampError),
+    /// The directory can't be made.
+    #[error("could not make the directory `{0}`")]
+    Data(String, #[source] io::Error),
+    /// The broker itself can't start.
+    #[error("could not start {0}")]
+    Broker(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system refused something else.
+    #[error("could not start")]
+    System(#[from] io::Error),
+}
+
+/// Runs one broker until it is told to end.
+///
+/// # Errors
+/// Why it can't start.
+pub async fn run(cli: Cli) -> Result<(), Error> {
+    match cli.broker {
+        Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::Faults(args) => faults::run(args).await,
+    }
+}
+
+impl Common {
+    /// Makes the directory for what is kept.
+    fn make_data(&self) -> Result<(), Error> {
+        std::fs::create_dir_all(&self.data).map_err(|source| Error::Data(self.data.display().to_string(), source))
+    }
+
+    /// The socket to listen on: before the broker is made, so that it can know its address.
+    fn listener(&self) -> Result<TcpListener, Error> {
+        let failed = |source| Error::Listen(self.listen.clone(), source);
+        let mut addresses = self.listen.to_socket_addrs().map_err(failed)?;
+        let address = addresses.next().ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
+        if self.username.is_none() && !address.ip().is_loopback() {
+            return Err(Error::Unlocked(address));
+        }
+        TcpListener::bind(address).map_err(failed)
+    }
+
+    /// The broker behind its stamps and its lock.
+    fn door(&self, broker: Arc<dyn ServiceBroker>, name: &str) -> Result<Lock, Error> {
+        let stamps = match &self.stamp_issuer {
+            None => Stamps::Ignored,
+            Some(issuer) => {
+                let verifier = Verifier::from_jwks_url(issuer, self.name.as_deref().unwrap_or(name));
+                verifier.check().map_err(|source| Error::Issuer(issuer.clone(), source))?;
+                match self.stamp {
+                    StampMode::Optional => Stamps::Verified(verifier),
+                    StampMode::Required => Stamps::Required(verifier),
+                }
+            }
+        };
+        let broker: Arc<dyn ServiceBroker> = Arc::new(Stamped::new(broker, stamps));
+        Ok(match (&self.username, &self.password) {
+            (Some(username), Some(password)) => Lock::Basic(BasicAuth::new(broker, username, password)),
+            _ => Lock::None(Open::new(broker)),
+        })
+    }
+
+    /// How users reach it.
+    #[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
+    fn public_url(&self, listener: &TcpListener) -> io::Result<String> {
+        match &self.public_url {
+            Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+            None => Ok(format!("http://{}", listener.local_addr()?)),
+        }
+    }
+
+    fn failed_to_listen(&self, source: io::Error) -> Error {
+        Error::Listen(self.listen.clone(), source)
+    }
+}
+
+/// A door with or without a lock.
+enum Lock {
+    Basic(BasicAuth),
+    None(Open),
+}
+
+#[async_trait::async_trait]
+impl Door for Lock {
+    async fn open(&self, head: &osb::server::Head<'_>) -> Result<Arc<dyn ServiceBroker>, osb::Error> {
+        match self {
+            Self::Basic(door) => door.open(head).await,
+            Self::None(door) => door.open(head).await,
+        }
+    }
+}
+
+/// How often meters are read.
+const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
+#[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
+async fn serve_kit<S: Service>(
+    common: &Common,
+    name: &'static str,
+    listener: TcpListener,
+    (service, db, sealer): (Arc<S>, Db, Sealer),
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> Result<(), Error> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
+    let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
+    let setup = Setup { name: own_name, db: db.clone(), sealer, clock: Clock::System, measure_every: MEASURE_EVERY };
+    let broker = Broker::new(service, setup).map_err(|source| failed(source.into()))?;
+    let janitor = broker.spawn_janitor();
+    let reporting = match (&common.usage_hub, &common.usage_username, &common.usage_password) {
+        (Some(hub), Some(username), Some(password)) => {
+            let reporter =
+                Reporter::new(db, hub, (username, password), None).map_err(|source| failed(source.into()))?;
+            Some(reporter.spawn())
+        }
+        _ => None,
+    };
+    let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
+    let (mounted, retained) = (server.clone(), broker.retained_routes(&server));
+    let running = server.listen_with(listener, move |config| {
+        routes(config);
+        retained(config);
+        mounted.configure()(config);
+    });
+    serve(running.map_err(|source| common.failed_to_listen(source))?).await?;
+    drop((janitor, reporting));
+    broker.close().await;
+    Ok(())
+}
+
+/// Says where it listens, and serves until the process is told to end.
+async fn serve(running: Running) -> Result<(), Error> {
+    announce(&running.url())?;
+    until_told().await?;
+    running.stop().await;
+    Ok(())
+}
+
+fn announce(url: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {url}")?;
+    out.flush()
+}
+
+async fn until_told() -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
