@@ -121,12 +121,16 @@ mod tests {
         PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
     }
 
-    fn certificate(change: impl FnOnce(&mut Builder)) -> Certificate {
+    fn certificate_of(kind: CertType, change: impl FnOnce(&mut Builder)) -> Certificate {
         let user = key(1);
         let mut builder = Builder::new(vec![7; 16], user.public_key().clone(), 100, 200).unwrap();
-        builder.cert_type(CertType::User).unwrap().valid_principal("deploy").unwrap();
+        builder.cert_type(kind).unwrap().valid_principal("deploy").unwrap();
         change(&mut builder);
         builder.sign(&key(2)).unwrap()
+    }
+
+    fn certificate(change: impl FnOnce(&mut Builder)) -> Certificate {
+        certificate_of(CertType::User, change)
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
         assert_eq!(check(&plain, "deploy", 99), Err(Unsound::Early));
         assert_eq!(check(&plain, "deploy", -1), Err(Unsound::Early));
         assert_eq!(check(&plain, "root", 150), Err(Unsound::Principal));
-        let host = certificate(|builder| drop(builder.cert_type(CertType::Host).map(|_| ())));
+        let host = certificate_of(CertType::Host, |_| {});
         assert_eq!(check(&host, "deploy", 150), Err(Unsound::Kind));
         for (list, holds) in [
             ("127.0.0.1", true),
