@@ -123,9 +123,14 @@ impl Sender {
         Ok(())
     }
 
+    /// Whether nobody takes anything any more.
+    pub(super) fn closed(&self) -> bool {
+        self.events.is_closed()
+    }
+
     /// Whether the user should send less.
     pub(super) fn crowded(&self) -> bool {
-        !self.events.is_closed() && self.gauge.bytes.load(Ordering::SeqCst) > SOFT
+        !self.closed() && self.gauge.bytes.load(Ordering::SeqCst) > SOFT
     }
 }
 
