@@ -2,7 +2,7 @@
 //!
 //! The user's side of the gateway must go on reading while the target is slow: what it has to read may be the permission to
 //! send that the target's output waits for, and two sides that wait for each other wait for ever. So nothing here blocks for
-//! longer than [`PAUSE`]. Instead a full flow is [`Sender::crowded`], the user is then given a window of [`TRICKLE`] bytes, and
+//! longer than [`LONG_PAUSE`]. Instead a full flow is [`Sender::crowded`], the user is then given a window of [`TRICKLE`] bytes, and
 //! reading goes on at a walk. Invariant: a flow never holds more than [`HARD`] bytes; a client that ignores its window is cut.
 
 use std::sync::Arc;
@@ -19,10 +19,15 @@ pub(super) const WINDOW: u32 = 1 << 20;
 pub(super) const TRICKLE: u32 = 2;
 /// From here on a flow is crowded.
 const SOFT: usize = 256 << 10;
-/// From here on it is no honest client: [`SOFT`], the window that was given before, and the one that was given as it filled.
+/// From here on only a trickle can come: [`SOFT`], the window that was given before, the one that was given as it filled, and
+/// what it costs to hold them.
+const FULL: usize = SOFT + 2 * WINDOW as usize + (64 << 10);
+/// From here on it is no honest client. What is between this and [`FULL`] is enough for two hours of trickle.
 const HARD: usize = SOFT + 3 * WINDOW as usize;
 /// How long a crowded flow holds its sender up.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a full one does.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// What an event costs beside its bytes.
 const EVENT: usize = 128;
 
@@ -113,12 +118,14 @@ impl Sender {
     /// Puts an event in, and waits a little where the flow is crowded. What nobody will take is dropped.
     pub(super) async fn push(&self, event: Event) -> Result<(), Flooded> {
         let cost = event.cost();
-        if self.gauge.bytes.fetch_add(cost, Ordering::SeqCst) + cost > HARD {
+        let filled = self.gauge.bytes.fetch_add(cost, Ordering::SeqCst) + cost;
+        if filled > HARD {
             return Err(Flooded);
         }
         if self.events.send(event).is_ok() && self.crowded() {
             // Whether there is room now or not: see above.
-            drop(tokio::time::timeout(PAUSE, self.gauge.room.notified()).await);
+            let pause = if filled > FULL { LONG_PAUSE } else { PAUSE };
+            drop(tokio::time::timeout(pause, self.gauge.room.notified()).await);
         }
         Ok(())
     }

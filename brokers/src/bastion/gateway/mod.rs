@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -157,6 +158,7 @@ impl Gateway {
             limits,
             live: Mutex::default(),
             stop: watch::Sender::new(false),
+            stranger_at: AtomicI64::new(i64::MIN),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), ssh));
         tracing::info!(%address, "the gateway listens on {address}");
@@ -237,9 +239,16 @@ struct Shared {
     arriving: Arc<Semaphore>,
     live: Mutex<HashMap<String, Arc<Session>>>,
     stop: watch::Sender<bool>,
+    stranger_at: AtomicI64,
 }
 
 impl Shared {
+    /// Whether the audit has room for one more whom no authority knows: one a second, for anybody can make such logins.
+    fn may_note_stranger(&self) -> bool {
+        let now = self.clock.seconds();
+        self.stranger_at.swap(now, Ordering::SeqCst) != now
+    }
+
     fn live<T>(&self, work: impl FnOnce(&mut HashMap<String, Arc<Session>>) -> T) -> T {
         work(&mut self.live.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -8,11 +8,12 @@ use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, watch};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Shared;
 use super::leg::{Leg, LegError};
@@ -79,7 +80,7 @@ pub(super) struct Session {
     /// What passed, both ways.
     pub(super) passed: AtomicU64,
     leg: OnceCell<Leg>,
-    started: OnceCell<Instant>,
+    started: OnceLock<Instant>,
     cut: watch::Sender<Option<Cut>>,
     began: Instant,
     last_ms: AtomicU64,
@@ -98,7 +99,7 @@ impl Session {
             admission,
             passed: AtomicU64::new(0),
             leg: OnceCell::new(),
-            started: OnceCell::new(),
+            started: OnceLock::new(),
             cut: watch::Sender::new(None),
             began: Instant::now(),
             last_ms: AtomicU64::new(0),
@@ -165,36 +166,54 @@ impl Session {
     }
 
     /// The connection to the target: made once, audited before it is used.
-    pub(super) async fn leg(&self) -> Result<&Leg, LegError> {
-        self.leg
-            .get_or_try_init(|| async {
-                let leg = Leg::connect(self).await?;
-                let Admission { target, principal, .. } = &self.admission;
-                let started = Event::Started { target: target.name.clone(), principal: principal.clone() };
-                if let Err(error) = self.shared.access.audit(self.entry(started)).await {
-                    tracing::error!(
-                        session.id = self.id,
-                        error = chain(&error),
-                        "session {} can't be audited",
-                        self.id
-                    );
-                    self.cut(Cut::Unaudited);
-                    return Err(LegError::Refused("the audit could not be written".into()));
+    pub(super) async fn leg(self: &Arc<Self>) -> Result<&Leg, LegError> {
+        let made = async {
+            let leg = Leg::connect(self).await?;
+            self.audit_started().await?;
+            let (id, grant, target) = (&self.id, &self.admission.grant, &self.admission.target.name);
+            tracing::info!(
+                session.id = id,
+                bastion.id = grant.bastion,
+                grant.id = grant.resource,
+                target,
+                "session {id} reached {target}"
+            );
+            Ok(leg)
+        };
+        self.leg.get_or_try_init(|| made).await
+    }
+
+    /// Tells the audit that it reached the target. In a task of its own: who waits for it may be cut, and what the audit knows
+    /// to have started must be said to have ended.
+    async fn audit_started(self: &Arc<Self>) -> Result<(), LegError> {
+        let (told, heard) = oneshot::channel();
+        let session = Arc::clone(self);
+        self.spawn(async move {
+            let Admission { target, principal, .. } = &session.admission;
+            let event = Event::Started { target: target.name.clone(), principal: principal.clone() };
+            let audited = session.shared.access.audit(session.entry(event));
+            let audited = match timeout(session.shared.limits.connect, audited).await {
+                Ok(Err(error)) => {
+                    tracing::error!(session.id = session.id, error = chain(&error), "{} can't be audited", session.id);
+                    false
                 }
-                // Nothing else sets it: it stands where the audit knows of a beginning.
-                drop(self.started.set(Instant::now()));
-                tracing::info!(
-                    session.id = self.id,
-                    bastion.id = self.admission.grant.bastion,
-                    grant.id = self.admission.grant.resource,
-                    target = target.name,
-                    "session {} reached {}",
-                    self.id,
-                    target.name
-                );
-                Ok(leg)
-            })
-            .await
+                // Where it took too long it may be written all the same.
+                late => {
+                    session.started.get_or_init(Instant::now);
+                    late.is_ok()
+                }
+            };
+            if !audited {
+                session.cut(Cut::Unaudited);
+            }
+            if told.send(audited).is_err() {
+                tracing::debug!(session.id = session.id, "{} was cut while it began", session.id);
+            }
+        });
+        match heard.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(LegError::Refused("the audit could not be written".into())),
+        }
     }
 
     /// A recording for one more channel; `None` where the grant wants none.
@@ -233,11 +252,13 @@ impl Session {
 
     /// Waits until its channels have ended, at most so long, and tells the audit.
     pub(super) async fn end(&self, patience: Duration) {
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        let ended = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, ended).await.is_err() {
-            tracing::warn!(session.id = self.id, "session {} had channels that did not end", self.id);
-            tasks.shutdown().await;
+        // One task may have begun another one meanwhile.
+        while let Some(mut tasks) = self.take_tasks() {
+            let ended = async { while tasks.join_next().await.is_some() {} };
+            if timeout(patience, ended).await.is_err() {
+                tracing::warn!(session.id = self.id, "session {} had channels that did not end", self.id);
+                tasks.shutdown().await;
+            }
         }
         let Some(started) = self.started.get() else { return };
         let reason = self.cut.borrow().as_ref().unwrap_or(&Cut::Closed).to_string();
@@ -247,6 +268,13 @@ impl Session {
         let target = self.admission.target.name.clone();
         let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
         self.shared.audit(self.entry(Event::Ended { target, seconds, recorded_bytes, reason })).await;
+    }
+}
+
+impl Session {
+    fn take_tasks(&self) -> Option<JoinSet<()>> {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        (!tasks.is_empty()).then_some(tasks)
     }
 }
 

@@ -62,10 +62,6 @@ impl Channels {
 
 impl User {
     async fn admit(&self, login: &str, certificate: &Certificate) -> Result<Session, Denied> {
-        let (principal, target) =
-            parse_login(login).ok_or_else(|| Denied::because("the login name is not PRINCIPAL+TARGET"))?;
-        let now = self.shared.clock.seconds();
-        check_user(certificate, principal, self.source, now).map_err(|unsound| Denied::because(unsound.to_string()))?;
         let asked = timeout(self.shared.limits.connect, self.shared.access.admit(certificate, self.source)).await;
         let grant = asked.unwrap_or_else(|_| Err(Denied::because("the authority did not answer in time")))?;
         let denied = |reason: String| Denied {
@@ -73,6 +69,11 @@ impl User {
             bastion: Some(grant.bastion.clone()),
             grant: Some(grant.resource.clone()),
         };
+        let (principal, target) =
+            parse_login(login).ok_or_else(|| denied("the login name is not PRINCIPAL+TARGET".to_owned()))?;
+        // The authority has checked most of it: see `certificate`.
+        let now = self.shared.clock.seconds();
+        check_user(certificate, principal, self.source, now).map_err(|unsound| denied(unsound.to_string()))?;
         let may = |principals: &[String]| principals.iter().any(|named| named == principal);
         let shown: String = target.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
         let target = grant.targets.iter().find(|known| known.name == target);
@@ -89,6 +90,9 @@ impl User {
 
     async fn denied(&self, denied: Denied) {
         tracing::warn!(source = %self.source, bastion.id = denied.bastion, "a login was refused: {denied}");
+        if denied.bastion.is_none() && !self.shared.may_note_stranger() {
+            return;
+        }
         let Denied { reason, bastion, grant } = denied;
         let event = access::Event::Denied { target: None, reason };
         let entry = Entry { bastion, grant, user: None, session: None, source: self.source, event };

@@ -56,6 +56,32 @@ async fn revocation_cuts_a_live_session_within_five_seconds() {
 }
 
 #[tokio::test]
+async fn a_user_who_does_not_read_is_cut_as_quickly() {
+    let site = Site::new().await;
+    let mut command = site.program("ssh");
+    command.args(["web1", "yes"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let ssh = command.spawn().unwrap();
+    // Until everything between here and there is full, and nothing is recorded any more.
+    let size = || site.recordings().first().map_or(0, |file| std::fs::metadata(file).unwrap().len());
+    let until = Instant::now() + PATIENCE;
+    let (mut last, mut since) = (0, Instant::now());
+    while last == 0 || since.elapsed() < Duration::from_millis(500) {
+        assert!(Instant::now() < until, "{last}");
+        let now = size();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        tokio::task::yield_now().await;
+    }
+    let revoked = Instant::now();
+    site.authority.revoke("binding-1");
+    assert_eq!(reason(&site).await, "revoked");
+    assert!(revoked.elapsed() < Duration::from_secs(5), "{:?}", revoked.elapsed());
+    assert_eq!(site.recording().1.end, End::Sealed);
+    drop(ssh);
+}
+
+#[tokio::test]
 async fn a_grant_that_runs_out_cuts_its_session() {
     let site = Site::of(Plan::granting(|grant| grant.expires_at = Clock::System.seconds() + 3)).await;
     let done = ended(endless(&site).await).await;

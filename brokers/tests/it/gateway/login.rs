@@ -66,12 +66,15 @@ async fn much_in_both_directions_at_once_neither_stalls_nor_loses_a_byte() {
     let site = Site::of(Plan::granting(|grant| grant.recording = Recording::Off)).await;
     let bytes: Vec<u8> = (0..8_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     std::fs::write(site.path("big"), &bytes).unwrap();
-    let mut command = site.program("ssh");
-    command.args(["web1", "cat"]).stdin(std::fs::File::open(site.path("big")).unwrap());
-    let done = output(command).await;
-    assert!(done.status.success(), "{}", text(&done.stderr));
-    let first = done.stdout.iter().zip(&bytes).position(|(a, b)| a != b);
-    assert_eq!((done.stdout.len(), first), (bytes.len(), None));
+    // And once more with keys that are exchanged anew all the time.
+    for option in ["RekeyLimit=default", "RekeyLimit=1M"] {
+        let mut command = site.program("ssh");
+        command.args(["-o", option, "web1", "cat"]).stdin(std::fs::File::open(site.path("big")).unwrap());
+        let done = output(command).await;
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let first = done.stdout.iter().zip(&bytes).position(|(a, b)| a != b);
+        assert_eq!((done.stdout.len(), first), (bytes.len(), None), "{option}");
+    }
     assert_eq!(site.recordings(), Vec::<std::path::PathBuf>::new());
 }
 
