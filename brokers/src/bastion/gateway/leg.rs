@@ -20,7 +20,7 @@ use super::certificate::{check_host, check_signature};
 use super::session::Session;
 use crate::bastion::access::{Denied, Target};
 
-/// What precedes the key of an authority in [`Target::host_key`].
+/// What precedes the key of an authority in [`Target::host_key`]; there may be several such lines while a CA's key is replaced.
 const AUTHORITY: &str = "@cert-authority";
 /// Messages of the target that may wait for the user, for each channel: 512 KiB.
 const WAITING: usize = 16;
@@ -170,7 +170,8 @@ fn config(expected: &Expected) -> client::Config {
 /// Who the target must be.
 enum Expected {
     Key(Box<PublicKey>),
-    Authority(Box<PublicKey>),
+    /// One of these signed its certificate.
+    Authority(Vec<PublicKey>),
 }
 
 /// Checks that the target is who it must be. It opens no channels towards the user: all that it asks for is refused.
@@ -184,10 +185,11 @@ impl Host {
     fn of(target: &Target, now: i64) -> Result<Self, LegError> {
         let line =
             target.host_key.as_deref().map(str::trim).filter(|line| !line.is_empty()).ok_or(LegError::NoHostKey)?;
-        let parse = |line: &str| PublicKey::from_openssh(line.trim()).map(Box::new).map_err(|_| LegError::NoHostKey);
-        let expected = match line.strip_prefix(AUTHORITY) {
-            Some(authority) => Expected::Authority(parse(authority)?),
-            None => Expected::Key(parse(line)?),
+        let parse = |line: &str| PublicKey::from_openssh(line.trim()).map_err(|_| LegError::NoHostKey);
+        let authorities = line.lines().map(|line| line.trim().strip_prefix(AUTHORITY)).collect::<Option<Vec<_>>>();
+        let expected = match authorities {
+            Some(lines) => Expected::Authority(lines.into_iter().map(parse).collect::<Result<_, _>>()?),
+            None => Expected::Key(Box::new(parse(line)?)),
         };
         Ok(Self { expected, names: [target.host.clone(), target.name.clone()], now })
     }
@@ -197,10 +199,9 @@ impl Host {
             (Expected::Key(expected), PublicKeyOrCertificate::PublicKey { key, .. }) => {
                 expected.key_data() == key.key_data()
             }
-            (Expected::Authority(authority), PublicKeyOrCertificate::Certificate(certificate)) => {
+            (Expected::Authority(authorities), PublicKeyOrCertificate::Certificate(certificate)) => {
                 let names = self.names.each_ref().map(String::as_str);
-                check_signature(certificate, std::slice::from_ref(authority)).is_ok()
-                    && check_host(certificate, &names, self.now).is_ok()
+                check_signature(certificate, authorities).is_ok() && check_host(certificate, &names, self.now).is_ok()
             }
             _ => false,
         }

@@ -68,6 +68,8 @@ pub(super) struct Admission {
     pub(super) target: Target,
     pub(super) principal: String,
     pub(super) forced: Option<String>,
+    /// Whether the certificate allows terminals. What else it might allow is said by the grant.
+    pub(super) terminals: bool,
     pub(super) source: IpAddr,
 }
 
