@@ -3,6 +3,7 @@
 //! [`vnet_ipam`] hands out networks, [`faults`] fails on purpose. They deliberately know nothing of the hub: any
 //! platform can use them.
 
+pub mod bastion;
 pub mod cli;
 pub mod faults;
 pub mod vnet_ipam;

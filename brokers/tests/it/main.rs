@@ -9,6 +9,7 @@
 
 mod catalog;
 mod faults;
+mod gateway;
 mod http;
 mod manual;
 mod process;
