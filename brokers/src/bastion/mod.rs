@@ -3,3 +3,5 @@
 //! Invariant: a CA's private key is never on disk in clear, and a certificate always names its principals.
 
 pub mod access;
+pub mod certificate;
+pub mod krl;
