@@ -34,7 +34,7 @@ pub enum SignError {
 
 /// A certificate that is to be signed.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Whose it is.
     pub key: &'a PublicKey,
     /// A user's or a host's.

@@ -43,7 +43,9 @@ impl Subject<'_> {
                     Some(ca) => line(&mut out, format_args!("@cert-authority {pattern} {ca}")),
                     None => line(&mut out, format_args!("{pattern} {key}")),
                 },
-                None => self.host_cas.iter().for_each(|ca| line(&mut out, format_args!("@cert-authority {pattern} {ca}"))),
+                None => {
+                    self.host_cas.iter().for_each(|ca| line(&mut out, format_args!("@cert-authority {pattern} {ca}")))
+                }
             }
         }
         if targets.is_empty() {

@@ -9,6 +9,7 @@ pub mod access;
 mod authority;
 mod certificate;
 pub mod http;
+mod issue;
 pub mod krl;
 mod material;
 mod parameters;

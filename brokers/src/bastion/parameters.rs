@@ -12,7 +12,7 @@ use osb::Object;
 use osb::kit::Refusal;
 use serde_json::Value;
 
-pub(super) use self::grant::{Bind, HostOrder, Placement, UserOrder, bind};
+pub(super) use self::grant::{Bind, HostOrder, Placement, UserOrder, bind, reach};
 use self::read::{duration, flag, integer, invalid, no_private_key, only, text};
 pub(super) use self::targets::TargetOrder;
 use super::plan::Plan;

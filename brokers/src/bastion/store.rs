@@ -18,7 +18,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 pub use self::audit::Verdict;
-pub(super) use self::issue::{Access, Held, Order};
+pub(super) use self::issue::{Access, Order};
 pub(super) use self::keys::{Ca, Kind, PublicCa};
 use super::certificate::SignError;
 use super::krl::Unencodable;

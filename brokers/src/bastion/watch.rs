@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use osb::kit::Clock;
 use tokio::sync::watch;
 
@@ -18,30 +17,36 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Those who wait for the end of a grant, by the binding's resource.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    ends: DashMap<String, watch::Sender<bool>>,
+    ends: DashMap<String, Vec<watch::Sender<bool>>>,
 }
 
 impl Watches {
     /// Becomes true once the grant has ended.
     pub(super) fn of(&self, binding: &str, expires_at: i64, store: &Store, clock: &Clock) -> watch::Receiver<bool> {
-        match self.ends.entry(binding.to_owned()) {
-            Entry::Occupied(there) if !there.get().is_closed() => there.get().subscribe(),
-            entry => {
-                let (sender, receiver) = watch::channel(false);
-                entry.insert(sender.clone());
-                let (binding, store, clock) = (binding.to_owned(), store.clone(), clock.clone());
-                tokio::spawn(async move { look(sender, &binding, expires_at, &store, &clock).await });
-                receiver
-            }
-        }
+        let (sender, receiver) = watch::channel(false);
+        let mut senders = self.ends.entry(binding.to_owned()).or_default();
+        senders.retain(|sender| !sender.is_closed());
+        senders.push(sender.clone());
+        drop(senders);
+        let (binding, store, clock) = (binding.to_owned(), store.clone(), clock.clone());
+        tokio::spawn(async move { look(sender, &binding, expires_at, &store, &clock).await });
+        receiver
     }
 
     /// Says that it has ended, and forgets those whom nobody listens to any more.
     pub(super) fn end(&self, binding: &str) {
-        if let Some((_, sender)) = self.ends.remove(binding) {
+        for sender in self.ends.remove(binding).into_iter().flat_map(|(_, senders)| senders) {
             sender.send_replace(true);
         }
-        self.ends.retain(|_, sender| !sender.is_closed());
+        self.tidy();
+    }
+
+    /// Forgets those whom nobody listens to any more.
+    pub(super) fn tidy(&self) {
+        self.ends.retain(|_, senders| {
+            senders.retain(|sender| !sender.is_closed());
+            !senders.is_empty()
+        });
     }
 }
 

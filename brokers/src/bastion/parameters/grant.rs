@@ -135,7 +135,7 @@ fn user(parameters: &Object, settings: &Settings, key: PublicKey) -> Result<User
 }
 
 /// As whom, and where to.
-fn reach(
+pub(in crate::bastion) fn reach(
     settings: &Settings,
     target: Option<&str>,
     asked: Option<Vec<String>>,

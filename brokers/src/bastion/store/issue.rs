@@ -118,8 +118,7 @@ impl Store {
 
     /// How many users could log in now.
     pub(in crate::bastion) async fn live(&self, bastion: &str, now: i64) -> Result<u64, StoreError> {
-        let text =
-            "select count(*) as live from access where bastion = $1 and revoked_at is null and expires_at > $2";
+        let text = "select count(*) as live from access where bastion = $1 and revoked_at is null and expires_at > $2";
         let row = sqlx::query(text).bind(bastion).bind(now).fetch_one(self.db.reader()).await?;
         number_of(&row, "live")
     }

@@ -73,8 +73,7 @@ impl Store {
             .bind(kind.word())
             .execute(&mut **transaction)
             .await?;
-        let text =
-            "insert into ca (bastion, kind, generation, public_key, private_key) values ($1, $2, $3, $4, $5)";
+        let text = "insert into ca (bastion, kind, generation, public_key, private_key) values ($1, $2, $3, $4, $5)";
         sqlx::query(text)
             .bind(bastion)
             .bind(kind.word())
@@ -87,12 +86,7 @@ impl Store {
     }
 
     /// The key that signs now.
-    pub(super) async fn signing(
-        &self,
-        transaction: &mut Tx<'_>,
-        bastion: &str,
-        kind: Kind,
-    ) -> Result<Ca, StoreError> {
+    pub(super) async fn signing(&self, transaction: &mut Tx<'_>, bastion: &str, kind: Kind) -> Result<Ca, StoreError> {
         let text = "select generation, private_key from ca
             where bastion = $1 and kind = $2 and private_key is not null order by generation desc limit 1";
         let row = sqlx::query(text).bind(bastion).bind(kind.word()).fetch_optional(&mut **transaction).await?;
@@ -122,8 +116,7 @@ impl Store {
 
     /// The CA with that public key.
     pub(in crate::bastion) async fn authority(&self, key: &PublicKey) -> Result<Option<PublicCa>, StoreError> {
-        let text =
-            "select bastion, kind, generation, public_key, private_key is not null as signs from ca where public_key = $1";
+        let text = "select bastion, kind, generation, public_key, private_key is not null as signs from ca where public_key = $1";
         let row = sqlx::query(text).bind(line(key)?).fetch_optional(self.db.reader()).await?;
         row.as_ref().map(public_of).transpose()
     }

@@ -42,12 +42,7 @@ impl Store {
     }
 
     /// Writes the list with the next number.
-    pub(super) async fn write_krl(
-        &self,
-        transaction: &mut Tx<'_>,
-        bastion: &str,
-        now: i64,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn write_krl(&self, transaction: &mut Tx<'_>, bastion: &str, now: i64) -> Result<(), StoreError> {
         let text = "update bastion set krl_number = krl_number + 1 where resource = $1
             returning krl_number, retired_at is not null as retired";
         let row = sqlx::query(text).bind(bastion).fetch_one(&mut **transaction).await?;
