@@ -98,11 +98,14 @@ impl Service for Bastion {
         let wanted = bind(&binding.parameters, &settings)?;
         let now = self.clock.seconds();
         let subject = self.subject(&instance.resource, plan, &settings, now).await?;
-        match wanted {
-            Bind::Trust(order) => Ok(Issued { credentials: trust(&subject, &order, None), ..Issued::default() }),
-            Bind::Host(key, order) => self.certify_host(instance, binding, &subject, &key, &order).await,
-            Bind::User(order) => self.certify_user(instance, binding, &subject, &order).await,
-        }
+        let (kind, mut issued) = match wanted {
+            Bind::Trust(order) => ("trust", Issued { credentials: trust(&subject, &order, None), ..Issued::default() }),
+            Bind::Host(key, order) => ("host", self.certify_host(instance, binding, &subject, &key, &order).await?),
+            Bind::User(order) => ("user", self.certify_user(instance, binding, &subject, &order).await?),
+        };
+        issued.credentials.insert("kind".into(), kind.into());
+        issued.credentials.insert("binding".into(), binding.id.as_str().into());
+        Ok(issued)
     }
 
     async fn revoke(&self, instance: &Instance, binding: &Binding) -> Result<(), Fault> {

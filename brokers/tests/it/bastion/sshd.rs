@@ -91,13 +91,18 @@ impl Sshd {
 
     /// Waits until it has logged that.
     pub(super) async fn has_logged(&self, text: &str) {
+        self.has_logged_after(0, text).await;
+    }
+
+    /// Waits until it has logged that behind so many bytes of its log.
+    pub(super) async fn has_logged_after(&self, skip: usize, text: &str) {
         let logged = async {
             let mut ticks = tokio::time::interval(Duration::from_millis(20));
-            while !self.log().contains(text) {
+            while !self.log()[skip..].contains(text) {
                 ticks.tick().await;
             }
         };
-        assert!(timeout(Duration::from_secs(10), logged).await.is_ok(), "no `{text}` in {}", self.log());
+        assert!(timeout(Duration::from_secs(10), logged).await.is_ok(), "no `{text}` in {}", &self.log()[skip..]);
     }
 }
 
