@@ -22,19 +22,22 @@ impl Service for Bastion {
     }
 
     fn check(&self, wanted: &Instance, before: Option<&Instance>) -> Result<(), Refusal> {
-        let (plan, settings) = Self::settings(wanted)?;
+        let plan = Self::plan(&wanted.plan_id)?;
+        if let Some(before) = before
+            && Self::plan(&before.plan_id)?.recording.is_some() != plan.recording.is_some()
+        {
+            return Err(Refusal::Unchangeable(
+                "a bastion without a gateway can't become one with a gateway, nor the reverse, because hosts would trust the wrong key: order another".into(),
+            ));
+        }
         self.check_gateway(plan)?;
+        let (_, settings) = Self::settings(wanted)?;
         if plan.recording.is_some() && settings.targets.iter().any(|target| target.via.is_some()) {
             let sentence = "parameter `targets`: leave `via` out; the gateway goes to each target itself";
             return Err(Refusal::Invalid(sentence.into()));
         }
         let Some(before) = before else { return Ok(()) };
-        let (plan_before, settings_before) = Self::settings(before)?;
-        if plan.recording.is_some() != plan_before.recording.is_some() {
-            return Err(Refusal::Unchangeable(
-                "a bastion without a gateway can't become one with a gateway, nor the reverse, because hosts would trust the wrong key: order another".into(),
-            ));
-        }
+        let (_, settings_before) = Self::settings(before)?;
         if settings.ca_generation < settings_before.ca_generation {
             return Err(Refusal::Unchangeable(format!(
                 "parameter `ca_generation` can only grow, and is {}: keys that were replaced are gone",
