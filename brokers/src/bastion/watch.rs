@@ -1,4 +1,4 @@
-//! Tells the gateway when a grant ends: at once where this process revokes it, within two seconds where another process does,
+//! Tells the gateway when a grant ends: at once where this process revokes it, within a second or two where another process does,
 //! and at its expiry.
 //!
 //! Holds nothing that is the truth. Invariant: it goes from false to true and never back; who no longer listens costs nothing.
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::store::Store;
 
 /// How often the clock and the file are looked at.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Those who wait for the end of a grant, by the binding's resource.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@ mod gateway;
 mod krl;
 mod login;
 mod orders;
+mod page;
 mod site;
 mod sshd;
 mod wire;

@@ -73,9 +73,16 @@ async fn who_was_certified_is_let_in_to_the_targets_as_they_are_now() {
     }
     assert_eq!(behind.given["known_hosts"], format!("[gate.example]:2222 {HOST_KEY}\n"));
 
-    behind.site.change("b", json!({"targets": [{"name": "web", "host": "10.0.0.9", "principals": ["deploy"]}]})).await.unwrap();
+    behind
+        .site
+        .change("b", json!({"targets": [{"name": "web", "host": "10.0.0.9", "principals": ["deploy"]}]}))
+        .await
+        .unwrap();
     let grant = behind.admit().await.unwrap();
-    assert_eq!((grant.principals.as_slice(), grant.targets[0].host.as_str()), (["deploy".to_owned()].as_slice(), "10.0.0.9"));
+    assert_eq!(
+        (grant.principals.as_slice(), grant.targets[0].host.as_str()),
+        (["deploy".to_owned()].as_slice(), "10.0.0.9")
+    );
     let request = UpdateRequest {
         instance_id: "b".into(),
         service_id: plan::SERVICE_ID.into(),
