@@ -3,8 +3,6 @@
 //! Pure. Every text that comes from a user was read by `parameters`, so none can begin a line of its own. Invariant: what is
 //! written here asks for no password, forwards no agent, and accepts no host key that nobody vouches for.
 
-use std::fmt::Write as _;
-
 use super::Gateway;
 use super::access::{Target, login};
 use super::parameters::{HostOrder, Placement, Settings, TargetOrder, UserOrder};
@@ -148,17 +146,15 @@ impl Subject<'_> {
         if let Some(certificate) = certificate {
             line(&mut out, format_args!("printf '%s\\n' '{certificate}' > \"$dir/{CERTIFICATE}\""));
         }
-        out.push_str(&self.pulling());
+        // Nothing in it is a line of its own that says END.
+        line(&mut out, format_args!("cat > \"$dir/pull\" <<'END'\n{}END", self.pull(order)));
+        out.push_str("sh \"$dir/pull\"\n");
         out
     }
 
     /// A script that fetches what changes, for a timer on the host.
     pub(super) fn pull(&self, order: &HostOrder) -> String {
-        format!("#!/bin/sh\nset -eu\numask 022\ndir='{}'\n{}", order.directory, self.pulling())
-    }
-
-    fn pulling(&self) -> String {
-        let mut out = String::new();
+        let mut out = format!("#!/bin/sh\nset -eu\numask 022\ndir='{}'\n", order.directory);
         for (file, path) in [("user-ca.pub", "user-ca.pub"), ("revoked.krl", "krl")] {
             let url = format!("{}/{path}", self.url);
             line(&mut out, format_args!("curl -fsS --retry 3 --max-time 20 -o \"$dir/{file}.new\" '{url}'"));
@@ -229,6 +225,6 @@ fn address(host: &str, port: u16) -> String {
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string can't fail.
-    let _ = writeln!(out, "{text}");
+    out.push_str(&text.to_string());
+    out.push('\n');
 }

@@ -34,3 +34,30 @@ impl Plan {
         PLANS.iter().find(|plan| plan.id == id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use osb::kit::Meter;
+
+    use super::*;
+
+    #[test]
+    fn the_catalog_says_what_the_plans_do() {
+        let catalog: osb::Catalog = serde_json::from_str(CATALOG).unwrap();
+        let offerings: Vec<_> = catalog.offerings().map(Result::unwrap).collect();
+        let [offering] = offerings.as_slice() else { panic!("one offering") };
+        assert_eq!((offering.id.as_str(), offering.plans.len()), (SERVICE_ID, PLANS.len()));
+        for plan in &PLANS {
+            let shown = offering.plan(plan.id).unwrap();
+            assert_eq!(shown.name, plan.name);
+            let meters: Vec<String> = Meter::of(shown).into_iter().map(|meter| meter.key).collect();
+            let has = |meter: &str| meters.iter().any(|key| key == meter);
+            assert!(has("certs_issued") && has("live_grants"), "{meters:?}");
+            assert_eq!(has("session_seconds"), plan.recording.is_some());
+            assert_eq!(has("recording_bytes"), plan.recording == Some(Recording::Full));
+            let allow = &shown.create_schema().unwrap()["properties"]["allow"]["properties"];
+            assert_eq!(allow["sftp"].is_object(), plan.recording.is_some(), "only a gateway can forbid it");
+            assert_eq!(offering.plan_updateable(shown), plan.recording.is_some());
+        }
+    }
+}

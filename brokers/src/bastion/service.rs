@@ -153,7 +153,7 @@ impl Service for Bastion {
 
     async fn tend(&self) -> Result<(), Fault> {
         self.watches.tidy();
-        Ok(())
+        Ok(self.store.restore_lists(self.clock.seconds()).await?)
     }
 }
 

@@ -164,7 +164,7 @@ pub(in crate::bastion) fn reach(
             allowed.join(", ")
         )));
     }
-    let direct = |order: &&TargetOrder| order.target.principals.iter().any(|name| principals.contains(name));
+    let direct = |order: &TargetOrder| order.target.principals.iter().any(|name| principals.contains(name));
     let reached = |order: &&TargetOrder| {
         let jump = order.via.as_ref().and_then(|via| candidates.iter().find(|one| one.target.name == *via));
         direct(order) && (order.via.is_none() || jump.is_some_and(|jump| direct(jump)))
@@ -206,6 +206,11 @@ fn host(parameters: &Object, settings: &Settings, certified: bool) -> Result<Hos
     };
     let ttl = duration(parameters, "ttl", TTL_MIN..=HOST_TTL_MAX)?.unwrap_or(HOST_TTL_DEFAULT);
     let directory = path(parameters, "directory")?.unwrap_or_else(|| HOST_DIRECTORY.to_owned());
+    if !directory.starts_with('/') || directory.contains(['%', '~']) {
+        let sentence =
+            format!("parameter `directory` must be an absolute path on the host, such as \"{HOST_DIRECTORY}\"");
+        return Err(invalid(sentence));
+    }
     Ok(HostOrder { hostnames, target, ttl, directory })
 }
 
@@ -276,6 +281,7 @@ mod tests {
             (json!({"public_key": KEY, "identity_file": "a\nProxyCommand x"}), "`identity_file` must be a path"),
             (json!({"kind": "host", "public_key": KEY}), "`hostnames` must be"),
             (json!({"kind": "user"}), "`public_key` is needed"),
+            (json!({"directory": "~/.ssh"}), "`directory` must be an absolute path"),
             (json!({"ttl": "PT5M"}), "`ttl` means nothing for kind `trust`"),
             (json!({"kind": "robot"}), "`kind` must be"),
         ] {

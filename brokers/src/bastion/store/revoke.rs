@@ -60,6 +60,29 @@ impl Store {
         Ok(writing.await.map_err(io::Error::other)??)
     }
 
+    /// Writes the lists that somebody has removed: a host that reads such a file lets nobody in.
+    pub(in crate::bastion) async fn restore_lists(&self, now: i64) -> Result<(), StoreError> {
+        let bastions: Vec<String> =
+            sqlx::query_scalar("select resource from bastion").fetch_all(self.db.reader()).await?;
+        for bastion in bastions {
+            if tokio::fs::try_exists(self.krl_file(&bastion)).await? {
+                continue;
+            }
+            let mut writer = self.db.writer().await?;
+            let mut transaction = writer.begin().await?;
+            // It may have been purged meanwhile.
+            let there: bool = sqlx::query_scalar("select exists (select 1 from bastion where resource = $1)")
+                .bind(&bastion)
+                .fetch_one(&mut *transaction)
+                .await?;
+            if there {
+                self.write_krl(&mut transaction, &bastion, now).await?;
+            }
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
     /// The list as it lies on disk; `None` where there is none.
     pub(in crate::bastion) async fn krl(&self, bastion: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match tokio::fs::read(self.krl_file(bastion)).await {

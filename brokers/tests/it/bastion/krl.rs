@@ -103,6 +103,11 @@ async fn an_unbind_puts_its_certificate_on_the_list_before_it_answers_and_a_dele
     assert!(!is_revoked(&krl, &root.join("two").join("certificate")).await);
     assert!(is_revoked(&krl, &root.join("late").join("certificate")).await);
 
+    // A file that somebody removed comes back.
+    std::fs::remove_file(&krl).unwrap();
+    site.broker.tend().await;
+    assert!(is_revoked(&krl, &root.join("late").join("certificate")).await);
+
     site.delete("b").await.unwrap();
     for name in ["one", "two", "three", "late"] {
         assert!(is_revoked(&krl, &root.join(name).join("certificate")).await, "its CA is on the list: {name}");

@@ -78,6 +78,11 @@ async fn a_user_jumps_to_the_target_with_what_a_bind_gave_and_is_out_once_it_is_
     web.has_logged("ID bourse:-:anonymous:mine (serial").await;
     assert!(jump.log().contains("ID bourse:-:anonymous:mine (serial"), "{}", jump.log());
 
+    let apart = hosts.user("b", "apart", json!({"directory": hosts.directory("apart")})).await;
+    let config = apart.join("ssh_config");
+    let anywhere = run("ssh", &["-F", config.to_str().unwrap(), "web", "true"], Path::new("/")).await;
+    assert!(anywhere.status.success(), "{}", String::from_utf8_lossy(&anywhere.stderr));
+
     let elsewhere = format!("127.0.0.1:{}", hosts.site.running.address().port());
     let beside = run("ssh", &["-F", "ssh_config", "-W", &elsewhere, "jump"], &files).await;
     assert!(!beside.status.success(), "the jump host lets through to the targets behind it only");
@@ -92,7 +97,7 @@ async fn a_user_jumps_to_the_target_with_what_a_bind_gave_and_is_out_once_it_is_
     assert_eq!(login(&files, "jump", &[]).await, Ok(()), "a host that pulls learns of it at its next pull");
     assert!(login(&files, "web", &[]).await.is_err());
     web.has_logged("revoked by file").await;
-    run_well("sh", &["pull"], &hosts.directory("jump")).await;
+    run_well("sh", &["bourse/pull"], &hosts.directory("jump")).await;
     assert!(login(&files, "jump", &[]).await.is_err());
     jump.has_logged("revoked by file").await;
 }

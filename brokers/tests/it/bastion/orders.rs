@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::site::{Site, write_files};
 use super::sshd::{key, run_well};
+use crate::support::object;
 
 #[track_caller]
 fn check_refused<T: std::fmt::Debug>(outcome: Result<T, Error>, status: u16, sentence: &str) {
@@ -43,7 +44,7 @@ async fn a_certificate_says_who_as_whom_from_where_and_how_long_and_nothing_more
     for kind in ["ed25519", "ecdsa"] {
         let (_, public) = key(&root, kind, kind).await;
         let mut request = Site::bind_request("b", kind, 0, json!({"public_key": public, "ttl": "PT1H"}));
-        request.context = Maybe::Absent;
+        request.context = Maybe::Present(object(json!({"bourse": {"tenant": {"id": "t-1", "name": "retail"}}})));
         let user = json!({"username": "Eve: \n\"x\""}).to_string();
         let identity = format!("bourse {}", base64::prelude::BASE64_STANDARD.encode(user));
         let call = Call { originating_identity: Some(osb::OriginatingIdentity(identity)), ..Call::default() };
@@ -51,7 +52,7 @@ async fn a_certificate_says_who_as_whom_from_where_and_how_long_and_nothing_more
         let metadata = response.metadata.into_option().unwrap();
         let given = response.credentials.into_option().unwrap();
         let lines = shown(&root.join(format!("given-{kind}")), &given).await;
-        assert!(lines.contains(&format!("Key ID: \"bourse:-:Eve____x_:{kind}\"")), "{lines:?}");
+        assert!(lines.contains(&format!("Key ID: \"bourse:retail:Eve____x_:{kind}\"")), "{lines:?}");
         assert!(lines.contains(&format!("Serial: {}", given["serial"])), "{lines:?}");
         assert_eq!(section(&lines, "Principals"), ["deploy", "operator"]);
         let options = section(&lines, "Critical Options");
