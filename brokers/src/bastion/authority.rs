@@ -52,7 +52,9 @@ impl Access for Bastion {
         let access = access.ok_or_else(|| denied("access was taken away or has expired"))?;
         let (plan, settings, _) = self.standing(&access.bastion).await?;
         let (_, targets) = reachable(&settings, &access).map_err(|reason| denied(&reason))?;
-        let target = targets.iter().find(|known| *known == target);
+        let same =
+            |known: &&Target| (&known.name, &known.host, known.port) == (&target.name, &target.host, target.port);
+        let target = targets.iter().find(same);
         let target = target.ok_or_else(|| denied("the target is not among those of the grant"))?;
         let principals: Vec<String> =
             target.principals.iter().filter(|name| access.principals.contains(name)).cloned().collect();
@@ -126,7 +128,8 @@ impl Bastion {
         if !settings.sources.is_empty() && !settings.sources.iter().any(|net| net.contains(&source)) {
             return Err(denied("the source address is not among those of the bastion".into()));
         }
-        let (principals, targets) = reachable(&settings, &access).map_err(denied)?;
+        let (principals, mut targets) = reachable(&settings, &access).map_err(denied)?;
+        self.vouch(&ca.bastion, &mut targets, now).await.map_err(|error| failed(&error))?;
         if principals.iter().any(|principal| !certificate.valid_principals().contains(principal)) {
             return Err(denied("the certificate lacks a principal of its grant".into()));
         }
@@ -142,6 +145,16 @@ impl Bastion {
             sftp: settings.sftp,
             expires_at: access.expires_at,
         })
+    }
+
+    /// Hosts that the settings say no key of are those that this bastion itself has certified.
+    async fn vouch(&self, bastion: &str, targets: &mut [Target], now: i64) -> Result<(), StoreError> {
+        let authorities = self.lines(bastion, Kind::Host, now).await?;
+        let lines: Vec<String> = authorities.iter().map(|ca| format!("@cert-authority {ca}")).collect();
+        for target in targets.iter_mut().filter(|target| target.host_key.is_none()) {
+            target.host_key = Some(lines.join("\n"));
+        }
+        Ok(())
     }
 
     /// A bastion as it stands now: plan, settings and tenant.

@@ -66,6 +66,10 @@ async fn who_was_certified_is_let_in_to_the_targets_as_they_are_now() {
     let places: Vec<_> = grant.targets.iter().map(|target| (target.name.as_str(), target.port)).collect();
     assert_eq!(places, [("web", 22), ("db", 2022)]);
     assert_eq!((grant.recording, grant.sftp, grant.port_forwarding), (Recording::Metadata, false, false));
+    let host =
+        behind.site.bind_plan("b", "web", 1, json!({"kind": "host", "public_key": behind.public, "target": "web"}));
+    let host_ca = host.await.unwrap()["host_ca_public_key"].as_str().unwrap().trim().to_owned();
+    assert_eq!(grant.targets[0].host_key, Some(format!("@cert-authority {host_ca}")), "hosts that it certified itself");
     assert_eq!((grant.user.as_str(), grant.tenant.as_deref()), ("anonymous", None));
     let config = behind.given["ssh_config"].as_str().unwrap();
     for line in ["HostName gate.example", "Port 2222", "User deploy+web", "User dba+db"] {
@@ -145,6 +149,9 @@ async fn hosts_trust_what_the_gateway_is_certified_for_and_not_what_users_hold()
     let trusted = PublicKey::from_openssh(behind.given["user_ca_public_key"].as_str().unwrap().trim()).unwrap();
     assert_eq!(session.signature_key(), trusted.key_data());
     assert_ne!(certificate(&behind.given).signature_key(), trusted.key_data());
+    behind.site.change("b", json!({"ca_generation": 2})).await.unwrap();
+    let renewed = authority.session_certificate(&grant, &grant.targets[0], "0a-2", &gateway_key).await.unwrap();
+    assert_ne!(renewed.signature_key(), trusted.key_data());
     let mut elsewhere = grant.targets[0].clone();
     elsewhere.host = "198.51.100.66".into();
     let denied = authority.session_certificate(&grant, &elsewhere, "s", &gateway_key).await.unwrap_err();
