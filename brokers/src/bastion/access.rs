@@ -65,7 +65,8 @@ pub struct Target {
     pub port: u16,
     /// As whom one may log in there; those of the grant that are not among these are of no use there.
     pub principals: Vec<String>,
-    /// Its public key as an OpenSSH line, or `@cert-authority` and the line of the CA that signed its host certificate.
+    /// Its public key as an OpenSSH line; or lines, each `@cert-authority` and the line of a CA, one of which signed its host
+    /// certificate.
     pub host_key: Option<String>,
 }
 
