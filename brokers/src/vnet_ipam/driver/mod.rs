@@ -12,8 +12,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use osb::Object;
-use osb::kit::service::Fault;
-use osb::kit::stamped::Tenant;
+use osb::kit::{Fault, Tenant};
 
 use super::prefix::{Prefix, Version};
 
