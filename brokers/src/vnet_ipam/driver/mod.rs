@@ -138,9 +138,7 @@ impl From<DriverError> for Fault {
     fn from(error: DriverError) -> Self {
         match error {
             DriverError::Refused(sentence) => Self::invalid(sentence),
-            DriverError::Unavailable { what, detail, .. } => {
-                Self::Unavailable { what, source: detail.map(Into::into) }
-            }
+            DriverError::Unavailable { what, detail, .. } => Self::Unavailable { what, source: detail.map(Into::into) },
             DriverError::Failed { what, detail } => match detail {
                 Some(detail) => Self::failed(format!("{what}: {detail}")),
                 None => Self::failed(what),
