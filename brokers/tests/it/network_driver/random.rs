@@ -29,7 +29,7 @@ struct Model {
 }
 
 impl Model {
-    /// One step. Its call is repeated with the same arguments until it comes to its end, dying after `patience` changes.
+    /// One step. Its call is repeated with the same arguments until it comes to its end, dying after `patience` changes, then after one more, and so on.
     async fn step(&mut self, site: &Site, random: &mut Random) {
         let at = random.below(NETWORKS);
         let driver = &site.driver;
@@ -99,8 +99,8 @@ impl Model {
 }
 
 async fn persist<F: Future<Output = Result<(), DriverError>>>(site: &Site, patience: usize, call: impl Fn() -> F) {
-    for _ in 0..100 {
-        site.programs.dies_after(patience);
+    for more in 0..20 {
+        site.programs.dies_after(patience + more);
         let ended = call().await;
         site.programs.lives();
         match ended {

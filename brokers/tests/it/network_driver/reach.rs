@@ -53,6 +53,11 @@ async fn growing_in_place_keeps_workloads_reachable_and_reaches_new_ones() {
     let new = site.attach(&mut grown, new).await;
     assert!(reaches(&old, "10.0.0.200") && reaches(&new, "10.0.0.10"));
     assert!(reaches(&old, "fd00:3::ffff:0:0:1") && reaches(&new, "fd00:3::10"));
+    // One in a subnet and one that is not take each other for neighbours or not.
+    grown.subnets = network("", &[], &[("sub", "fd00:3::8000:0:0:0/66")]).subnets;
+    site.driver.apply(&grown).await.unwrap();
+    let sub = site.attach(&mut grown, workload("sub", &[("fd00:3::8000:0:0:9", "fd00:3::8000:0:0:0/66")])).await;
+    assert!(reaches(&sub, "fd00:3::10") && reaches(&old, "fd00:3::8000:0:0:9") && reaches(&new, "fd00:3::8000:0:0:9"));
     site.is_as(&grown).await;
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 use std::process::{Command as Process, Output};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bourse_brokers::vnet_ipam::driver::linux::{Command, Ended, Execute, ExecuteError, Linux, Programs};
@@ -17,9 +17,15 @@ use uuid::Uuid;
 pub(crate) struct Mortal {
     left: AtomicUsize,
     changes: AtomicUsize,
+    last: Mutex<Option<Command>>,
 }
 
 impl Mortal {
+    /// The command after which it died last.
+    pub(crate) fn last(&self) -> Option<Command> {
+        self.last.lock().unwrap().clone()
+    }
+
     /// From now on this many commands may change something.
     pub(crate) fn dies_after(&self, changes: usize) {
         self.left.store(changes, Ordering::SeqCst);
@@ -43,6 +49,7 @@ impl Execute for Mortal {
             self.changes.fetch_add(1, Ordering::SeqCst);
             if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
                 self.left.store(1, Ordering::SeqCst);
+                *self.last.lock().unwrap() = Some(command.clone());
                 return Err(ExecuteError::Timeout(command.program));
             }
         }
@@ -61,7 +68,11 @@ impl Site {
     pub(crate) fn new() -> Self {
         let random = Uuid::new_v4().simple().to_string();
         let prefix = format!("it-{}-", &random[..8]);
-        let programs = Arc::new(Mortal { left: AtomicUsize::new(usize::MAX), changes: AtomicUsize::new(0) });
+        let programs = Arc::new(Mortal {
+            left: AtomicUsize::new(usize::MAX),
+            changes: AtomicUsize::new(0),
+            last: Mutex::new(None),
+        });
         let driver = Linux::new(Arc::clone(&programs) as Arc<dyn Execute>, &prefix).unwrap();
         Self { prefix, driver, programs }
     }

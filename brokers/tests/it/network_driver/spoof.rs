@@ -20,7 +20,7 @@ async fn two(site: &Site) -> (NetworkSpec, String, String) {
 fn count(namespace: &str, address: &str) {
     let family = if address.contains(':') { "ip6" } else { "ip" };
     let rule = format!(
-        "table inet seen {{ counter c {{}}\nchain in {{ type filter hook input priority -10; {family} saddr {address} counter name c; }} }}"
+        "table inet seen {{ counter c {{ }};\nchain in {{ type filter hook input priority -10; {family} saddr {address} counter name c; }};\n}}"
     );
     within(namespace, &["nft", &rule]);
 }

@@ -5,8 +5,9 @@
 //! the bridge is up.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
+use super::execute::Command;
 use super::names::{BRIDGE, Names};
 use super::observe::{Forwarding, Link};
 use super::rules;
@@ -41,8 +42,7 @@ pub(super) async fn converge(work: &mut Work<'_>, names: &Names, network: &Netwo
     settings(work, namespace, bridge).await?;
     forwarding(work, namespace, network).await?;
     if !bridge.is_up() {
-        let up = change("ip", ["-n", namespace, "link", "set", "dev", BRIDGE, "up"]);
-        work.mend(format!("the bridge in `{namespace}` is down"), &[up]).await?;
+        work.mend(format!("the bridge in `{namespace}` is down"), &up(namespace, BRIDGE)).await?;
     }
     addresses(work, namespace, bridge, gateways(network)).await?;
     Ok(true)
@@ -62,17 +62,16 @@ async fn settings(work: &mut Work<'_>, namespace: &str, bridge: &Link) -> Result
         set.arguments.extend(plain.map(str::to_owned));
         work.mend(format!("the bridge in `{namespace}` holds multicast back"), &[set]).await?;
     }
-    no_link_local(work, namespace, bridge).await
+    Ok(())
 }
 
-/// No addresses but those that were assigned.
-pub(super) async fn no_link_local(work: &mut Work<'_>, namespace: &str, link: &Link) -> Result<(), DriverError> {
-    if link.has_no_link_local() {
-        return Ok(());
-    }
-    let name = &link.ifname;
-    let set = change("ip", ["-n", namespace, "link", "set", "dev", name, "addrgenmode", "none"]);
-    work.mend(format!("`{name}` in `{namespace}` gets IPv6 addresses of its own accord"), &[set]).await
+/// What brings an interface up, without an IPv6 address that the kernel gives it of its own accord. Both go together: what is
+/// up has been told so.
+pub(super) fn up(namespace: &str, name: &str) -> [Command; 2] {
+    [
+        change("ip", ["-n", namespace, "link", "set", "dev", name, "addrgenmode", "none"]),
+        change("ip", ["-n", namespace, "link", "set", "dev", name, "up"]),
+    ]
 }
 
 /// The namespace routes between the prefixes of its network.
@@ -97,6 +96,10 @@ async fn forwarding(work: &mut Work<'_>, namespace: &str, network: &NetworkSpec)
 fn gateways(network: &NetworkSpec) -> BTreeSet<(IpAddr, u8)> {
     let mut gateways: BTreeSet<_> =
         network.prefixes.iter().map(|range| (range.gateway, range.prefix.length())).collect();
+    if network.prefixes.iter().any(|range| range.gateway.is_ipv6()) {
+        // A router asks for its neighbours under a link-local address, and without one not at all.
+        gateways.insert((IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)), 64));
+    }
     for subnet in &network.subnets {
         let gateway = subnet.range.gateway;
         if !network.prefixes.iter().any(|range| range.gateway == gateway) {

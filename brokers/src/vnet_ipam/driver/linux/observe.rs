@@ -46,7 +46,6 @@ pub(super) struct Link {
     pub(super) address: String,
     pub(super) master: Option<String>,
     pub(super) ifalias: Option<String>,
-    inet6_addr_gen_mode: String,
     flags: Vec<String>,
     linkinfo: LinkInfo,
     addr_info: Vec<Address>,
@@ -79,11 +78,6 @@ impl Link {
 
     pub(super) fn is_up(&self) -> bool {
         self.flags.iter().any(|flag| flag == "UP")
-    }
-
-    /// Whether the kernel gives it no IPv6 address of its own accord.
-    pub(super) fn has_no_link_local(&self) -> bool {
-        self.inet6_addr_gen_mode == "none"
     }
 
     /// Whether this bridge forwards multicast to all, without waiting for reports that the rules drop, and speaks no STP.

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::names::{BRIDGE, WorkloadNames};
+use super::names::{BRIDGE, WorkloadNames, hash};
 use crate::vnet_ipam::driver::{NetworkSpec, Workload};
 use crate::vnet_ipam::prefix::Version;
 
@@ -24,12 +24,13 @@ impl Table {
     /// What makes it so, whatever stands there: one transaction.
     pub(super) fn text(&self) -> String {
         let Self { family, name, body } = self;
-        format!("{}table {family} {name} {{\n{body}}}\n", self.removal())
+        format!("{}table {family} {name} {{\nchain {} {{ }}\n{body}}}\n", removal(family, name), self.mark())
     }
 
-    /// What removes it, there or not: one transaction.
-    pub(super) fn removal(&self) -> String {
-        removal(self.family, &self.name)
+    /// The name of an empty chain that says which text a table was made of: `nft` lists rules in its own words, so that the
+    /// text can't be compared with them.
+    pub(super) fn mark(&self) -> String {
+        format!("of_{}", hash(&self.body, 16))
     }
 }
 
@@ -61,7 +62,10 @@ pub(super) fn of_network(network: &NetworkSpec) -> Table {
          iifname \"{BRIDGE}\" oifname \"{BRIDGE}\" ip6 saddr @v6 ip6 daddr ff02::/16 accept\n}}\n\
          chain input {{ type filter hook input priority 0; policy drop;\n\
          icmp type echo-request accept\n\
-         icmpv6 type {{ echo-request, nd-neighbor-solicit, nd-neighbor-advert }} accept\n}}\n",
+         icmpv6 type {{ echo-request, nd-neighbor-solicit, nd-neighbor-advert }} accept\n}}\n\
+         chain output {{ type filter hook output priority 0; policy accept;\n\
+         icmp type redirect drop\n\
+         icmpv6 type nd-redirect drop\n}}\n",
         v4 = set("v4", "ipv4_addr", &prefixes(Version::V4)),
         v6 = set("v6", "ipv6_addr", &prefixes(Version::V6)),
     );

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::execute::{Command, Ended, Execute, ExecuteError};
 use super::names::hash;
 use super::observe::{Link, Links, Namespace, names};
-use super::rules::Table;
+use super::rules::{Table, removal};
 use crate::vnet_ipam::driver::DriverError;
 
 /// A pass.
@@ -132,43 +132,54 @@ impl<'a> Work<'a> {
         self.json(&look("ip", ["-n", namespace, "-json", "-details", "addr", "show"])).await
     }
 
-    /// Loads a table of rules, if it is not the one that was loaded last or was altered since. What was loaded and how the
-    /// kernel lists it is kept as an alias of the interface that it guards: `nft` shows rules in its own words, so a text
-    /// can't be compared with them.
+    /// Loads a table of rules, if it is not the one that was loaded last or was altered since. What it was made of it says by
+    /// its mark. How the kernel listed it then is kept as an alias of the interface that it guards.
     pub(super) async fn ensure_table(
         &mut self,
         namespace: &str,
         guards: &Link,
         table: &Table,
     ) -> Result<(), DriverError> {
-        let text = table.text();
-        let listed = self.listed(namespace, table).await?;
-        if listed.is_some_and(|listed| guards.ifalias.as_deref() == Some(&seal(&text, &listed))) {
+        let mark = table.mark();
+        let mut listed = self.listed(namespace, table.family, &table.name).await?;
+        let seal = |listed: &str| format!("{mark} {}", hash(listed, 16));
+        let alias = guards.ifalias.as_deref().unwrap_or_default();
+        if alias == seal(&listed) && !listed.is_empty() {
             return Ok(());
         }
-        let mut load = change("ip", ["netns", "exec", namespace, "nft", "-f", "-"]);
-        load.input = Some(text.clone());
         let finding = format!("the packet filter of `{}` in `{namespace}` is not as it shall be", guards.ifname);
-        self.mend(finding.clone(), &[load]).await?;
+        let mut commands = Vec::new();
+        // Under the alias of another text, and with the mark of this one, it was loaded just before a crash.
+        if !listed.contains(&mark) || alias.starts_with(&mark) {
+            let mut load = change("ip", ["netns", "exec", namespace, "nft", "-f", "-"]);
+            load.input = Some(table.text());
+            commands.push(load);
+        }
+        self.mend(finding.clone(), &commands).await?;
         if !self.mends {
             return Ok(());
         }
-        let listed = self.listed(namespace, table).await?.unwrap_or_default();
-        let alias = seal(&text, &listed);
-        self.run(&finding, &change("ip", ["-n", namespace, "link", "set", "dev", &guards.ifname, "alias", &alias]))
-            .await
+        listed = self.listed(namespace, table.family, &table.name).await?;
+        let alias = change("ip", ["-n", namespace, "link", "set", "dev", &guards.ifname, "alias", &seal(&listed)]);
+        self.run(&finding, &alias).await
     }
 
-    async fn listed(&self, namespace: &str, table: &Table) -> Result<Option<String>, DriverError> {
-        let list = ["netns", "exec", namespace, "nft", "--stateless", "list", "table", table.family, &table.name];
+    /// Removes a table of rules, if it is there.
+    pub(super) async fn remove_table(&mut self, namespace: &str, family: &str, name: &str) -> Result<(), DriverError> {
+        if self.listed(namespace, family, name).await?.is_empty() {
+            return Ok(());
+        }
+        let mut remove = change("ip", ["netns", "exec", namespace, "nft", "-f", "-"]);
+        remove.input = Some(removal(family, name));
+        self.mend(format!("the packet filter of `{name}` in `{namespace}` is still there"), &[remove]).await
+    }
+
+    /// A table as the kernel lists it; empty where there is none.
+    async fn listed(&self, namespace: &str, family: &str, name: &str) -> Result<String, DriverError> {
+        let list = ["netns", "exec", namespace, "nft", "--stateless", "list", "table", family, name];
         let ended = self.ask(&look("ip", list)).await?;
-        Ok(ended.success.then_some(ended.output))
+        Ok(if ended.success { ended.output } else { String::new() })
     }
-}
-
-/// What was loaded, and what the kernel made of it.
-fn seal(text: &str, listed: &str) -> String {
-    format!("rules {} {}", hash(text, 16), hash(listed, 16))
 }
 
 /// A command that only looks.

@@ -4,9 +4,10 @@
 //! the workload's can't get at it. Invariant: a port joins the bridge only when its rules stand.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::names::{BRIDGE, INTERFACE, Names, WorkloadNames};
-use super::network::{addresses, no_link_local};
+use super::network::{addresses, up};
 use super::observe::{Link, Links, Namespace, Route};
 use super::rules;
 use super::work::{Work, change, look};
@@ -27,8 +28,7 @@ pub(super) async fn converge(work: &mut Work<'_>, network: &Names, workload: &Wo
     };
     guard(work, network, &names, port, workload).await?;
     furnish(work, &names, &inside, interface).await?;
-    let wanted: BTreeSet<_> =
-        workload.addresses.iter().map(|assigned| (assigned.address, assigned.prefix_length)).collect();
+    let wanted: BTreeSet<_> = workload.addresses.iter().map(borne).collect();
     addresses(work, &names.namespace, interface, wanted).await?;
     for assigned in &workload.addresses {
         route(work, &names.namespace, assigned).await?;
@@ -84,7 +84,6 @@ async fn guard(
     workload: &Workload,
 ) -> Result<(), DriverError> {
     let namespace = network.namespace.as_str();
-    no_link_local(work, namespace, port).await?;
     work.ensure_table(namespace, port, &rules::of_workload(names, workload)).await?;
     let name = names.port.as_str();
     if port.master.as_deref() != Some(BRIDGE) {
@@ -92,10 +91,9 @@ async fn guard(
         work.mend(format!("`{name}` in `{namespace}` is no port of the bridge"), &[join]).await?;
     }
     if !port.is_up() {
-        let up = change("ip", ["-n", namespace, "link", "set", "dev", name, "up"]);
-        work.mend(format!("`{name}` in `{namespace}` is down"), &[up]).await?;
+        work.mend(format!("`{name}` in `{namespace}` is down"), &up(namespace, name)).await?;
     }
-    Ok(())
+    addresses(work, namespace, port, BTreeSet::new()).await
 }
 
 /// The workload's end.
@@ -106,18 +104,28 @@ async fn furnish(
     interface: &Link,
 ) -> Result<(), DriverError> {
     let WorkloadNames { namespace, mac, .. } = names;
-    no_link_local(work, namespace, interface).await?;
     if interface.address != *mac {
         let set = change("ip", ["-n", namespace, "link", "set", "dev", INTERFACE, "address", mac]);
         work.mend(format!("`{INTERFACE}` in `{namespace}` has another hardware address"), &[set]).await?;
     }
-    for (name, is_up) in [("lo", inside.named("lo").is_some_and(Link::is_up)), (INTERFACE, interface.is_up())] {
-        if !is_up {
-            let up = change("ip", ["-n", namespace, "link", "set", "dev", name, "up"]);
-            work.mend(format!("`{name}` in `{namespace}` is down"), &[up]).await?;
-        }
+    if !inside.named("lo").is_some_and(Link::is_up) {
+        let up = change("ip", ["-n", namespace, "link", "set", "dev", "lo", "up"]);
+        work.mend(format!("`lo` in `{namespace}` is down"), &[up]).await?;
+    }
+    if !interface.is_up() {
+        work.mend(format!("`{INTERFACE}` in `{namespace}` is down"), &up(namespace, INTERFACE)).await?;
     }
     Ok(())
+}
+
+/// An address as the workload's interface bears it. With IPv6 nothing but the gateway is on-link: two workloads of which only
+/// one takes the other for a neighbour can't find each other, since an answer that went by way of a router is not believed
+/// (RFC 4861, 7.1.2). That is so where one is in a subnet and the other is not. ARP does not mind.
+fn borne(assigned: &Assigned) -> (IpAddr, u8) {
+    match assigned.address {
+        IpAddr::V4(_) => (assigned.address, assigned.prefix_length),
+        IpAddr::V6(_) => (assigned.address, 128),
+    }
 }
 
 async fn route(work: &mut Work<'_>, namespace: &str, assigned: &Assigned) -> Result<(), DriverError> {
@@ -133,7 +141,7 @@ async fn route(work: &mut Work<'_>, namespace: &str, assigned: &Assigned) -> Res
         return Ok(());
     }
     let text = gateway.to_string();
-    let replace = ["-n", namespace, family, "route", "replace", "default", "via", &text, "dev", INTERFACE];
+    let replace = ["-n", namespace, family, "route", "replace", "default", "via", &text, "dev", INTERFACE, "onlink"];
     work.mend(format!("`{namespace}` has no default route by {gateway}"), &[change("ip", replace)]).await
 }
 
@@ -145,9 +153,7 @@ pub(super) async fn detach(work: &mut Work<'_>, network: &Names, binding_resourc
             let delete = change("ip", ["-n", &network.namespace, "link", "delete", "dev", &port]);
             work.mend(format!("`{port}` is still there"), &[delete]).await?;
         }
-        let mut remove = change("ip", ["netns", "exec", &network.namespace, "nft", "-f", "-"]);
-        remove.input = Some(rules::removal(rules::PORT_FAMILY, &port));
-        work.mend(format!("the packet filter of `{port}` may still be there"), &[remove]).await?;
+        work.remove_table(&network.namespace, rules::PORT_FAMILY, &port).await?;
     }
     if !matches!(work.namespace(&namespace).await?, Namespace::Absent) {
         let delete = change("ip", ["netns", "delete", &namespace]);
