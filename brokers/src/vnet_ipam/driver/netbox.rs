@@ -5,19 +5,19 @@
 //! It makes no network. Invariant: whatever answers are lost, a resource is told of one prefix only, always the same.
 
 mod api;
+mod config;
+mod place;
 mod record;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use osb::Object;
 use serde_json::{Map, Value, json};
 
 use self::api::{Api, ApiError};
+pub use self::config::{Config, Parent, StartError};
 pub use self::record::Mark;
 use self::record::{ACTIVE, DEPRECATED, Held, RESERVED, Record};
 use super::{AllocationRequest, Assigned, Driver, DriverError, NetworkSpec, PREFIXES_MAX, Workload};
@@ -25,99 +25,6 @@ use crate::vnet_ipam::prefix::Prefix;
 
 const PREFIXES: &str = "/api/ipam/prefixes/";
 const ADDRESSES: &str = "/api/ipam/ip-addresses/";
-/// The routing domain of networks that name none.
-const DEFAULT_DOMAIN: &str = "default";
-/// How long NetBox lets a description be.
-const MARK_MAX: usize = 200;
-/// How much of what somebody typed is written beside it.
-const TEXT_MAX: usize = 1_000;
-
-/// Where NetBox is and what may be taken from it.
-#[derive(Clone)]
-pub struct Config {
-    /// Its URL, without `/api`.
-    pub url: String,
-    /// An API token that may view, add, change and delete prefixes and addresses, of either version.
-    pub token: String,
-    /// By pool, or by `routing domain/pool` for domains other than `default`: the prefix whose free space it is.
-    pub parents: BTreeMap<String, Parent>,
-    /// Where the mark stands.
-    pub mark: Mark,
-    /// Whether the addresses of bindings are recorded, too.
-    pub addresses: bool,
-    /// How long one exchange may take.
-    pub timeout: Duration,
-    /// Roots that are trusted besides the system's, in PEM.
-    pub ca_pem: Option<String>,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, parents, mark, addresses, timeout, token: _, ca_pem: _ } = self;
-        f.debug_struct("Config")
-            .field("url", url)
-            .field("parents", parents)
-            .field("mark", mark)
-            .field("addresses", addresses)
-            .field("timeout", timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A prefix of NetBox that others are taken from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Parent {
-    /// By its id.
-    Id(u64),
-    /// By itself: the only one of its VRF, or of the global table.
-    Prefix {
-        /// The prefix.
-        prefix: Prefix,
-        /// The id of its VRF.
-        vrf: Option<u64>,
-    },
-}
-
-impl FromStr for Parent {
-    type Err = String;
-
-    /// `17`, `10.0.0.0/8` or `10.0.0.0/8@3`, where 3 is the id of a VRF.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(id) = text.parse() {
-            return Ok(Self::Id(id));
-        }
-        let (prefix, vrf) = match text.split_once('@') {
-            None => (text, Ok(None)),
-            Some((prefix, vrf)) => (prefix, vrf.parse().map(Some)),
-        };
-        match (prefix.parse(), vrf) {
-            (Ok(prefix), Ok(vrf)) => Ok(Self::Prefix { prefix, vrf }),
-            _ => Err(format!("`{text}` is neither the id of a prefix nor PREFIX nor PREFIX@VRF-ID")),
-        }
-    }
-}
-
-/// Why NetBox can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The URL.
-    #[error(
-        "NetBox's URL must begin with http:// or https:// and hold a host, no credentials, no query and no fragment"
-    )]
-    Url,
-    /// The token.
-    #[error("NetBox's token is empty or holds what can't be sent in a header")]
-    Token,
-    /// The roots.
-    #[error("the CA certificates are not PEM")]
-    Ca,
-    /// All else that the HTTP library refuses.
-    #[error("the HTTP client can't be made: {0}")]
-    Http(String),
-    /// It is not there, or not as it must be.
-    #[error("NetBox {0}")]
-    NetBox(String),
-}
 
 /// The driver.
 pub struct NetBox {
@@ -167,28 +74,9 @@ impl NetBox {
             }
         }
         for (pool, parent) in &self.config.parents {
-            self.parent_id(parent).await.map_err(|error| StartError::NetBox(format!("pool `{pool}`: {error}")))?;
+            self.find_parent(parent).await.map_err(|error| StartError::NetBox(format!("pool `{pool}`: {error}")))?;
         }
         Ok(version)
-    }
-
-    /// The prefix that a pool's prefixes are taken from.
-    async fn parent_id(&self, parent: &Parent) -> Result<u64, ApiError> {
-        let (prefix, vrf) = match parent {
-            Parent::Id(id) => {
-                self.api.get(&object(PREFIXES, *id), &[]).await?;
-                return Ok(*id);
-            }
-            Parent::Prefix { prefix, vrf } => (prefix.to_string(), *vrf),
-        };
-        let vrf_id = vrf.map_or_else(|| "null".to_owned(), |vrf| vrf.to_string());
-        let found = self.list(PREFIXES, &[("prefix", &prefix), ("vrf_id", &vrf_id)]).await?;
-        let found: Vec<_> = found.into_iter().filter(|one| one.is(&prefix) && one.vrf() == vrf).collect();
-        match found.as_slice() {
-            [one] => Ok(one.id),
-            [] => Err(ApiError::Refused(200, format!("there is no prefix {prefix} there"))),
-            _ => Err(ApiError::Refused(200, format!("there are several prefixes {prefix}: name one by its id"))),
-        }
     }
 
     async fn list(&self, path: &str, filter: &[(&str, &str)]) -> Result<Vec<Record>, ApiError> {
@@ -218,36 +106,6 @@ impl NetBox {
             self.api.delete(&object(path, surplus.id)).await.map_err(failed)?;
         }
         Ok(held)
-    }
-
-    fn parent(&self, domain: &str, pool: &str) -> Result<&Parent, DriverError> {
-        let parents = &self.config.parents;
-        let of_domain = parents.get(&format!("{domain}/{pool}"));
-        let parent = of_domain.or_else(|| parents.get(pool).filter(|_| domain == DEFAULT_DOMAIN));
-        parent.ok_or_else(|| {
-            let known = parents.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            DriverError::Refused(format!("there is no pool `{pool}` in routing domain `{domain}`: use one of {known}"))
-        })
-    }
-
-    async fn take(&self, request: &AllocationRequest, domain: &str, mark: &str) -> Result<(), DriverError> {
-        let parent = self.parent_id(self.parent(domain, &request.pool)?).await.map_err(failed)?;
-        let mut body = Map::new();
-        body.insert("prefix_length".to_owned(), request.length.into());
-        body.insert("status".to_owned(), RESERVED.into());
-        self.config.mark.put(&mut body, mark, &text(request));
-        let added = self.api.add(&format!("{PREFIXES}{parent}/available-prefixes/"), &body.into()).await;
-        match added {
-            // Whether it is there, and whether it is the one that counts, shows by looking.
-            Ok(_) | Err(ApiError::Unknown(_)) => Ok(()),
-            Err(ApiError::Full) => Err(DriverError::Refused(format!(
-                "no free /{} in pool `{}`: ask for a longer prefix_length or another pool",
-                request.length, request.pool
-            ))),
-            // With a unique custom field: it is there since a moment ago.
-            Err(ApiError::Refused(400, detail)) if detail.contains("unique") => Ok(()),
-            Err(error) => Err(failed(error)),
-        }
     }
 
     /// Records an address, unless it is.
@@ -290,27 +148,7 @@ impl Driver for NetBox {
     async fn allocate(&self, request: &AllocationRequest) -> Result<Option<Prefix>, DriverError> {
         // A domain of the network's own is none that NetBox has to keep free of overlaps.
         let Some(domain) = &request.routing_domain else { return Ok(None) };
-        let mark = prefix_mark(&request.resource, request.number);
-        if mark.len() > MARK_MAX || request.number >= PREFIXES_MAX {
-            return Err(DriverError::Failed { what: "the prefix can't be marked".to_owned(), detail: Some(mark) });
-        }
-        let mut held = self.settled(PREFIXES, &mark).await?.first;
-        if held.is_none() {
-            if request.wanted.is_some() {
-                let sentence = "NetBox chooses the prefixes here: ask for `prefix_length` instead of `cidr`";
-                return Err(DriverError::Refused(sentence.to_owned()));
-            }
-            self.take(request, domain, &mark).await?;
-            held = self.settled(PREFIXES, &mark).await?.first;
-        }
-        // Not asked again here: the first order may still be under way, and the caller's next one will find it.
-        let held = held.ok_or_else(lost)?;
-        let prefix = prefix_of(&held)?;
-        if (prefix.version(), prefix.length()) != (request.version, request.length) {
-            let what = "NetBox holds a prefix of another size or version for this network".to_owned();
-            return Err(DriverError::Failed { what, detail: Some(prefix.to_string()) });
-        }
-        Ok(Some(prefix))
+        self.placed(request, domain).await.map(Some)
     }
 
     async fn apply(&self, network: &NetworkSpec) -> Result<(), DriverError> {
@@ -433,13 +271,6 @@ fn compare(kind: &str, wanted: Option<String>, held: &Held, findings: &mut Vec<S
     }
 }
 
-fn prefix_of(record: &Record) -> Result<Prefix, DriverError> {
-    record.range.parse().map_err(|_| DriverError::Failed {
-        what: "NetBox holds what is no prefix".to_owned(),
-        detail: Some(record.range.clone()),
-    })
-}
-
 fn object(path: &str, id: u64) -> String {
     format!("{path}{id}/")
 }
@@ -450,13 +281,6 @@ fn prefix_mark(resource: &str, number: usize) -> String {
 
 fn address_mark(binding_resource: &str, address: IpAddr) -> String {
     format!("bourse:{binding_resource}/ipv{}", if address.is_ipv4() { 4 } else { 6 })
-}
-
-/// What people read beside it.
-fn text(request: &AllocationRequest) -> String {
-    let tenant = request.tenant.as_ref().map(|tenant| format!("Tenant {} ({}). ", tenant.name, tenant.id));
-    let text = format!("{}{}", tenant.unwrap_or_default(), request.description);
-    text.chars().take(TEXT_MAX).collect()
 }
 
 /// What NetBox takes for one.

@@ -158,8 +158,6 @@ async fn what_netbox_refuses_is_said_and_nothing_is_held() {
         panic!("refused")
     };
     assert_eq!(sentence, "no free /16 in pool `default`: ask for a longer prefix_length or another pool");
-    let wanted = AllocationRequest { wanted: Some(prefix("10.0.1.0/24")), ..request("wanted", 24) };
-    assert!(matches!(driver.allocate(&wanted).await, Err(DriverError::Refused(_))));
     let impossible = AllocationRequest { version: Version::V6, ..request("impossible", 64) };
     assert!(matches!(driver.allocate(&impossible).await, Err(DriverError::Failed { .. })));
     assert_eq!(server.with(|model| model.prefixes.len()), 2);
@@ -176,6 +174,67 @@ async fn what_netbox_refuses_is_said_and_nothing_is_held() {
     }
     assert_eq!(server.with(|model| model.prefixes.len()), 2);
     assert!(driver.allocate(&request("later", 24)).await.unwrap().is_some());
+}
+
+fn wanted(resource: &str, text: &str) -> AllocationRequest {
+    AllocationRequest { wanted: Some(prefix(text)), ..request(resource, prefix(text).length()) }
+}
+
+#[tokio::test]
+async fn a_given_prefix_is_had_where_it_is_free_and_refused_where_it_is_not() {
+    let (server, driver) = site().await;
+    for (resource, text) in [("one", "10.0.1.0/24"), ("two", "10.0.128.0/17")] {
+        assert_eq!(driver.allocate(&wanted(resource, text)).await.unwrap(), Some(prefix(text)));
+        assert_eq!(driver.allocate(&wanted(resource, text)).await.unwrap(), Some(prefix(text)));
+    }
+    assert_eq!(server.additions(), 2);
+    for text in ["10.0.1.0/24", "10.0.1.128/25", "10.0.0.0/23", "10.0.0.0/16", "10.1.0.0/24", "10.0.0.0/8"] {
+        let error = driver.allocate(&wanted("no", text)).await.unwrap_err();
+        assert!(matches!(&error, DriverError::Refused(sentence) if sentence.contains(text)), "{text}: {error:?}");
+    }
+    assert_eq!((server.additions(), server.with(|model| model.prefixes.len())), (2, 3));
+    assert_eq!(driver.allocate(&request("next", 24)).await.unwrap(), Some(prefix("10.0.0.0/24")));
+}
+
+#[tokio::test]
+async fn a_given_prefix_that_somebody_else_takes_at_the_same_time_is_given_back() {
+    for (other, added) in [("10.0.1.0/24", 1), ("10.0.1.64/26", 1), ("10.0.0.0/20", 1)] {
+        let (server, driver) = site().await;
+        // Added between the look at what is free and the look at what was made.
+        server.fates(&[Fate::DoneAfter(other)]);
+        let error = driver.allocate(&wanted("mine", "10.0.1.0/24")).await.unwrap_err();
+        assert!(matches!(error, DriverError::Refused(_)), "{other}: {error:?}");
+        assert_eq!((server.additions(), server.with(|model| model.prefixes.len())), (added, 2));
+    }
+    // Likewise where NetBox itself chose.
+    let (server, driver) = site().await;
+    server.fates(&[Fate::DoneBefore("10.0.0.0/25")]);
+    let error = driver.allocate(&request("mine", 24)).await.unwrap_err();
+    assert!(matches!(error, DriverError::Unavailable { .. }), "{error:?}");
+    assert_eq!(driver.allocate(&request("mine", 24)).await.unwrap(), Some(prefix("10.0.1.0/24")));
+    // And where NetBox refuses the very same prefix.
+    let mut model = Model::new();
+    model.add("10.0.0.0/16", Some(4), "container", "");
+    model.unique_vrf = Some(4);
+    let server = Server::start(model).await;
+    let driver = NetBox::new(config(&server, &[("default", "1")])).unwrap();
+    server.fates(&[Fate::DoneAfter("10.0.1.0/24")]);
+    let error = driver.allocate(&wanted("mine", "10.0.1.0/24")).await.unwrap_err();
+    assert!(matches!(error, DriverError::Refused(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_an_order_left_that_came_to_nothing_makes_way_for_another_size() {
+    let (server, driver) = site().await;
+    let first = driver.allocate(&request("net", 24)).await.unwrap().unwrap();
+    assert_eq!(driver.allocate(&request("net", 26)).await.unwrap(), Some(prefix("10.0.0.0/26")));
+    assert_eq!(driver.allocate(&wanted("net", "10.0.9.0/24")).await.unwrap(), Some(prefix("10.0.9.0/24")));
+    assert_eq!(server.with(|model| model.prefixes.len()), 2);
+    // But not once it is confirmed.
+    driver.apply(&network("net", &[prefix("10.0.9.0/24")])).await.unwrap();
+    let error = driver.allocate(&request("net", 26)).await.unwrap_err();
+    assert!(matches!(error, DriverError::Failed { .. }), "{error:?}");
+    assert_ne!(driver.allocate(&request("net", 24)).await.unwrap(), Some(first));
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub(crate) struct Model {
     last_id: u64,
     /// The name of the custom field, and whether it must be unique.
     pub(crate) field: Option<(String, bool)>,
+    /// A VRF with `enforce_unique`.
+    pub(crate) unique_vrf: Option<u64>,
     /// `MAX_PAGE_SIZE`.
     pub(crate) page_max: usize,
     pub(crate) version: String,
@@ -84,6 +86,13 @@ impl Model {
                 self.page(asked, rows)
             }
             ("POST", ["api", "ipam", "prefixes", id, "available-prefixes"]) => self.available(id, asked),
+            ("GET", ["api", "ipam", "prefixes", id, "available-prefixes"]) => {
+                let parent = self.prefixes.iter().find(|row| row.id.to_string() == *id).cloned();
+                let blocks =
+                    |parent: &Row| self.free(parent).blocks().map(|free| json!({"prefix": free.to_string()})).collect();
+                parent.map_or_else(missing, |parent| (200, blocks(&parent)))
+            }
+            ("POST", ["api", "ipam", "prefixes"]) => self.add_prefix(asked),
             ("POST", ["api", "ipam", "ip-addresses"]) => self.add_address(asked),
             ("GET", ["api", "ipam", kind]) => self.list(kind, asked),
             ("GET", ["api", "ipam", kind, id]) => {
@@ -143,6 +152,8 @@ impl Model {
         let left = rows.into_iter().filter(|row| {
             any("description", &row.description)
                 && any("prefix", &row.range)
+                && lies(&asked.all("within_include"), |other| other.contains(prefix(&row.range)))
+                && lies(&asked.all("contains"), |other| prefix(&row.range).contains(other))
                 && any("vrf_id", &row.vrf.map_or_else(|| "null".to_owned(), |vrf| vrf.to_string()))
                 && field.as_ref().is_none_or(|field| any(field, row.mark.as_deref().unwrap_or_default()))
         });
@@ -191,6 +202,18 @@ impl Model {
             return (409, json!({"detail": "Insufficient resources are available to satisfy the request"}));
         };
         let row = self.row(body, &["prefix_length"], found.to_string(), parent.vrf);
+        self.insert("prefixes", row)
+    }
+
+    /// Overlaps are nothing to it, but a VRF may refuse the very same prefix (`enforce_unique`).
+    fn add_prefix(&mut self, asked: &Asked) -> Answer {
+        let body = asked.body.as_ref().unwrap().as_object().unwrap();
+        let wanted = body["prefix"].as_str().unwrap().to_owned();
+        let vrf = body["vrf"].as_u64();
+        if self.unique_vrf.is_some() && vrf == self.unique_vrf && self.prefixes.iter().any(|row| row.range == wanted) {
+            return (400, json!({"prefix": [format!("Duplicate prefix found in VRF: {wanted}")]}));
+        }
+        let row = self.row(body, &["prefix", "vrf"], wanted, vrf);
         self.insert("prefixes", row)
     }
 
@@ -256,6 +279,14 @@ impl Model {
         let row = row.clone();
         (200, self.shown(&row))
     }
+}
+
+fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
+
+fn lies(wanted: &[&str], test: impl Fn(Prefix) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(|text| test(prefix(text)))
 }
 
 fn is_status(status: &str) -> bool {

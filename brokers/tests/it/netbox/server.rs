@@ -29,6 +29,10 @@ pub(crate) enum Fate {
     DoneAndStatus(u16),
     /// It is done, and answered 200 with what is not JSON.
     DoneAndGarbage,
+    /// Somebody else adds this prefix to the parent's VRF, then it is done.
+    DoneAfter(&'static str),
+    /// It is done, then somebody else adds this prefix.
+    DoneBefore(&'static str),
     /// It is done, and never answered.
     DoneAndSilent,
 }
@@ -171,6 +175,16 @@ impl State {
             Fate::Status(status) => (fate, status, serde_json::json!({"detail": "no"})),
             Fate::DoneAndStatus(status) => {
                 let (_, answer) = model.answer(&asked);
+                (fate, status, answer)
+            }
+            Fate::DoneAfter(other) => {
+                model.add(other, model.prefixes[0].vrf, "active", "somebody else's");
+                let (status, answer) = model.answer(&asked);
+                (fate, status, answer)
+            }
+            Fate::DoneBefore(other) => {
+                let (status, answer) = model.answer(&asked);
+                model.add(other, model.prefixes[0].vrf, "active", "somebody else's");
                 (fate, status, answer)
             }
             Fate::Answered | Fate::DoneAndLost | Fate::DoneAndGarbage | Fate::DoneAndSilent => {
