@@ -13,6 +13,8 @@ mod faults;
 mod gateway;
 mod http;
 mod manual;
+mod netbox;
+mod network_driver;
 mod process;
 mod stamps;
 mod support;
