@@ -4,5 +4,6 @@
 //! platform can use them.
 
 pub mod cli;
+pub mod devops_toolchain;
 pub mod faults;
 pub mod vnet_ipam;

@@ -8,6 +8,7 @@
 )]
 
 mod catalog;
+mod devops_toolchain;
 mod faults;
 mod http;
 mod manual;
