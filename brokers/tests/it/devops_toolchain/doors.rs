@@ -95,6 +95,14 @@ async fn no_path_but_the_three_of_smart_http_leads_anywhere() {
     }
 }
 
+/// What can't be compressed much.
+fn noise(bytes: usize) -> String {
+    use ring::rand::SecureRandom as _;
+    let mut drawn = vec![0; bytes];
+    ring::rand::SystemRandom::new().fill(&mut drawn).unwrap();
+    drawn.into_iter().map(|byte| char::from(b'!' + byte % 94)).collect()
+}
+
 #[tokio::test]
 async fn a_push_is_bounded_by_itself_and_by_what_the_repository_holds() {
     let limits = Limits { repository_bytes: 600_000, push_bytes: 400_000, ..Limits::default() };
@@ -102,13 +110,13 @@ async fn a_push_is_bounded_by_itself_and_by_what_the_repository_holds() {
     let url = room.ready("a", Value::Null).await;
     room.clone_to(&url, "work").await.fine();
     room.git("work", &["config", "core.compression", "0"]).await.fine();
-    room.commit("work", "large.bin", &"0123456789".repeat(50_000)).await;
+    room.commit("work", "large.bin", &noise(500_000)).await;
     let refused = room.git("work", &["push", "--quiet"]).await;
     assert!(!refused.ok, "more than a push may bring: {}", refused.text);
     room.git("work", &["reset", "--quiet", "--hard", "origin/main"]).await.fine();
-    room.commit("work", "half.bin", &"abcdefghij".repeat(35_000)).await;
+    room.commit("work", "half.bin", &noise(350_000)).await;
     room.git("work", &["push", "--quiet"]).await.fine();
-    room.commit("work", "other.bin", &"klmnopqrst".repeat(35_000)).await;
+    room.commit("work", "other.bin", &noise(350_000)).await;
     let refused = room.git("work", &["push", "--quiet"]).await;
     assert!(!refused.ok, "more than the repository may hold: {}", refused.text);
     assert!(room.attributes("a").await["repo_bytes"].as_u64().unwrap() <= 600_000);

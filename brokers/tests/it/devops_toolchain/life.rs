@@ -56,11 +56,11 @@ async fn a_token_is_of_no_use_from_its_last_second_on_and_the_one_that_took_its_
     room.git("work", &["fetch", "--quiet"]).await.fine();
     room.pass(1);
     room.commit("work", "b.txt", "two").await;
-    room.git("work", &["push", "--quiet"]).await.refused("could not read Password");
+    room.git("work", &["push", "--quiet"]).await.refused("Authentication failed");
     let next = next["git_url"].as_str().unwrap();
     room.git("work", &["push", "--quiet", next, "main"]).await.fine();
     room.unbind("a", "b2").await.unwrap();
-    room.git("work", &["fetch", "--quiet", next]).await.refused("could not read Password");
+    room.git("work", &["fetch", "--quiet", next]).await.refused("Authentication failed");
 }
 
 #[tokio::test]

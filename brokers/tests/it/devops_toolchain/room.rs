@@ -13,7 +13,7 @@ use osb::{
     BindRequest, BindResponse, Bound, Call, DeprovisionRequest, Error, FetchInstanceRequest, Maybe, Provisioned,
     ServiceBroker, UnbindRequest, UpdateRequest,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::support::parameters;
@@ -311,8 +311,4 @@ pub(crate) fn pair(credentials: &Value) -> (String, String) {
 /// The path of a repository below the broker's address.
 pub(crate) fn path_of(room: &Room, credentials: &Value) -> String {
     credentials["clone_url"].as_str().unwrap().strip_prefix(&room.url).unwrap().to_owned()
-}
-
-pub(crate) fn nothing() -> Value {
-    json!({})
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::room::Room;
 
 /// Makes another history of the clone: its last commit is replaced.
-async fn rewrite(room: &Room, clone: &str) {
-    std::fs::write(room.path(clone).join("rewritten.txt"), "x").unwrap();
+async fn rewrite(room: &Room, clone: &str, how: &str) {
+    std::fs::write(room.path(clone).join("rewritten.txt"), how).unwrap();
     room.git(clone, &["add", "--all"]).await.fine();
     room.git(clone, &["commit", "--quiet", "--amend", "--message", "rewritten"]).await.fine();
 }
@@ -26,12 +26,12 @@ async fn the_default_branch_is_neither_rewritten_nor_deleted_and_other_branches_
     room.clone_to(&url, "work").await.fine();
     room.commit("work", "a.txt", "one").await;
     room.git("work", &["push", "--quiet"]).await.fine();
-    rewrite(&room, "work").await;
+    rewrite(&room, "work", "one").await;
     let forced = room.git("work", &["push", "--quiet", "--force"]).await;
     forced.refused("main is protected: its history can't be rewritten");
-    room.git("work", &["push", "--quiet", "origin", ":main"]).await.refused("can't be deleted");
+    room.git("work", &["push", "--quiet", "origin", ":main"]).await.refused("deletion of the current branch");
     room.git("work", &["push", "--quiet", "origin", "main:other"]).await.fine();
-    rewrite(&room, "work").await;
+    rewrite(&room, "work", "two").await;
     room.git("work", &["push", "--quiet", "--force", "origin", "main:other", "main:refs/tags/v1"]).await.fine();
     room.git("work", &["push", "--quiet", "origin", ":other"]).await.fine();
     let odd = room.git("work", &["push", "--quiet", "origin", "main:refs/builds/x"]).await;
@@ -45,10 +45,10 @@ async fn rules_hold_from_the_update_on_that_brings_them() {
     let room = Room::new().await;
     let url = room.ready("a", json!({"branch_rules": {"allow_force_push": true}})).await;
     room.clone_to(&url, "work").await.fine();
-    rewrite(&room, "work").await;
+    rewrite(&room, "work", "three").await;
     room.git("work", &["push", "--quiet", "--force"]).await.fine();
     room.update("a", None, json!({"branch_rules": {"allow_force_push": false, "linear_history": true}})).await.unwrap();
-    rewrite(&room, "work").await;
+    rewrite(&room, "work", "four").await;
     room.git("work", &["push", "--quiet", "--force"]).await.refused("can't be rewritten");
     room.git("work", &["reset", "--quiet", "--hard", "origin/main"]).await.fine();
     merge(&room, "work").await;
