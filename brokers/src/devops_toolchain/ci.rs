@@ -151,7 +151,7 @@ impl Ci {
     }
 
     async fn follow(&self, row: &BuildRow, request: i64, now: i64) -> Outcome {
-        let kept = Outcome { next_at: now, attempts: 0, ..Outcome::of(row) };
+        let kept = Outcome { next_at: now, attempts: 0, reason: None, ..Outcome::of(row) };
         let late = row.deadline.is_some_and(|deadline| now >= deadline);
         match self.look(request).await {
             Ok(Found::Over { state, reason, url, started_at, finished_at }) => {
@@ -183,7 +183,7 @@ impl Ci {
             "project": repository.slug,
             "branch": row.branch,
             "revision": row.revision,
-            "build": build_user(row.number),
+            "build_user": build_user(row.number),
         });
         let answer = self.control(&url, "force", params).await?;
         let requests = answer.get("result").and_then(|result| result.get(1)).and_then(Value::as_object);

@@ -100,6 +100,9 @@ impl Master {
 
 impl Drop for Master {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", std::fs::read_to_string(self.folder.path().join("twistd.log")).unwrap_or_default());
+        }
         if let Some(group) = self.child.as_ref().and_then(Child::id) {
             // The worker's own children too.
             let ended = std::process::Command::new("kill").args(["-KILL", "--", &format!("-{group}")]).status();
