@@ -11,7 +11,7 @@ mod ci;
 mod driver;
 mod egress;
 mod embedded;
-//FJ pub mod forgejo;
+pub mod forgejo;
 mod git;
 mod http;
 mod parameters;
@@ -137,7 +137,14 @@ impl DevopsToolchain {
         Ok(Self { driver, embedded: Some(embedded), retention })
     }
 
-    //FJCTOR
+    /// Repositories in Forgejo or Gitea.
+    ///
+    /// # Errors
+    /// Where its URL or its root certificates can't be used.
+    pub fn forgejo(config: forgejo::Config, retention: Duration) -> Result<Self, BeginError> {
+        Ok(Self { driver: Arc::new(forgejo::Forgejo::new(config)?), embedded: None, retention })
+    }
+
     /// What is served beside `/v2`: the repositories themselves, with the driver `embedded`.
     pub fn routes(&self) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
         let configure = self.embedded.clone().map(http::configure);

@@ -84,3 +84,14 @@ create table if not exists delivery (
 ) strict;
 
 create index if not exists delivery_due on delivery (next_at);
+
+-- The drivers `forgejo` and `gitea` only: users that deploy tokens belong to. 1 in `ended`: deleted there.
+create table if not exists remote_token (
+    resource text primary key,
+    repository text not null,
+    username text not null unique,
+    expires_at integer not null,
+    ended integer not null default 0
+) strict;
+
+create index if not exists remote_token_due on remote_token (expires_at) where ended = 0;

@@ -227,6 +227,8 @@ impl Room {
             let mut ticks = tokio::time::interval(Duration::from_millis(100));
             loop {
                 ticks.tick().await;
+                // What is put off comes again.
+                self.pass(1);
                 self.service.work().await.unwrap();
                 let last = self.attributes(id).await["last_build"].take();
                 let over = !matches!(last["state"].as_str(), None | Some("pending" | "running"));
@@ -235,7 +237,7 @@ impl Room {
                 }
             }
         };
-        let over = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        let over = tokio::time::timeout(Duration::from_secs(120), waiting).await;
         match over {
             Ok(last) => last,
             Err(_) => panic!("not built in time: {}", self.attributes(id).await),
