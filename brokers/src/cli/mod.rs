@@ -218,9 +218,10 @@ async fn serve_kit<S: Service>(
         _ => None,
     };
     let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
-    let mounted = server.clone();
+    let (mounted, retained) = (server.clone(), broker.retained_routes(&server));
     let running = server.listen_with(listener, move |config| {
         routes(config);
+        retained(config);
         mounted.configure()(config);
     });
     serve(running.map_err(|source| common.failed_to_listen(source))?).await?;
