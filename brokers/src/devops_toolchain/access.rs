@@ -136,8 +136,11 @@ mod tests {
     #[test]
     fn a_build_proves_its_own_number_only() {
         let key = BuildKey::new(b"shared\n");
-        let password: String =
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"shared"), b"build-7").as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let password: String = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"shared"), b"build-7")
+            .as_ref()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert!(key.password_is("build-7", &password));
         assert!(!key.password_is("build-8", &password));
         assert!(!key.password_is("build-7", &password[2..]));

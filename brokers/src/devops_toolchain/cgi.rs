@@ -85,7 +85,8 @@ where
             tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await.ok();
             said
         };
-        let work = async { tokio::join!(relay(stdout, head_sender, &sender, bounds.outlasts), complaint, child.wait()) };
+        let work =
+            async { tokio::join!(relay(stdout, head_sender, &sender, bounds.outlasts), complaint, child.wait()) };
         match tokio::time::timeout(bounds.time, work).await {
             Ok((relayed, said, Ok(status))) if relayed.is_ok() && status.success() => {
                 tracing::debug!(said = %String::from_utf8_lossy(&said), "an exchange ended");
@@ -178,7 +179,10 @@ fn parse_head(bytes: &[u8]) -> Option<AnswerHead> {
         let value = value.trim();
         if name.eq_ignore_ascii_case("status") {
             head.status = value.split(' ').next()?.parse().ok().filter(|status| (200..600).contains(status))?;
-        } else if ["content-type", "cache-control", "expires", "pragma"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        } else if ["content-type", "cache-control", "expires", "pragma"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+        {
             head.headers.push((name.to_ascii_lowercase(), value.to_owned()));
         }
     }

@@ -60,7 +60,11 @@ impl Git {
     /// That program with nothing in its environment but what keeps Git to itself, and `config`.
     pub(super) fn command(&self, program: &Path, config: &[(&str, String)]) -> Command {
         let mut command = Command::new(program);
-        let always = [("safe.directory", "*".to_owned()), ("core.pager", "cat".to_owned()), ("gc.autoDetach", "false".to_owned())];
+        let always = [
+            ("safe.directory", "*".to_owned()),
+            ("core.pager", "cat".to_owned()),
+            ("gc.autoDetach", "false".to_owned()),
+        ];
         command
             .env_clear()
             .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", self.exec_path.display()))

@@ -11,6 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
+use tokio::process::Command;
 
 use super::access::{Guest, admit, basic};
 use super::cgi;
@@ -25,7 +26,9 @@ const SLUG_MAX: usize = 80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
     /// What there is, before a fetch or a push.
-    Refs { push: bool },
+    Refs {
+        push: bool,
+    },
     Fetch,
     Push,
 }
@@ -155,19 +158,7 @@ async fn serve(
         .env("PATH_INFO", format!("/{}/{path}", embedded.directory(repository)))
         .env("QUERY_STRING", query)
         .env("REQUEST_METHOD", request.method().as_str());
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let passed = [
-        ("CONTENT_TYPE", CONTENT_TYPE.as_str()),
-        ("HTTP_CONTENT_ENCODING", CONTENT_ENCODING.as_str()),
-        ("CONTENT_LENGTH", "content-length"),
-        ("GIT_PROTOCOL", "git-protocol"),
-    ];
-    for (variable, name) in passed {
-        // Longer ones are never Git's.
-        if let Some(value) = header(name).filter(|value| value.len() <= 200 && !value.contains('\0')) {
-            command.env(variable, value);
-        }
-    }
+    pass_headers(request, &mut command);
     let bounds = embedded.bounds(ask == Ask::Push);
     let after = {
         let (embedded, resource, username) =
@@ -193,6 +184,23 @@ async fn serve(
             // Where it ran at all, what it did is looked at by the next round.
             tracing::error!(error = ?error, repository = repository.slug, "git gave no answer");
             busy("git gave no answer: try again later")
+        }
+    }
+}
+
+/// What of a request's headers Git reads.
+fn pass_headers(request: &HttpRequest, command: &mut Command) {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let passed = [
+        ("CONTENT_TYPE", CONTENT_TYPE.as_str()),
+        ("HTTP_CONTENT_ENCODING", CONTENT_ENCODING.as_str()),
+        ("CONTENT_LENGTH", "content-length"),
+        ("GIT_PROTOCOL", "git-protocol"),
+    ];
+    for (variable, name) in passed {
+        // Longer ones are never Git's.
+        if let Some(value) = header(name).filter(|value| value.len() <= 200 && !value.contains('\0')) {
+            command.env(variable, value);
         }
     }
 }

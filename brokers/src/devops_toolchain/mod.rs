@@ -64,12 +64,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            repository_bytes: 1 << 30,
-            push_bytes: 256 << 20,
-            exchanges: 16,
-            exchange: Duration::from_secs(600),
-        }
+        Self { repository_bytes: 1 << 30, push_bytes: 256 << 20, exchanges: 16, exchange: Duration::from_secs(600) }
     }
 }
 

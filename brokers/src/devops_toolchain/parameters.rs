@@ -178,7 +178,9 @@ pub(super) fn access(parameters: &Object) -> Result<AccessOrder, Refusal> {
     fits("ttl", "deploy-token")?;
     fits("url", "webhook")?;
     match kind {
-        "deploy-token" => Ok(AccessOrder::DeployToken { role: role(parameters, Role::Write)?, ttl_seconds: ttl(parameters)? }),
+        "deploy-token" => {
+            Ok(AccessOrder::DeployToken { role: role(parameters, Role::Write)?, ttl_seconds: ttl(parameters)? })
+        }
         "webhook" => {
             let url = text(parameters, "url")?
                 .ok_or_else(|| invalid("parameter `url` is missing: say where the web hook's events are sent"))?;
@@ -255,9 +257,12 @@ fn builds(parameters: &Object) -> Result<Builds, Refusal> {
     only("ci.", given, &["enabled", "minutes_month"])?;
     let minutes_month = match given.get("minutes_month") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(value.as_u64().filter(|minutes| MINUTES.contains(minutes)).ok_or_else(|| {
-            invalid("parameter `ci.minutes_month` must be a whole number from 1 to 100000")
-        })?),
+        Some(value) => Some(
+            value
+                .as_u64()
+                .filter(|minutes| MINUTES.contains(minutes))
+                .ok_or_else(|| invalid("parameter `ci.minutes_month` must be a whole number from 1 to 100000"))?,
+        ),
     };
     Ok(Builds { enabled: boolean(given, "ci.", "enabled", true)?, minutes_month })
 }
@@ -273,9 +278,10 @@ fn role(parameters: &Object, default: Role) -> Result<Role, Refusal> {
 fn ttl(parameters: &Object) -> Result<i64, Refusal> {
     let Some(text) = text(parameters, "ttl")? else { return Ok(TTL_DEFAULT) };
     let seconds = text.parse::<jiff::SignedDuration>().map(|duration| duration.as_secs());
-    seconds.ok().filter(|seconds| text.starts_with("PT") && (1..=TTL_MAX).contains(seconds)).ok_or_else(|| {
-        invalid("parameter `ttl` must be a duration from PT1S to PT24H, as in PT1H or PT30M")
-    })
+    seconds
+        .ok()
+        .filter(|seconds| text.starts_with("PT") && (1..=TTL_MAX).contains(seconds))
+        .ok_or_else(|| invalid("parameter `ttl` must be a duration from PT1S to PT24H, as in PT1H or PT30M"))
 }
 
 fn hook_url(text: &str) -> Result<String, Refusal> {
@@ -336,7 +342,8 @@ pub(super) fn is_project_name(name: &str) -> bool {
 
 /// Stricter than Git, so that it needs no escaping anywhere.
 fn is_branch_name(name: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.ends_with(".lock");
+    let part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with('.') && !part.ends_with(".lock");
     name.len() <= 100
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b))
@@ -411,6 +418,26 @@ mod tests {
         }
         assert!(read(json!({"kind": "webhook", "url": "http://a/", "ttl": "PT1H"})).is_err());
         assert_eq!(read(json!({"kind": "runner"})), Ok(AccessOrder::Runner));
+    }
+
+    #[test]
+    fn the_catalog_describes_what_is_read_here() {
+        let catalog: Value = serde_json::from_str(super::super::plan::CATALOG).unwrap();
+        for (at, plan) in PLANS.iter().enumerate() {
+            let schemas = &catalog["services"][0]["plans"][at]["schemas"];
+            let create = &schemas["service_instance"]["create"]["parameters"]["properties"];
+            let names = |schema: &Value| schema.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(create), PROVISION);
+            assert_eq!(names(&schemas["service_binding"]["create"]["parameters"]["properties"]), BIND);
+            assert_eq!(create["template"]["enum"], json!(Template::names()));
+            // What the schema calls defaults are those of the code.
+            let order = project(&Object::new(), plan, None).unwrap();
+            assert_eq!(create["name"]["default"], order.name);
+            let rules = order.rules.to_json();
+            for (name, schema) in create["branch_rules"]["properties"].as_object().unwrap() {
+                assert_eq!(schema["default"], rules[name], "{name} of {}", plan.name);
+            }
+        }
     }
 
     #[test]

@@ -162,7 +162,9 @@ impl Repositories {
         remove(&path)?;
         remove(&path.with_extension("new"))?;
         match std::fs::remove_file(self.bundle_path(resource)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RepositoryError::Disk("remove the bundle", error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(RepositoryError::Disk("remove the bundle", error))
+            }
             _ => Ok(()),
         }
     }
@@ -176,7 +178,9 @@ fn directory(resource: &str) -> String {
 
 fn remove(path: &Path) -> Result<(), RepositoryError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RepositoryError::Disk("remove the repository", error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(RepositoryError::Disk("remove the repository", error))
+        }
         _ => Ok(()),
     }
 }
@@ -210,7 +214,8 @@ fn bytes_below(path: &Path) -> Result<u64, RepositoryError> {
 /// The template as `git fast-import` reads it.
 fn first_commit(template: Template, branch: &str, name: &str, time: i64) -> Vec<u8> {
     let message = format!("Begin {name} from the template {}\n", template.name());
-    let mut stream = format!("commit refs/heads/{branch}\nauthor {AUTHOR} {time} +0000\ncommitter {AUTHOR} {time} +0000\n");
+    let mut stream =
+        format!("commit refs/heads/{branch}\nauthor {AUTHOR} {time} +0000\ncommitter {AUTHOR} {time} +0000\n");
     stream.push_str(&format!("data {}\n{message}\n", message.len()));
     for file in template.files() {
         let mode = if file.executable { "100755" } else { "100644" };

@@ -1,9 +1,10 @@
-//! What the driver `embedded` keeps in the broker's file: every SQL string of it, one file a subject.
+//! What the drivers keep in the broker's file: every SQL string of theirs, one file a subject.
 //!
 //! It deliberately decides nothing. Invariant: no token is in it, only its SHA-256, and the secret of a web hook only sealed.
 
 mod build;
 mod hook;
+mod remote;
 mod token;
 
 use osb::kit::{Db, Sealer};
@@ -12,6 +13,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 pub(super) use build::{BuildRow, NewBuild};
 pub(super) use hook::DeliveryRow;
+pub(super) use remote::RemoteTokens;
 pub(super) use token::TokenRow;
 
 use super::parameters::{Builds, ProjectOrder, Role, Rules};

@@ -56,7 +56,8 @@ impl Webhooks {
             return Ok(());
         }
         Err(Refusal::Invalid(
-            "parameter `url`: that address may not be called from here: use one that is not loopback or link-local".to_owned(),
+            "parameter `url`: that address may not be called from here: use one that is not loopback or link-local"
+                .to_owned(),
         ))
     }
 
@@ -101,7 +102,8 @@ impl Webhooks {
         if !self.egress.permits_literal(&url) {
             return Err("that address may not be called from here".to_owned());
         }
-        let secret = store.sealer.open(&owner(&delivery.webhook), &delivery.secret).map_err(|error| error.to_string())?;
+        let secret =
+            store.sealer.open(&owner(&delivery.webhook), &delivery.secret).map_err(|error| error.to_string())?;
         let signature = sign(&secret, &delivery.id, now, &delivery.body).ok_or("its secret is damaged")?;
         let request = self
             .http

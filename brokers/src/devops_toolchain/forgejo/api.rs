@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use osb::client::BuildError;
-use osb::kit::http::{Answer, CallError, Http};
 use osb::kit::Fault;
+use osb::kit::http::{Answer, CallError, Http};
 use serde_json::Value;
 
 /// How a call authenticates.

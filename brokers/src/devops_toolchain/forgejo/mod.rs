@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::driver::{Driver, Project};
 use super::embedded::{database, object};
 use super::parameters::{AccessOrder, ProjectOrder, Role};
+use super::store::RemoteTokens;
 use api::{Api, part, unexpected};
 
 /// How long a call may take, unless configured otherwise.
@@ -72,7 +73,7 @@ pub(super) struct Forgejo {
     templates: String,
     prefix: String,
     status_context: String,
-    db: Db,
+    tokens: RemoteTokens,
     clock: Clock,
 }
 
@@ -109,7 +110,7 @@ impl Forgejo {
     pub(super) fn new(config: Config) -> Result<Self, BuildError> {
         let Config { flavour, url, token, templates, prefix, status_context, ca_pem, timeout, db, clock } = config;
         let api = Api::new(&url, token, timeout, ca_pem)?;
-        Ok(Self { flavour, api, templates, prefix, status_context, db, clock })
+        Ok(Self { flavour, api, templates, prefix, status_context, tokens: RemoteTokens { db }, clock })
     }
 
     /// Where it is, or will be: both follow from ids that never change.
@@ -303,7 +304,7 @@ impl Driver for Forgejo {
 
     async fn retire(&self, project: &Project<'_>) -> Result<(), Fault> {
         let place = self.place(project);
-        for username in self.tokens_of(&project.instance.resource).await.map_err(database)? {
+        for username in self.tokens.of(&project.instance.resource).await.map_err(database)? {
             self.end_user(&username).await?;
         }
         self.api.expect("PATCH", &place.path(), Some(json!({"archived": true})), &[200, 404]).await.map(drop)
@@ -317,7 +318,7 @@ impl Driver for Forgejo {
                 self.api.remove(&format!("/teams/{id}")).await?;
             }
         }
-        self.forget(&project.instance.resource).await.map_err(database)
+        self.tokens.forget(&project.instance.resource).await.map_err(database)
     }
 
     async fn issue(&self, project: &Project<'_>, binding: &Binding, access: &AccessOrder) -> Result<Issued, Fault> {
@@ -364,12 +365,12 @@ impl Driver for Forgejo {
         let place = self.place(project);
         let found = self.api.expect("GET", &place.path(), None, &[200]).await?.json();
         let bytes = found["size"].as_u64().unwrap_or(0).saturating_mul(1024);
-        let tokens = self.issued(&project.instance.resource).await.map_err(database)?;
+        let tokens = self.tokens.issued(&project.instance.resource).await.map_err(database)?;
         Ok(vec![Reading::new("repo_bytes", bytes), Reading::new("tokens_issued", tokens)])
     }
 
     async fn work(&self) -> Result<(), Fault> {
-        for username in self.expired().await.map_err(database)? {
+        for username in self.tokens.expired(self.clock.seconds(), tokens::ROUND).await.map_err(database)? {
             self.end_user(&username).await?;
         }
         Ok(())

@@ -17,13 +17,9 @@ use crate::devops_toolchain::parameters::Role;
 use crate::devops_toolchain::time;
 
 /// How many expired users one round deletes.
-const ROUND: i64 = 50;
+pub(super) const ROUND: u32 = 50;
 /// The query parameter by which a web hook's own URL is known again.
 const MARK: &str = "bourse_binding";
-
-const PUT: &str = "\
-insert into remote_token (resource, repository, username, expires_at) values ($1, $2, $3, $4)
-on conflict (resource) do update set expires_at = excluded.expires_at, ended = 0";
 
 fn secret() -> Result<String, Fault> {
     Ok(BASE64_URL_SAFE_NO_PAD.encode(random::<32>().map_err(Fault::failed)?))
@@ -44,7 +40,10 @@ impl Forgejo {
     ) -> Result<Issued, Fault> {
         let (username, password) = (username(binding), secret()?);
         let expires_at = self.clock.seconds().saturating_add(ttl_seconds);
-        self.write_down(binding, &project.instance.resource, &username, expires_at).await.map_err(database)?;
+        self.tokens
+            .put(&binding.resource, &project.instance.resource, &username, expires_at)
+            .await
+            .map_err(database)?;
         self.user(&username, &password).await?;
         let id = self.team_id(place, role).await?.ok_or_else(|| Fault::failed("the team is not there"))?;
         self.api.expect("PUT", &format!("/teams/{id}/members/{}", part(&username)), None, &[204]).await?;
@@ -105,11 +104,7 @@ impl Forgejo {
     /// Deletes the user of a token: from then on it opens nothing.
     pub(super) async fn end_user(&self, username: &str) -> Result<(), Fault> {
         self.delete_user(username).await?;
-        let mut writer = self.db.writer().await.map_err(database)?;
-        let statement = "update remote_token set ended = 1 where username = $1";
-        let query = sqlx::query(statement).bind(username);
-        query.execute(writer.connection().map_err(database)?).await.map_err(database)?;
-        Ok(())
+        self.tokens.end(username).await.map_err(database)
     }
 
     /// The URL is marked with the binding, so that a hook whose answer got lost is found again.
@@ -184,44 +179,5 @@ impl Forgejo {
             Some("runner") => self.remove_runner(place, binding).await,
             _ => self.end_user(&username(binding)).await,
         }
-    }
-
-    async fn write_down(
-        &self,
-        binding: &Binding,
-        repository: &str,
-        username: &str,
-        expires_at: i64,
-    ) -> Result<(), sqlx::Error> {
-        let mut writer = self.db.writer().await?;
-        let query = sqlx::query(PUT).bind(&binding.resource).bind(repository).bind(username).bind(expires_at);
-        query.execute(writer.connection()?).await?;
-        Ok(())
-    }
-
-    /// Users of a toolchain that are still there.
-    pub(super) async fn tokens_of(&self, repository: &str) -> Result<Vec<String>, sqlx::Error> {
-        let statement = "select username from remote_token where repository = $1 and ended = 0 order by username";
-        sqlx::query_scalar(statement).bind(repository).fetch_all(self.db.reader()).await
-    }
-
-    /// Users whose time is over.
-    pub(super) async fn expired(&self) -> Result<Vec<String>, sqlx::Error> {
-        let statement = "select username from remote_token where ended = 0 and expires_at <= $1 order by expires_at limit $2";
-        sqlx::query_scalar(statement).bind(self.clock.seconds()).bind(ROUND).fetch_all(self.db.reader()).await
-    }
-
-    /// How many tokens a toolchain ever had.
-    pub(super) async fn issued(&self, repository: &str) -> Result<u64, sqlx::Error> {
-        let statement = "select count(*) from remote_token where repository = $1";
-        let count: i64 = sqlx::query_scalar(statement).bind(repository).fetch_one(self.db.reader()).await?;
-        Ok(u64::try_from(count).unwrap_or(0))
-    }
-
-    pub(super) async fn forget(&self, repository: &str) -> Result<(), sqlx::Error> {
-        let mut writer = self.db.writer().await?;
-        let query = sqlx::query("delete from remote_token where repository = $1").bind(repository);
-        query.execute(writer.connection()?).await?;
-        Ok(())
     }
 }

@@ -126,7 +126,8 @@ impl Store {
                 let queued = sqlx::query(QUEUE).bind(&repository.resource).bind(&branch.revision);
                 queued.bind(&branch.name).bind(now).execute(&mut *transaction).await?;
             }
-            let moved = Moved { branch: &branch.name, before: before.as_deref(), after: Some(&branch.revision), pusher };
+            let moved =
+                Moved { branch: &branch.name, before: before.as_deref(), after: Some(&branch.revision), pusher };
             tell_push(&mut transaction, repository, &moved, now).await?;
         }
         for (name, before) in known {
@@ -152,7 +153,11 @@ impl Store {
         transaction.commit().await
     }
 
-    pub(in crate::devops_toolchain) async fn due_builds(&self, now: i64, limit: u32) -> Result<Vec<BuildRow>, sqlx::Error> {
+    pub(in crate::devops_toolchain) async fn due_builds(
+        &self,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<BuildRow>, sqlx::Error> {
         let rows = sqlx::query(DUE).bind(now).bind(limit).fetch_all(self.db.reader()).await?;
         rows.iter().map(build).collect()
     }

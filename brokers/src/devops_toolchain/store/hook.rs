@@ -92,7 +92,11 @@ impl Store {
     }
 
     /// It was not taken; it is tried again then.
-    pub(in crate::devops_toolchain) async fn put_off_delivery(&self, number: i64, next_at: i64) -> Result<(), sqlx::Error> {
+    pub(in crate::devops_toolchain) async fn put_off_delivery(
+        &self,
+        number: i64,
+        next_at: i64,
+    ) -> Result<(), sqlx::Error> {
         let mut writer = self.db.writer().await?;
         let statement = "update delivery set attempts = attempts + 1, next_at = $2 where number = $1";
         sqlx::query(statement).bind(number).bind(next_at).execute(writer.connection()?).await?;

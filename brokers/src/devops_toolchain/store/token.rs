@@ -72,7 +72,11 @@ impl Store {
     }
 
     /// How many tokens of a repository still work.
-    pub(in crate::devops_toolchain) async fn live_tokens(&self, repository: &str, now: i64) -> Result<i64, sqlx::Error> {
+    pub(in crate::devops_toolchain) async fn live_tokens(
+        &self,
+        repository: &str,
+        now: i64,
+    ) -> Result<i64, sqlx::Error> {
         let statement = "select count(*) from token where repository = $1 and expires_at > $2";
         sqlx::query_scalar(statement).bind(repository).bind(now).fetch_one(self.db.reader()).await
     }

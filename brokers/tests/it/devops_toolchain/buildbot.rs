@@ -20,7 +20,8 @@ pub(crate) struct Master {
 }
 
 fn command(arguments: &[&str], folder: &Path) -> Command {
-    let bin = PathBuf::from(std::env::var_os("BOURSE_IT_ENV").expect("BOURSE_IT_ENV names the directory with Buildbot"));
+    let bin =
+        PathBuf::from(std::env::var_os("BOURSE_IT_ENV").expect("BOURSE_IT_ENV names the directory with Buildbot"));
     let bin = std::path::absolute(bin).unwrap().join("bin");
     let mut command = std::process::Command::new(bin.join("python"));
     command.arg(bin.join("buildbot")).args(arguments).current_dir(folder).stdin(Stdio::null());

@@ -96,7 +96,8 @@ async fn nothing_is_built_where_builds_are_off_or_their_minutes_are_used_up() {
 
     room.update("a", None, json!({"ci": {"enabled": true, "minutes_month": 1}})).await.unwrap();
     let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
-    let statement = "insert into build (repository, revision, branch, state, queued_at, next_at, started_at, finished_at)
+    let statement =
+        "insert into build (repository, revision, branch, state, queued_at, next_at, started_at, finished_at)
         select resource, 'before', 'main', 'success', $1, $1, $1, $1 + 60 from repository";
     let mut writer = db.writer().await.unwrap();
     let now = super::room::START;

@@ -22,7 +22,8 @@ async fn nobody_gets_in_without_a_token_of_the_repository_with_the_right_role() 
     let other = room.bind("b", "w", Value::Null).await.unwrap();
     let path = path_of(&room, &writer);
     let [writer, reader, other] = [&writer, &reader, &other].map(pair);
-    let status = async |basic: Option<(&str, &str)>, what: &str| room.status("GET", &format!("{path}/{what}"), basic).await;
+    let status =
+        async |basic: Option<(&str, &str)>, what: &str| room.status("GET", &format!("{path}/{what}"), basic).await;
 
     assert_eq!(status(None, FETCH).await, 401, "nobody");
     assert_eq!(status(Some((&writer.0, "bdt_wrong")), FETCH).await, 401, "a wrong token");
@@ -47,7 +48,8 @@ async fn no_path_but_the_three_of_smart_http_leads_anywhere() {
     let room = Room::new().await;
     room.order("a", "basic", Value::Null).await.unwrap();
     room.order("b", "basic", Value::Null).await.unwrap();
-    let (own, other) = (room.bind("a", "w", Value::Null).await.unwrap(), room.bind("b", "w", Value::Null).await.unwrap());
+    let (own, other) =
+        (room.bind("a", "w", Value::Null).await.unwrap(), room.bind("b", "w", Value::Null).await.unwrap());
     let (username, token) = pair(&own);
     let slug = path_of(&room, &own).trim_start_matches("/git/").trim_end_matches(".git").to_owned();
     let foreign = path_of(&room, &other).trim_start_matches("/git/").trim_end_matches(".git").to_owned();

@@ -265,8 +265,7 @@ pub(crate) async fn bare(
     use base64::Engine as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let encode = |(user, password)| base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
-    let authorization =
-        basic.map(|pair| format!("Authorization: Basic {}\r\n", encode(pair))).unwrap_or_default();
+    let authorization = basic.map(|pair| format!("Authorization: Basic {}\r\n", encode(pair))).unwrap_or_default();
     let mut stream = tokio::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: b\r\nConnection: close\r\nContent-Length: {}\r\n{authorization}\r\n",

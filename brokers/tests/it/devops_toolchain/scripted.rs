@@ -10,7 +10,7 @@ use serde_json::Value;
 /// A call that is expected, and its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
-    pub(crate) call: &'static str,
+    pub(crate) call: String,
     pub(crate) authorization: String,
     /// Fields that the body must have with these values; `Null`: no body.
     pub(crate) body: Value,
@@ -23,8 +23,6 @@ pub(crate) struct Exchange {
 struct Script {
     expected: VecDeque<Exchange>,
     wrong: Vec<String>,
-    /// What was sent, for looking at afterwards.
-    sent: Vec<Value>,
 }
 
 #[derive(Clone)]
@@ -78,10 +76,6 @@ impl Scripted {
         assert_eq!(script.wrong, Vec::<String>::new());
         assert!(script.expected.is_empty(), "did not come: {:#?}", script.expected);
     }
-
-    pub(crate) fn sent(&self) -> Vec<Value> {
-        self.script.lock().unwrap().sent.clone()
-    }
 }
 
 fn next(script: &Mutex<Script>, request: &HttpRequest, body: &[u8]) -> (u16, Value) {
@@ -89,7 +83,6 @@ fn next(script: &Mutex<Script>, request: &HttpRequest, body: &[u8]) -> (u16, Val
     let call = format!("{} {}", request.method(), request.uri());
     let header = request.headers().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let sent: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(body).unwrap() };
-    script.sent.push(sent.clone());
     let Some(expected) = script.expected.pop_front() else {
         script.wrong.push(format!("nothing more was expected, but {call} {sent}"));
         return (418, Value::Null);

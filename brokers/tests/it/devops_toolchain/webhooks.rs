@@ -102,7 +102,9 @@ async fn an_unbound_web_hook_hears_nothing_more() {
 async fn web_hooks_to_what_is_near_are_refused() {
     let room = Room::new().await;
     room.order("a", "basic", Value::Null).await.unwrap();
-    for url in ["http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data", "http://[::1]/", "http://[::ffff:7f00:1]/"] {
+    for url in
+        ["http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data", "http://[::1]/", "http://[::ffff:7f00:1]/"]
+    {
         let refused = room.bind("a", "h", json!({"kind": "webhook", "url": url})).await.unwrap_err();
         assert_eq!(refused.status, 400, "{url}");
         assert!(refused.body.description.as_option().unwrap().contains("may not be called"), "{refused:?}");
