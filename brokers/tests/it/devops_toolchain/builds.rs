@@ -10,8 +10,9 @@ const FAILING: &str = "#!/bin/sh\necho no\nexit 1\n";
 #[tokio::test]
 async fn from_order_to_refused_push_with_builds_that_succeed_and_fail() {
     let master = Master::running().await;
-    let room = Room::with(Wish { builds: Some(master.client()), ..Wish::default() }).await;
+    let room = Room::with(Wish { builds: Some(master.client()), hooks_anywhere: true, ..Wish::default() }).await;
     room.order("a", "basic", json!({"template": "static-site"})).await.unwrap();
+    room.bind("a", "hook", json!({"kind": "webhook", "url": "http://127.0.0.1:1/"})).await.unwrap();
     let credentials = room.bind("a", "b", Value::Null).await.unwrap();
     let url = credentials["git_url"].as_str().unwrap();
     room.clone_to(url, "work").await.fine();
@@ -28,6 +29,13 @@ async fn from_order_to_refused_push_with_builds_that_succeed_and_fail() {
     room.git("work", &["push", "--quiet"]).await.fine();
     let last = room.built("a", &bad).await;
     assert_eq!((&last["state"], &last["number"]), (&json!("failure"), &json!(2)));
+
+    // Nobody listens to the web hook: what it would hear waits.
+    let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
+    let told = sqlx::query_scalar("select body from delivery order by number").fetch_all(db.reader()).await.unwrap();
+    let told: Vec<Value> = told.iter().map(|body: &String| serde_json::from_str(body).unwrap()).collect();
+    let builds: Vec<_> = told.iter().filter(|event| event["type"] == "build").map(|event| &event["state"]).collect();
+    assert_eq!(builds, [&json!("success"), &json!("failure")]);
 
     // A build may read while it runs, not afterwards.
     let path = credentials["clone_url"].as_str().unwrap().strip_prefix(&room.url).unwrap();
