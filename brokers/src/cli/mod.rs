@@ -4,6 +4,7 @@
 //! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names. What all
 //! brokers have in common is here; what one has alone is in the file of its name.
 
+mod bastion;
 mod devops_toolchain;
 mod faults;
 mod vnet_ipam;
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(vnet_ipam::Args),
+    /// SSH access: a certificate authority for each bastion, signing for minutes.
+    Bastion(bastion::Args),
     /// DevOps toolchains: Git repositories from templates, tokens that expire, builds.
     DevopsToolchain(Box<devops_toolchain::Args>),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
@@ -122,6 +125,7 @@ pub enum Error {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::Bastion(args) => bastion::run(args).await,
         Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,
         Kind::Faults(args) => faults::run(args).await,
     }
