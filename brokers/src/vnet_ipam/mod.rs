@@ -5,7 +5,9 @@
 //! interface on any machine. Invariant: inside a routing domain no address is handed out twice (see `store`).
 
 mod answer;
+pub mod forecast;
 pub mod free_space;
+pub mod import;
 mod parameters;
 pub mod plan;
 pub mod pool;

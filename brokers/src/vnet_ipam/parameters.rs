@@ -15,9 +15,9 @@ use super::prefix::{Prefix, Version};
 /// How many subnets a network may have.
 pub(super) const SUBNETS_MAX: usize = 64;
 /// How long a description may be, in characters.
-const DESCRIPTION_MAX: usize = 255;
+pub(super) const DESCRIPTION_MAX: usize = 255;
 /// The routing domain of networks that name none.
-const DEFAULT_DOMAIN: &str = "default";
+pub(super) const DEFAULT_DOMAIN: &str = "default";
 
 const PROVISION: [&str; 8] =
     ["prefix_length", "cidr", "ip_version", "pool", "routing_domain", "strategy", "subnets", "description"];
