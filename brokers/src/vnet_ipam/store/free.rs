@@ -1,78 +1,108 @@
 //! The free space of each pool in each routing domain that is in use, kept between allocations.
 //!
-//! A cache, never the truth: it is read from the table where it is missing, and thrown away when another connection has
-//! written (SQLite's `data_version` says so) or when a transaction did not end well.
+//! A copy, never the truth: it is read from the table where it is missing, and brought up to date from the log of what became
+//! taken and free, whichever process did that.
 
 use std::collections::HashMap;
 
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 
 use super::{Error, prefix_of, version_of};
 use crate::vnet_ipam::free_space::FreeSpace;
 use crate::vnet_ipam::pool::Pool;
-use crate::vnet_ipam::prefix::Prefix;
+use crate::vnet_ipam::prefix::{Prefix, Version};
 
 /// How many routing domains are kept; users name them, so there must be a bound.
 const DOMAINS_MAX: usize = 64;
+/// From how many entries of the log on reading anew is quicker.
+const ENTRIES_MAX: i64 = 20_000;
 
 #[derive(Debug, Default)]
 pub(super) struct FreeCache {
-    data_version: i64,
+    /// The last entry of the log that is in it.
+    seq: i64,
     /// For each routing domain one space a pool, in the order of the pools.
     domains: HashMap<String, Vec<FreeSpace>>,
 }
 
 impl FreeCache {
-    /// Forgets everything if another connection has written since the last call.
+    /// The last entry of the log that is in it.
+    pub(super) fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Brings it up to date.
     pub(super) async fn refresh(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
-        let version: i64 = sqlx::query_scalar("pragma data_version").fetch_one(connection).await?;
-        if self.data_version != version {
-            *self = Self { data_version: version, domains: HashMap::new() };
+        let ends = "select coalesce((select max(seq) from block_log), 0) as last, coalesce((select min(seq) from block_log), 0) as first";
+        let ends = sqlx::query(ends).fetch_one(&mut *connection).await?;
+        let (first, last): (i64, i64) = (ends.try_get("first")?, ends.try_get("last")?);
+        if last == self.seq {
+            return Ok(());
         }
+        let missed = self.seq + 1 < first || last < self.seq || last - self.seq > ENTRIES_MAX;
+        if missed || self.domains.is_empty() {
+            *self = Self { seq: last, domains: HashMap::new() };
+            return Ok(());
+        }
+        let entries = "select routing_domain, ip_version, first, length, taken from block_log where seq > $1 order by seq";
+        let rows = sqlx::query(entries).bind(self.seq).fetch_all(connection).await?;
+        for row in &rows {
+            let domain: &str = row.try_get("routing_domain")?;
+            let Some(spaces) = self.domains.get_mut(domain) else { continue };
+            let prefix = prefix_of(row, version_of(row)?)?;
+            if row.try_get("taken")? {
+                if !spaces.iter_mut().all(|space| space.take(prefix)) {
+                    return Err(Error::Corrupt("prefixes that overlap"));
+                }
+            } else {
+                spaces.iter_mut().for_each(|space| space.give_back(prefix));
+            }
+        }
+        self.seq = last;
         Ok(())
     }
 
-    /// The spaces of a routing domain, one a pool.
+    /// The spaces of a routing domain, one a pool, as they are now.
     pub(super) async fn domain(
         &mut self,
         connection: &mut SqliteConnection,
         pools: &[Pool],
         domain: &str,
     ) -> Result<&[FreeSpace], Error> {
+        self.refresh(&mut *connection).await?;
         if !self.domains.contains_key(domain) {
+            let spaces = load(connection, pools, domain).await?;
             if self.domains.len() >= DOMAINS_MAX {
                 self.domains.clear();
             }
-            let spaces = load(connection, pools, domain).await?;
             self.domains.insert(domain.to_owned(), spaces);
         }
         Ok(self.domains.get(domain).map_or(&[], Vec::as_slice))
     }
+}
 
-    /// Notes that a prefix is in use in a routing domain.
-    pub(super) fn take(&mut self, domain: &str, prefix: Prefix) -> bool {
-        self.domains.get_mut(domain).is_none_or(|spaces| spaces.iter_mut().all(|space| space.take(prefix)))
-    }
-
-    /// Notes that a prefix has become free in a routing domain.
-    pub(super) fn give_back(&mut self, domain: &str, prefix: Prefix) {
-        for space in self.domains.get_mut(domain).into_iter().flatten() {
-            space.give_back(prefix);
-        }
-    }
+/// What is taken in a routing domain, lowest first.
+pub(super) async fn taken(
+    connection: &mut SqliteConnection,
+    domain: &str,
+    version: Version,
+) -> Result<Vec<Prefix>, Error> {
+    let rows = sqlx::query("select first, length from block where routing_domain = $1 and ip_version = $2 order by first")
+        .bind(domain)
+        .bind(i64::from(version.number()))
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| prefix_of(row, version)).collect()
 }
 
 async fn load(connection: &mut SqliteConnection, pools: &[Pool], domain: &str) -> Result<Vec<FreeSpace>, Error> {
-    let rows = sqlx::query("select ip_version, first, length from prefix where routing_domain = $1")
-        .bind(domain)
-        .fetch_all(connection)
-        .await?;
-    let mut spaces: Vec<_> = pools.iter().map(|pool| FreeSpace::new(pool.range)).collect();
-    for row in &rows {
-        let prefix = prefix_of(row, version_of(row)?)?;
-        if !spaces.iter_mut().all(|space| space.take(prefix)) {
-            return Err(Error::Corrupt("prefixes that overlap"));
-        }
-    }
-    Ok(spaces)
+    let (v4, v6) = (
+        taken(&mut *connection, domain, Version::V4).await?,
+        taken(&mut *connection, domain, Version::V6).await?,
+    );
+    let space = |pool: &Pool| {
+        let taken = if pool.range.version() == Version::V4 { &v4 } else { &v6 };
+        FreeSpace::without(pool.range, taken.iter().copied()).ok_or(Error::Corrupt("prefixes that overlap"))
+    };
+    pools.iter().map(space).collect()
 }
