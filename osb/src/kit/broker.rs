@@ -57,9 +57,14 @@ pub enum SetupError {
 }
 
 /// A service behind OSB. Cheap to clone.
-#[derive(Debug)]
 pub struct Broker<S> {
     pub(super) core: Arc<Core<S>>,
+}
+
+impl<S> std::fmt::Debug for Broker<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("name", &self.core.name).finish_non_exhaustive()
+    }
 }
 
 impl<S> Clone for Broker<S> {
@@ -68,7 +73,6 @@ impl<S> Clone for Broker<S> {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct Core<S> {
     pub(super) service: Arc<S>,
     pub(super) name: String,
