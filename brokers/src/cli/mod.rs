@@ -107,6 +107,9 @@ pub enum Error {
     /// The broker itself can't start.
     #[error("could not start {0}")]
     Broker(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Ranges of `vnet-ipam` can't be imported, listed or forgotten.
+    #[error("could not work on the ranges")]
+    Ranges(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The system refused something else.
     #[error("could not start")]
     System(#[from] io::Error),
@@ -202,6 +205,17 @@ async fn serve_kit<S: Service>(
     (service, db, sealer): (Arc<S>, Db, Sealer),
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> Result<(), Error> {
+    serve_behind(common, name, listener, (service, db, sealer), |_door| routes).await
+}
+
+/// The same, where what is served beside `/v2` lies behind the same door.
+async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'static>(
+    common: &Common,
+    name: &'static str,
+    listener: TcpListener,
+    (service, db, sealer): (Arc<S>, Db, Sealer),
+    routes: impl FnOnce(Arc<dyn Door>) -> R,
+) -> Result<(), Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
     let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
     let setup = Setup { name: own_name, db: db.clone(), sealer, clock: Clock::System, measure_every: MEASURE_EVERY };
@@ -215,7 +229,9 @@ async fn serve_kit<S: Service>(
         }
         _ => None,
     };
-    let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
+    let door: Arc<dyn Door> = Arc::new(common.door(Arc::new(broker.clone()), name)?);
+    let routes = routes(Arc::clone(&door));
+    let server = Server::new(door).realm(name);
     let mounted = server.clone();
     let running = server.listen_with(listener, move |config| {
         routes(config);

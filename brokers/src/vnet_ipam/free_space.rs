@@ -74,6 +74,11 @@ impl FreeSpace {
         self.by_length.keys().next().copied()
     }
 
+    /// The length of the smallest free block that a prefix of that length fits in.
+    pub fn fit(&self, length: u8) -> Option<u8> {
+        self.by_length.range(..=length).next_back().map(|(fit, _)| *fit)
+    }
+
     /// The prefix of that length which the strategy would hand out; it stays free until it is [`taken`](Self::take).
     pub fn find(&self, length: u8, strategy: Strategy) -> Option<Prefix> {
         if length > self.range.version().bits() {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::free_space::Strategy;
 use super::plan::Plan;
+use super::pool::{DEFAULT_V4, DEFAULT_V6};
 use super::prefix::{Prefix, Version};
 
 /// How many subnets a network may have.
@@ -50,6 +51,16 @@ pub(super) struct NetworkOrder {
     pub(super) subnets: Vec<SubnetOrder>,
     /// For how many seconds it is only reserved; `None`: it is there to stay.
     pub(super) reserved_for: Option<u32>,
+}
+
+impl NetworkOrder {
+    /// The pool that is meant where the driver decides, which knows pools of its own.
+    pub(super) fn pool_name(&self) -> &str {
+        self.pool.as_deref().unwrap_or(match self.version {
+            Version::V4 => DEFAULT_V4,
+            Version::V6 => DEFAULT_V6,
+        })
+    }
 }
 
 /// Any prefix of a length, or one in particular.

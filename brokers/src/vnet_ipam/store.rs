@@ -28,14 +28,13 @@ use uuid::Uuid;
 pub use self::blocks::Imported;
 use self::free::FreeCache;
 pub use self::import::Outcome;
-pub(crate) use self::levels::Levels;
+pub(crate) use self::levels::{Levels, Use};
 pub(crate) use self::place::Placed;
+use super::parameters::SUBNETS_MAX;
 use super::pool::{self, DEFAULT_V6, Pool};
 use super::prefix::{Prefix, Version};
 
 const SCHEMA: &str = include_str!("store/schema.sql");
-/// How many subnets a network may have.
-pub(crate) use super::parameters::SUBNETS_MAX;
 
 /// A network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,10 +173,14 @@ pub enum Error {
     #[error("no address is free in {0}: unbind what is not used, or add a subnet")]
     NoAddress(String),
     /// The reservation ran out.
-    #[error("the reservation has expired: update the network with `confirm` true to get the same prefix, if it is still free")]
+    #[error(
+        "the reservation has expired: update the network with `confirm` true to get the same prefix, if it is still free"
+    )]
     Expired,
     /// A name that is there for something else.
-    #[error("`{name}` is {present} in routing domain {routing_domain} already: forget that first, or take another name")]
+    #[error(
+        "`{name}` is {present} in routing domain {routing_domain} already: forget that first, or take another name"
+    )]
     NameTaken {
         /// The name.
         name: String,

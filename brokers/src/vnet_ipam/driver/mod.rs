@@ -4,8 +4,6 @@
 //! with the broker's. It deliberately knows nothing of OSB. Invariant: every method may be called again after a crash or a
 //! lost answer, and then comes to the same end; what is not there any more has been removed.
 
-pub mod linux;
-pub mod netbox;
 pub mod record_only;
 
 use std::net::IpAddr;
@@ -138,9 +136,7 @@ impl From<DriverError> for Fault {
     fn from(error: DriverError) -> Self {
         match error {
             DriverError::Refused(sentence) => Self::invalid(sentence),
-            DriverError::Unavailable { what, detail, .. } => {
-                Self::Unavailable { what, source: detail.map(Into::into) }
-            }
+            DriverError::Unavailable { what, detail, .. } => Self::Unavailable { what, source: detail.map(Into::into) },
             DriverError::Failed { what, detail } => match detail {
                 Some(detail) => Self::failed(format!("{what}: {detail}")),
                 None => Self::failed(what),

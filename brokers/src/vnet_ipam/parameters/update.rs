@@ -69,12 +69,7 @@ pub(crate) fn check(merged: &Object) -> Result<(), Refusal> {
 }
 
 /// Reads what an update asks for. `before` are the parameters that stood, `plan` is the one that it shall have.
-pub(crate) fn change(
-    asked: &Object,
-    before: &Object,
-    standing: Standing<'_>,
-    plan: &Plan,
-) -> Result<Change, Refusal> {
+pub(crate) fn change(asked: &Object, before: &Object, standing: Standing<'_>, plan: &Plan) -> Result<Change, Refusal> {
     for (name, value) in asked {
         if !value.is_null() && before.get(name) != Some(value) && !is_repeated(name, value, standing)? {
             return Err(Refusal::Unchangeable(format!(
@@ -88,7 +83,12 @@ pub(crate) fn change(
     if !confirm && asked.get(CONFIRM).is_some_and(|value| !value.is_null()) {
         return Err(invalid("parameter `confirm` must be true: a reservation that is not confirmed expires by itself"));
     }
-    Ok(Change { length, strategy: strategy(&merged)?, subnets: added(asked, before, standing.version, length)?, confirm })
+    Ok(Change {
+        length,
+        strategy: strategy(&merged)?,
+        subnets: added(asked, before, standing.version, length)?,
+        confirm,
+    })
 }
 
 /// Whether a parameter says what is so anyway, or is one that may change.
@@ -144,7 +144,7 @@ fn added(asked: &Object, before: &Object, version: Version, length: u8) -> Resul
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
     use serde_json::json;
 
     use super::*;
@@ -191,7 +191,8 @@ mod tests;
 
     #[test]
     fn upd_14_what_would_move_addresses_can_only_be_repeated() {
-        let same = json!({"prefix_length": 24, "cidr": "10.0.0.0/24", "pool": "dmz", "description": null, "ip_version": 4});
+        let same =
+            json!({"prefix_length": 24, "cidr": "10.0.0.0/24", "pool": "dmz", "description": null, "ip_version": 4});
         let change = read(same, json!({}), 24, 1).unwrap();
         assert_eq!((change.length, change.subnets.len(), change.confirm), (24, 0, false));
         let stood = json!({"cidr": "10.0.0.0/25", "reserve": true, "reserve_ttl": 60});
@@ -203,14 +204,20 @@ mod tests;
             ("ip_version", json!(6)),
             ("reserve", json!(true)),
         ] {
-            check_unchangeable(json!({name: value}), 24, 1, &format!("parameter `{name}` of a network can't be changed"));
+            check_unchangeable(
+                json!({name: value}),
+                24,
+                1,
+                &format!("parameter `{name}` of a network can't be changed"),
+            );
         }
     }
 
     #[test]
     fn only_subnets_that_are_new_are_read_and_counted_from_the_new_size() {
         let before = json!({"subnets": [{"name": "web", "new_bits": 2}]});
-        let asked = json!({"prefix_length": 23, "subnets": [{"name": "web", "new_bits": 2}, {"name": "db", "new_bits": 1}]});
+        let asked =
+            json!({"prefix_length": 23, "subnets": [{"name": "web", "new_bits": 2}, {"name": "db", "new_bits": 1}]});
         let change = read(asked, before, 24, 1).unwrap();
         assert_eq!(change.subnets, [SubnetOrder { name: "db".into(), length: 24 }]);
     }

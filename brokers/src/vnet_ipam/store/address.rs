@@ -77,11 +77,7 @@ impl Store {
     }
 }
 
-async fn find(
-    connection: &mut SqliteConnection,
-    network: &Network,
-    binding: &str,
-) -> Result<Option<Address>, Error> {
+async fn find(connection: &mut SqliteConnection, network: &Network, binding: &str) -> Result<Option<Address>, Error> {
     let row = sqlx::query("select binding, subnet, address, length, hostname from address where binding = $1")
         .bind(binding)
         .fetch_optional(connection)

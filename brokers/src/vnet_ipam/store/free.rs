@@ -44,7 +44,8 @@ impl FreeCache {
             *self = Self { seq: last, domains: HashMap::new() };
             return Ok(());
         }
-        let entries = "select routing_domain, ip_version, first, length, taken from block_log where seq > $1 order by seq";
+        let entries =
+            "select routing_domain, ip_version, first, length, taken from block_log where seq > $1 order by seq";
         let rows = sqlx::query(entries).bind(self.seq).fetch_all(connection).await?;
         for row in &rows {
             let domain: &str = row.try_get("routing_domain")?;
@@ -87,19 +88,18 @@ pub(super) async fn taken(
     domain: &str,
     version: Version,
 ) -> Result<Vec<Prefix>, Error> {
-    let rows = sqlx::query("select first, length from block where routing_domain = $1 and ip_version = $2 order by first")
-        .bind(domain)
-        .bind(i64::from(version.number()))
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query("select first, length from block where routing_domain = $1 and ip_version = $2 order by first")
+            .bind(domain)
+            .bind(i64::from(version.number()))
+            .fetch_all(connection)
+            .await?;
     rows.iter().map(|row| prefix_of(row, version)).collect()
 }
 
 async fn load(connection: &mut SqliteConnection, pools: &[Pool], domain: &str) -> Result<Vec<FreeSpace>, Error> {
-    let (v4, v6) = (
-        taken(&mut *connection, domain, Version::V4).await?,
-        taken(&mut *connection, domain, Version::V6).await?,
-    );
+    let (v4, v6) =
+        (taken(&mut *connection, domain, Version::V4).await?, taken(&mut *connection, domain, Version::V6).await?);
     let space = |pool: &Pool| {
         let taken = if pool.range.version() == Version::V4 { &v4 } else { &v6 };
         FreeSpace::without(pool.range, taken.iter().copied()).ok_or(Error::Corrupt("prefixes that overlap"))

@@ -12,23 +12,29 @@ use crate::vnet_ipam::parameters::update::Change;
 use crate::vnet_ipam::prefix::Prefix;
 
 impl Network {
-    /// The length of the block that is missing where the network shall be as large as a prefix of that length.
-    pub(crate) fn missing(&self, length: u8) -> Option<u8> {
-        let wanted = Prefix::containing(self.version, 0, length).size();
+    /// How many addresses are missing where the network shall be as large as a prefix of that length.
+    fn lacking(&self, length: u8) -> u128 {
         let held = self.prefixes.iter().fold(0_u128, |held, prefix| held.saturating_add(prefix.size()));
-        let missing = wanted.checked_sub(held).filter(|missing| *missing > 0)?;
-        let bits = 128 - (missing - 1).leading_zeros();
-        Some(self.version.bits().saturating_sub(u8::try_from(bits).unwrap_or(u8::MAX)))
+        self.size_of(length).saturating_sub(held)
+    }
+
+    /// The length of the smallest block that holds what is missing.
+    pub(crate) fn missing(&self, length: u8) -> Option<u8> {
+        let last = self.lacking(length).checked_sub(1)?;
+        let bits = u8::try_from(128 - last.leading_zeros()).unwrap_or(u8::MAX);
+        Some(self.version.bits().saturating_sub(bits))
+    }
+
+    fn size_of(&self, length: u8) -> u128 {
+        Prefix::containing(self.version, 0, length).size()
     }
 
     /// One of its prefixes that can become large enough where it stands, and what it becomes.
-    fn extension(&self, space: &FreeSpace, missing: u8) -> Option<(usize, Prefix)> {
-        let block = Prefix::containing(self.version, 0, missing).size();
-        let enough = |prefix: Prefix, length: u8| {
-            Prefix::containing(self.version, prefix.first(), length).size() - prefix.size() >= block
-        };
+    fn extension(&self, space: &FreeSpace, length: u8) -> Option<(usize, Prefix)> {
+        let lacking = self.lacking(length);
         self.prefixes.iter().enumerate().find_map(|(number, prefix)| {
-            let length = (0..prefix.length()).rev().find(|length| enough(*prefix, *length))?;
+            let enough = |length: &u8| self.size_of(*length) - prefix.size() >= lacking;
+            let length = (0..prefix.length()).rev().find(enough)?;
             Some((number, space.extension(*prefix, length)?))
         })
     }
@@ -92,13 +98,14 @@ impl Work<'_> {
         })?;
         let spaces = self.free.domain(&mut self.transaction, self.pools, domain).await?;
         let space = spaces.get(pool).ok_or(Error::Corrupt("the pools"))?;
-        if let Some((number, to)) = network.extension(space, missing) {
+        if let Some((number, to)) = network.extension(space, change.length) {
             return Ok(Growth::InPlace { number, from: network.prefixes[number], to });
         }
         if !room {
             return Err(Error::PrefixesMany);
         }
-        let beside = network.prefixes.iter().filter(|prefix| prefix.length() == missing).find_map(|prefix| prefix.buddy());
+        let beside =
+            network.prefixes.iter().filter(|prefix| prefix.length() == missing).find_map(|prefix| prefix.buddy());
         if let Some(beside) = beside.filter(|beside| space.is_free(*beside)) {
             return Ok(Growth::Another(beside));
         }

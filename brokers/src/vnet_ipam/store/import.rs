@@ -96,7 +96,9 @@ impl Work<'_> {
                     outcome.added += 1;
                 }
                 // The owner of the network has come in the meantime.
-                [(prefix, _, "network")] if *prefix == new.prefix && new.kind == Kind::Network => outcome.unchanged += 1,
+                [(prefix, _, "network")] if *prefix == new.prefix && new.kind == Kind::Network => {
+                    outcome.unchanged += 1
+                }
                 overlaps => {
                     let told = overlaps.iter().map(|(_, told, _)| told.as_str()).collect::<Vec<_>>().join(", ");
                     let Line { line, prefix, name, .. } = line;

@@ -1,6 +1,6 @@
 //! How much of a routing domain is in use, and how it came about.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use sqlx::Row;
 
@@ -65,18 +65,18 @@ impl Store {
         .bind(first_day * DAY)
         .fetch_all(&mut *transaction)
         .await?;
-        let mut changes: BTreeMap<(i64, Prefix, bool), ()> = BTreeMap::new();
+        let mut changes: BTreeSet<(i64, Prefix, bool)> = BTreeSet::new();
         let mut levels = Levels { first_day, today, ..Levels::default() };
         for row in &log {
             let day = row.try_get::<i64, _>("at")?.div_euclid(DAY);
             let prefix = prefix_of(row, version_of(row)?)?;
-            let taken = row.try_get("taken")?;
+            let taken: bool = row.try_get("taken")?;
             // Taken and freed on one day is nothing.
-            if changes.remove(&(day, prefix, !taken)).is_none() {
-                changes.insert((day, prefix, taken), ());
+            if !changes.remove(&(day, prefix, !taken)) {
+                changes.insert((day, prefix, taken));
             }
         }
-        levels.changes = changes.into_keys().collect();
+        levels.changes = changes.into_iter().collect();
         for row in &blocks {
             let of = match (row.try_get("kind")?, row.try_get::<Option<&str>, _>("status")?) {
                 ("network", Some("reserved")) => Use::Reserved,

@@ -67,19 +67,18 @@ impl Store {
     }
 
     /// Gives the prefixes back, into quarantine if they may have been used, and forgets the network with its subnets and
-    /// addresses. Returns it as it was, if it was there.
-    pub(crate) async fn release(&self, resource: &str) -> Result<Option<Network>, Error> {
+    /// addresses. What is not there is given back.
+    pub(crate) async fn release(&self, resource: &str) -> Result<(), Error> {
         let mut writer = self.db.writer().await?;
         let mut work = self.begin(&mut writer).await?;
-        let Some(network) = read(&mut work.transaction, resource, work.now).await? else { return Ok(None) };
+        let Some(network) = read(&mut work.transaction, resource, work.now).await? else { return Ok(()) };
         let until = match network.status {
             Status::Confirmed => work.now.saturating_add(i64::from(self.quarantine_seconds)),
             // Nothing was ever in it.
             Status::Reserved { .. } | Status::Expired => work.now,
         };
         work.forget(&network, until).await?;
-        work.commit().await?;
-        Ok(Some(network))
+        work.commit().await
     }
 }
 
@@ -89,13 +88,7 @@ impl Work<'_> {
         read(&mut self.transaction, resource, self.now).await?.ok_or(Error::Gone)
     }
 
-    async fn insert(
-        &mut self,
-        resource: &str,
-        order: &NetworkOrder,
-        pool: &str,
-        prefix: Prefix,
-    ) -> Result<(), Error> {
+    async fn insert(&mut self, resource: &str, order: &NetworkOrder, pool: &str, prefix: Prefix) -> Result<(), Error> {
         let until = order.reserved_for.map(|seconds| self.now.saturating_add(i64::from(seconds)));
         sqlx::query(
             "insert into network (resource, routing_domain, ip_version, pool, length, status, reserved_until)

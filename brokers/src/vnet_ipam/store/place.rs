@@ -7,8 +7,8 @@ use super::work::Work;
 use super::{Error, blocks, bytes, prefix_of};
 use crate::vnet_ipam::free_space::Strategy;
 use crate::vnet_ipam::parameters::{NetworkOrder, Wanted};
-use crate::vnet_ipam::pool::{DEFAULT_V4, DEFAULT_V6, Pool};
-use crate::vnet_ipam::prefix::{Prefix, Version};
+use crate::vnet_ipam::pool::Pool;
+use crate::vnet_ipam::prefix::Prefix;
 
 /// Who decides where a prefix lies.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,8 @@ impl Obstacle {
         let name = self.name.as_deref().unwrap_or_default();
         let why = match (self.kind.as_str(), self.until) {
             ("quarantine", Some(until)) => {
-                let until = Timestamp::from_second(until).map_or_else(|_| "later".to_owned(), |until| until.to_string());
+                let until =
+                    Timestamp::from_second(until).map_or_else(|_| "later".to_owned(), |until| until.to_string());
                 format!("was given back and rests until {until}")
             }
             ("external", _) => format!("is external ({name})"),
@@ -46,7 +47,11 @@ impl Obstacle {
 
 impl Work<'_> {
     /// Chooses pool and prefix. A network that waited for this owner is not in the way any more.
-    pub(super) async fn place(&mut self, order: &NetworkOrder, tenant: Option<&str>) -> Result<(String, Prefix), Error> {
+    pub(super) async fn place(
+        &mut self,
+        order: &NetworkOrder,
+        tenant: Option<&str>,
+    ) -> Result<(String, Prefix), Error> {
         let (at, pool) = pool_of(self.pools, order)?;
         let name = pool.name.clone();
         match order.wanted {
@@ -100,14 +105,11 @@ fn pool_of<'a>(pools: &'a [Pool], order: &NetworkOrder) -> Result<(usize, &'a Po
         Wanted::Exactly(wanted) => pool.range.contains(wanted),
         Wanted::Length(_) => pool.range.version() == order.version,
     };
-    let name = match (&order.pool, order.wanted) {
-        (Some(name), _) => name.as_str(),
-        (None, Wanted::Exactly(wanted)) => {
-            let holding = pools.iter().enumerate().find(|(_, pool)| fits(pool));
-            return holding.ok_or_else(|| Error::OutsidePools { wanted, known: known() });
-        }
-        (None, Wanted::Length(_)) => default_pool(order.version),
-    };
+    if let (None, Wanted::Exactly(wanted)) = (&order.pool, order.wanted) {
+        let holding = pools.iter().enumerate().find(|(_, pool)| fits(pool));
+        return holding.ok_or_else(|| Error::OutsidePools { wanted, known: known() });
+    }
+    let name = order.pool_name();
     let named = pools.iter().enumerate().find(|(_, pool)| pool.name == name && pool.range.version() == order.version);
     let named = named.ok_or_else(|| Error::NoPool {
         name: name.to_owned(),
@@ -119,14 +121,6 @@ fn pool_of<'a>(pools: &'a [Pool], order: &NetworkOrder) -> Result<(usize, &'a Po
             Err(Error::OutsidePools { wanted, known: format!("{} ({})", named.1.name, named.1.range) })
         }
         _ => Ok(named),
-    }
-}
-
-/// The pool of networks that name none.
-pub(crate) fn default_pool(version: Version) -> &'static str {
-    match version {
-        Version::V4 => DEFAULT_V4,
-        Version::V6 => DEFAULT_V6,
     }
 }
 

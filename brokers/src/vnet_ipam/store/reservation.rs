@@ -40,10 +40,12 @@ impl Work<'_> {
         if *status == Status::Confirmed {
             return Ok(network);
         }
-        sqlx::query("update network set status = 'confirmed', reserved_until = null, lapsed = null where resource = $1")
-            .bind(resource)
-            .execute(&mut *self.transaction)
-            .await?;
+        sqlx::query(
+            "update network set status = 'confirmed', reserved_until = null, lapsed = null where resource = $1",
+        )
+        .bind(resource)
+        .execute(&mut *self.transaction)
+        .await?;
         if *status == Status::Expired {
             let kept = sqlx::query("delete from resting where resource = $1 and removing = 0")
                 .bind(resource)
@@ -69,6 +71,11 @@ async fn is_resting(connection: &mut SqliteConnection, resource: &str) -> Result
 }
 
 impl Store {
+    /// Whether a network that is gone here still rests at the driver.
+    pub(crate) async fn rests(&self, resource: &str) -> Result<bool, Error> {
+        is_resting(&mut *self.db.reader().acquire().await?, resource).await
+    }
+
     /// Ends what has run out. Every order does it too; this is for when none comes.
     pub(crate) async fn tidy(&self) -> Result<(), Error> {
         let mut writer = self.db.writer().await?;

@@ -26,8 +26,11 @@ impl Work<'_> {
         }
         for SubnetOrder { name, length } in missing {
             // The prefix that has the smallest block which fits.
-            let fitting = spaces.iter().filter_map(|space| space.find(*length, Strategy::BestFit).map(|found| (space.fit(*length), found)));
-            let found = fitting.max_by_key(|(fit, found)| (*fit, std::cmp::Reverse(found.first()))).map(|(_, found)| found);
+            let fitting = spaces
+                .iter()
+                .filter_map(|space| space.find(*length, Strategy::BestFit).map(|found| (space.fit(*length), found)));
+            let found =
+                fitting.max_by_key(|(fit, found)| (*fit, std::cmp::Reverse(found.first()))).map(|(_, found)| found);
             let found = found.ok_or_else(|| Error::SubnetFull {
                 name: name.clone(),
                 length: *length,
