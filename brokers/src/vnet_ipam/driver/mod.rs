@@ -4,6 +4,8 @@
 //! with the broker's. It deliberately knows nothing of OSB. Invariant: every method may be called again after a crash or a
 //! lost answer, and then comes to the same end; what is not there any more has been removed.
 
+pub mod linux;
+pub mod netbox;
 pub mod record_only;
 
 use std::net::IpAddr;
