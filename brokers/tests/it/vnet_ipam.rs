@@ -1,6 +1,10 @@
 //! `vnet-ipam` through the trait: no overlap, quarantine, repeats, subnets, addresses, and what a restart keeps.
 
+mod crash;
 mod growth;
+mod oracle;
+mod processes;
+mod ranges;
 mod reservations;
 
 use std::collections::HashSet;
@@ -74,7 +78,7 @@ async fn two_processes_on_one_file_never_overlap_either() {
 }
 
 /// Carries a future on until it has waited that many times, and drops it there. True where it came to its end.
-async fn go(steps: usize, future: impl Future) -> bool {
+pub(crate) async fn go(steps: usize, future: impl Future) -> bool {
     let (mut future, mut left) = (pin!(future), steps);
     poll_fn(|context| {
         if future.as_mut().poll(context).is_ready() {
