@@ -4,5 +4,5 @@
 mod converge;
 mod random;
 mod reach;
-mod site;
+pub(crate) mod site;
 mod spoof;

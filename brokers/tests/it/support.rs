@@ -1,5 +1,7 @@
 //! What the tests share: requests with the usual fields filled in.
 
+use bourse_brokers::vnet_ipam::driver::Driver;
+use bourse_brokers::vnet_ipam::driver::record_only::RecordOnly;
 use bourse_brokers::vnet_ipam::pool::Pool;
 use bourse_brokers::vnet_ipam::{Config, VnetIpam, plan};
 use osb::kit::Broker;
@@ -90,9 +92,14 @@ impl Ipam {
     }
 
     pub(crate) async fn open(&self, pools: &[(&str, &str)]) -> Broker<VnetIpam> {
+        self.open_with(pools, Arc::new(RecordOnly)).await
+    }
+
+    pub(crate) async fn open_with(&self, pools: &[(&str, &str)], driver: Arc<dyn Driver>) -> Broker<VnetIpam> {
         let mut config = Config::new(self.directory.path().join("vnet-ipam.db"));
         config.pools.extend(pools.iter().map(|(name, cidr)| Pool::new(name, cidr).unwrap()));
         config.clock = Clock::Manual(Arc::clone(&self.now));
+        config.driver = driver;
         VnetIpam::open(config).await.unwrap()
     }
 }

@@ -1,5 +1,6 @@
 //! `vnet-ipam` through the trait: no overlap, quarantine, repeats, subnets, addresses, and what a restart keeps.
 
+mod conformance;
 mod crash;
 mod growth;
 mod oracle;
