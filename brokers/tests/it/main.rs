@@ -11,6 +11,7 @@ mod catalog;
 mod faults;
 mod http;
 mod manual;
+mod netbox;
 mod network_driver;
 mod process;
 mod stamps;
