@@ -205,16 +205,16 @@ async fn serve_kit<S: Service>(
     (service, db, sealer): (Arc<S>, Db, Sealer),
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> Result<(), Error> {
-    serve_behind(common, name, listener, (service, db, sealer), |_door| routes).await
+    serve_behind(common, name, listener, (service, db, sealer), |_server| routes).await
 }
 
-/// The same, where what is served beside `/v2` lies behind the same door.
+/// The same, where what is served beside `/v2` asks the server who may come in.
 async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'static>(
     common: &Common,
     name: &'static str,
     listener: TcpListener,
     (service, db, sealer): (Arc<S>, Db, Sealer),
-    routes: impl FnOnce(Arc<dyn Door>) -> R,
+    routes: impl FnOnce(&Server) -> R,
 ) -> Result<(), Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
     let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
@@ -229,12 +229,11 @@ async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'st
         }
         _ => None,
     };
-    let door: Arc<dyn Door> = Arc::new(common.door(Arc::new(broker.clone()), name)?);
-    let routes = routes(Arc::clone(&door));
-    let server = Server::new(door).realm(name);
-    let mounted = server.clone();
+    let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
+    let (mounted, retained, routes) = (server.clone(), broker.retained_routes(&server), routes(&server));
     let running = server.listen_with(listener, move |config| {
         routes(config);
+        retained(config);
         mounted.configure()(config);
     });
     serve(running.map_err(|source| common.failed_to_listen(source))?).await?;

@@ -1,16 +1,14 @@
 //! `bourse-brokers vnet-ipam`: the broker, and what operators do with the ranges that were there before it.
 
+mod driver;
 mod ranges;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
 use super::{Common, Error, serve_behind};
-use crate::vnet_ipam::driver::Driver;
-use crate::vnet_ipam::driver::linux::{self, Linux};
-use crate::vnet_ipam::driver::record_only::RecordOnly;
 use crate::vnet_ipam::pool::Pool;
 use crate::vnet_ipam::{Config, QUARANTINE_SECONDS, VnetIpam, wire};
 
@@ -37,20 +35,8 @@ struct Serve {
     /// How long a prefix that was given back stays out of use.
     #[arg(long, value_name = "SECONDS", env = "BOURSE_BROKERS_QUARANTINE_SECONDS", default_value_t = QUARANTINE_SECONDS)]
     quarantine_seconds: u32,
-    /// What makes networks real: nothing but a record, or namespaces and bridges of this machine.
-    #[arg(long, value_enum, env = "BOURSE_BROKERS_DRIVER", default_value_t = DriverKind::RecordOnly)]
-    driver: DriverKind,
-    /// What the names of namespaces begin with, for `--driver linux`; two brokers on one machine need two.
-    #[arg(long, value_name = "PREFIX", env = "BOURSE_BROKERS_LINUX_NAMES", default_value = linux::NAMES)]
-    linux_names: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DriverKind {
-    /// The broker's record is all there is of a network.
-    RecordOnly,
-    /// Network namespaces, bridges and nftables on this machine.
-    Linux,
+    #[command(flatten)]
+    driver: driver::Options,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,15 +59,9 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
 }
 
 async fn serve(args: Serve) -> Result<(), Error> {
-    let Serve { common, pools, quarantine_seconds, driver, linux_names } = args;
+    let Serve { common, pools, quarantine_seconds, driver } = args;
     common.make_data()?;
-    let driver: Arc<dyn Driver> = match driver {
-        DriverKind::RecordOnly => Arc::new(RecordOnly),
-        DriverKind::Linux => {
-            let started = Linux::start(&linux_names).await;
-            Arc::new(started.map_err(|source| Error::Broker(NAME, source.into()))?)
-        }
-    };
+    let driver = driver::start(driver).await?;
     let mut config = Config { quarantine_seconds, driver, ..Config::new(common.data.join(FILE)) };
     if let Some(pools) = pools {
         config.pools = Pool::from_file(&pools).map_err(|source| Error::Broker(NAME, source.into()))?;
@@ -89,5 +69,5 @@ async fn serve(args: Serve) -> Result<(), Error> {
     let listener = common.listener()?;
     let parts = VnetIpam::prepare(config).await.map_err(|source| Error::Broker(NAME, source.into()))?;
     let service = Arc::clone(&parts.0);
-    serve_behind(&common, NAME, listener, parts, |door| wire::routes(service, door)).await
+    serve_behind(&common, NAME, listener, parts, |server| wire::routes(service, server)).await
 }

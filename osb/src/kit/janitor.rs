@@ -69,7 +69,11 @@ impl<S: Service> Broker<S> {
 impl<S: Service> Core<S> {
     async fn purge_due(&self) -> Result<(), Error> {
         let now = self.clock.seconds();
-        for instance in self.rows.due(self.db.reader(), now, ROUND).await? {
+        for due in self.rows.retained(self.db.reader(), now, ROUND).await? {
+            let Some(_held) = self.lock(&due.instance.id).await else { continue };
+            // It may have been taken into use again while the lock was waited for.
+            let row = self.rows.retained_one(self.db.reader(), &due.instance.resource).await?;
+            let Some(instance) = row.map(|row| row.instance) else { continue };
             let again_at = match self.service.purge(&instance).await {
                 Ok(()) => None,
                 Err(fault) => {

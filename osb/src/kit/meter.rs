@@ -121,6 +121,6 @@ pub(super) struct About<'a> {
 }
 
 /// RFC 3339, UTC.
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }

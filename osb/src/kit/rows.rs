@@ -74,6 +74,14 @@ pub(super) struct BindingRow {
     pub(super) revoking: bool,
 }
 
+/// A retired instance whose data is still there.
+#[derive(Clone, Debug)]
+pub(super) struct Retained {
+    pub(super) instance: Instance,
+    pub(super) retired_at: i64,
+    pub(super) purge_at: i64,
+}
+
 /// What is sealed of a binding.
 #[derive(Serialize, Deserialize)]
 struct SealedBinding {
@@ -89,6 +97,8 @@ pub(super) struct Rows {
 
 const INSTANCE: &str = "select resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, phase, \
      state, created_at, measured_at, measured from kit_instance";
+const RETAINED: &str = "select resource, id, service_id, plan_id, parameters, tenant, state, created_at, retired_at, purge_at \
+     from kit_retained";
 const BINDING: &str = "select resource, id, parameters, predecessor, user_name, tenant, phase, issued, created_at, expires_at, \
      renew_before from kit_binding";
 
@@ -202,9 +212,9 @@ impl Rows {
         (retired_at, purge_at): (i64, i64),
     ) -> Result<(), RowError> {
         sqlx::query(
-            "insert into kit_retained (resource, id, service_id, plan_id, parameters, tenant, state, created_at, retired_at, \
-             purge_at) select resource, id, service_id, plan_id, parameters, tenant, state, created_at, $2, $3 from kit_instance \
-             where resource = $1",
+            "insert into kit_retained (resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, state, \
+             created_at, measured, retired_at, purge_at) select resource, id, service_id, plan_id, organization_guid, space_guid, \
+             parameters, tenant, state, created_at, measured, $2, $3 from kit_instance where resource = $1",
         )
         .bind(resource)
         .bind(retired_at)
@@ -214,25 +224,55 @@ impl Rows {
         self.forget(db, resource).await
     }
 
-    /// Retired instances whose data may go by now.
-    pub(super) async fn due(&self, pool: &SqlitePool, now: i64, limit: i64) -> Result<Vec<Instance>, RowError> {
-        let text = "select resource, id, service_id, plan_id, parameters, tenant, state, created_at from kit_retained \
-             where purge_at <= $1 order by purge_at limit $2";
-        let rows = sqlx::query(text).bind(now).bind(limit).fetch_all(pool).await?;
-        let instance = |row: &SqliteRow| {
-            let resource: String = row.try_get("resource")?;
-            Ok(Instance {
-                id: row.try_get("id")?,
-                service_id: row.try_get("service_id")?,
-                plan_id: row.try_get("plan_id")?,
-                parameters: json(row, "parameters")?,
-                tenant: tenant(row)?,
-                state: self.state(&resource, row.try_get("state")?)?,
-                created_at: row.try_get("created_at")?,
-                resource,
-            })
+    /// Retired instances whose data may go by then, the first one first.
+    pub(super) async fn retained(&self, pool: &SqlitePool, until: i64, limit: i64) -> Result<Vec<Retained>, RowError> {
+        let text = sqlx::AssertSqlSafe(format!("{RETAINED} where purge_at <= $1 order by purge_at, resource limit $2"));
+        let rows = sqlx::query(text).bind(until).bind(limit).fetch_all(pool).await?;
+        rows.iter().map(|row| self.retained_of(row)).collect()
+    }
+
+    pub(super) async fn retained_one(&self, pool: &SqlitePool, resource: &str) -> Result<Option<Retained>, RowError> {
+        let text = sqlx::AssertSqlSafe(format!("{RETAINED} where resource = $1"));
+        let row = sqlx::query(text).bind(resource).fetch_optional(pool).await?;
+        row.map(|row| self.retained_of(&row)).transpose()
+    }
+
+    fn retained_of(&self, row: &SqliteRow) -> Result<Retained, RowError> {
+        let resource: String = row.try_get("resource")?;
+        let instance = Instance {
+            id: row.try_get("id")?,
+            service_id: row.try_get("service_id")?,
+            plan_id: row.try_get("plan_id")?,
+            parameters: json(row, "parameters")?,
+            tenant: tenant(row)?,
+            state: self.state(&resource, row.try_get("state")?)?,
+            created_at: row.try_get("created_at")?,
+            resource,
         };
-        rows.iter().map(instance).collect()
+        Ok(Retained { instance, retired_at: row.try_get("retired_at")?, purge_at: row.try_get("purge_at")? })
+    }
+
+    /// A retired instance is one again, and ready. False where its id is taken by another one, or it is retired no more.
+    pub(super) async fn restore(
+        &self,
+        db: &mut SqliteConnection,
+        instance: &Instance,
+        now: i64,
+    ) -> Result<bool, RowError> {
+        let done = sqlx::query(
+            "insert into kit_instance (resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, \
+             phase, created_at, measured_at, measured) select resource, id, service_id, plan_id, organization_guid, space_guid, \
+             parameters, tenant, 'ready', created_at, $2, measured from kit_retained where resource = $1 on conflict do nothing",
+        )
+        .bind(&instance.resource)
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.purged(db, &instance.resource, None).await?;
+        self.settle(db, instance).await
     }
 
     /// Its data is gone, or (`again_at`) will be tried again.

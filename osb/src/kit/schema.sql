@@ -47,10 +47,13 @@ create table if not exists kit_retained (
     id text not null,
     service_id text not null,
     plan_id text not null,
+    organization_guid text not null,
+    space_guid text not null,
     parameters text not null,
     tenant text,
     state blob,
     created_at integer not null,
+    measured integer not null,
     retired_at integer not null,
     purge_at integer not null
 ) strict;

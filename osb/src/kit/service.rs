@@ -191,6 +191,17 @@ pub trait Service: Send + Sync + 'static {
     /// See [`Fault`]. It is tried again later.
     async fn purge(&self, instance: &Instance) -> Result<(), Fault>;
 
+    /// Takes a retired instance, whose data is still there, into use again. Returns the new state. Who can't do that leaves it.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    async fn revive(&self, instance: &Instance) -> Result<Object, Fault> {
+        let _ = instance;
+        Err(Fault::unchangeable(
+            "an instance of this service can't be taken into use again: its data can only be purged",
+        ))
+    }
+
     /// Gives access. At a rotation `predecessor` is the binding that stays valid beside the new one until it expires or goes.
     ///
     /// # Errors

@@ -22,14 +22,6 @@ pub trait Door: Send + Sync + 'static {
     async fn open(&self, head: &Head<'_>) -> Result<Arc<dyn ServiceBroker>, Error>;
 }
 
-/// A door that several servers share.
-#[async_trait]
-impl<D: Door + ?Sized> Door for Arc<D> {
-    async fn open(&self, head: &Head<'_>) -> Result<Arc<dyn ServiceBroker>, Error> {
-        self.as_ref().open(head).await
-    }
-}
-
 /// A request's head: all that a [`Door`] decides by.
 pub struct Head<'a> {
     method: &'a str,
@@ -40,8 +32,7 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// The head of a request to something that a server serves beside `/v2`, behind the same door.
-    pub fn new(request: &'a HttpRequest) -> Self {
+    pub(super) fn new(request: &'a HttpRequest) -> Self {
         // The router leaves `%2F`, `%25` and `%2B` as they are and decodes the rest, so one more pass decodes exactly once.
         let params = request
             .match_info()

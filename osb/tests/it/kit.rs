@@ -5,8 +5,8 @@ mod locker;
 
 use std::sync::Arc;
 
-use osb::kit::{ReportError, Reporter, Stamped, Stamps};
-use osb::server::{Open, Server};
+use osb::kit::{Http, ReportError, Reporter, Stamped, Stamps};
+use osb::server::{BasicAuth, Open, Server};
 use osb::{
     BindRequest, BindResponse, Bound, Call, DeprovisionRequest, Error, FetchBindingRequest, FetchInstanceRequest,
     Maybe, Object, ProvisionRequest, ProvisionResponse, Provisioned, ServiceBroker, UnbindRequest, UpdateRequest,
@@ -414,4 +414,58 @@ async fn readings_reach_the_hub_once_each_whatever_is_lost_on_the_way() {
     room.provision("c", SMALL, Value::Null).await.unwrap();
     assert!(matches!(reporter.report().await, Err(ReportError::Call(_))));
     assert_eq!(room.usage().await.len(), 4);
+}
+
+#[tokio::test]
+async fn operators_see_what_is_kept_take_it_into_use_again_or_destroy_it_behind_the_brokers_own_door() {
+    let (_folder, room) = Room::new().await;
+    for id in ["a", "b"] {
+        room.provision(id, SMALL, json!({"size": 4})).await.unwrap();
+        room.deprovision(id, SMALL).await.unwrap();
+    }
+    let server = Server::new(BasicAuth::new(Arc::new(room.broker.clone()), "u", "p"));
+    let (mounted, routes) = (server.clone(), room.broker.retained_routes(&server));
+    let running = server.bind_with("127.0.0.1:0", move |config| {
+        routes(config);
+        mounted.configure()(config);
+    });
+    let running = running.unwrap();
+    let http = Http::new(std::time::Duration::from_secs(10), None).unwrap();
+    let call = async |method: &str, path: &str, password: &str| {
+        let pair = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{password}"));
+        let headers = [("authorization", format!("Basic {pair}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = http.send(method, &format!("{}/retained{path}", running.url()), &headers, None).await.unwrap();
+        (answer.status, answer.json())
+    };
+    assert_eq!(call("GET", "", "guessed").await.0, 401);
+    let (status, list) = call("GET", "", "p").await;
+    assert_eq!((status, list["items"].as_array().unwrap().len()), (200, 2));
+    assert_eq!(list["items"][0]["purge_at"], "2023-11-15T22:13:20Z");
+    let resource = |at: usize| list["items"][at]["resource"].as_str().unwrap().to_owned();
+    let (first, second) = (resource(0), resource(1));
+    assert_eq!(call("POST", "/none/restore", "p").await.0, 404);
+    assert_eq!(call("DELETE", &format!("/{first}"), "guessed").await.0, 401);
+    room.provision("b", SMALL, Value::Null).await.unwrap();
+    let of = |id: &str| {
+        let items = list["items"].as_array().unwrap();
+        items.iter().find(|item| item["instance_id"] == id).unwrap()["resource"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(call("POST", &format!("/{}/restore", of("b")), "p").await.0, 409, "its id is in use");
+    room.service.goes_wrong(On::Revive, Wrong::Failed);
+    assert_eq!(call("POST", &format!("/{}/restore", of("a")), "p").await.0, 500);
+    refused(room.fetch("a").await, 404, "");
+    assert_eq!(call("POST", &format!("/{}/restore", of("a")), "p").await, (200, json!({})));
+    let back = room.fetch("a").await.unwrap();
+    assert_eq!((&back["parameters"], &back["metadata"]["attributes"]["in_use"]), (&json!({"size": 4}), &json!(true)));
+    let (_, bound) = room.bind(binding("a", "again", SMALL, Value::Null)).await.unwrap();
+    assert!(!code(&bound).is_empty());
+    assert_eq!(call("DELETE", &format!("/{}", of("b")), "p").await.0, 204);
+    assert!(!room.service.held().lockers.contains_key(&of("b")), "destroyed before its time");
+    assert_eq!(call("GET", "", "p").await.1, json!({"items": []}));
+    assert_ne!(first, second);
+    room.at(START + DAY);
+    room.broker.tend().await;
+    assert_eq!(room.made(), 2, "what is in use again is not purged");
+    running.stop().await;
 }

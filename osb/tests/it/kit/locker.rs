@@ -40,6 +40,7 @@ pub(crate) enum On {
     Revoke,
     Show,
     Measure,
+    Revive,
 }
 
 /// What goes wrong once.
@@ -157,6 +158,11 @@ impl Service for Lockers {
     async fn purge(&self, instance: &Instance) -> Result<(), Fault> {
         self.act(On::Purge, |held| held.lockers.remove(&instance.resource)).await?;
         Ok(())
+    }
+
+    async fn revive(&self, instance: &Instance) -> Result<Object, Fault> {
+        self.act(On::Revive, |held| held.lockers.get_mut(&instance.resource).map(|used| *used = true)).await?;
+        Ok(instance.state.0.clone())
     }
 
     async fn issue(&self, instance: &Instance, binding: &Binding, old: Option<&Binding>) -> Result<Issued, Fault> {
