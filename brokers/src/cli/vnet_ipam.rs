@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
 async fn serve(args: Serve) -> Result<(), Error> {
     let Serve { common, pools, quarantine_seconds, driver } = args;
     common.make_data()?;
-    let driver = driver::start(driver).await?;
+    let (driver, repairs) = driver::start(driver).await?;
     let mut config = Config { quarantine_seconds, driver, ..Config::new(common.data.join(FILE)) };
     if let Some(pools) = pools {
         config.pools = Pool::from_file(&pools).map_err(|source| Error::Broker(NAME, source.into()))?;
@@ -69,5 +69,9 @@ async fn serve(args: Serve) -> Result<(), Error> {
     let listener = common.listener()?;
     let parts = VnetIpam::prepare(config).await.map_err(|source| Error::Broker(NAME, source.into()))?;
     let service = Arc::clone(&parts.0);
+    if repairs {
+        let repaired = service.repair().await.map_err(|source| Error::Broker(NAME, source.into()))?;
+        tracing::info!(repaired, "{repaired} networks were made again");
+    }
     serve_behind(&common, NAME, listener, parts, |server| wire::routes(service, server)).await
 }

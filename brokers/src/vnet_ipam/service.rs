@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use osb::Object;
-use osb::kit::{Binding, Fault, Instance, Issued, Reading, Refusal, Service, Window};
+use osb::kit::{Binding, Fault, Instance, Issued, Reading, Refusal, Service, Tenant, Window};
 
 use super::driver::{AllocationRequest, DriverError, NetworkSpec, Range, Subnet};
 use super::parameters::update::{self, Change, Standing};
 use super::parameters::{self, NetworkOrder, Wanted};
 use super::plan::{CATALOG, Plan};
 use super::prefix::{Prefix, Version};
-use super::store::{self, Network, Placed, Status};
+use super::store::{self, Address, Network, Placed, Status};
 use super::{VnetIpam, answer, report};
 
 /// How many networks one round removes at the driver.
@@ -29,16 +29,32 @@ impl VnetIpam {
     /// A network as the driver shall make it.
     async fn spec(&self, instance: &Instance, network: &Network) -> Result<NetworkSpec, Fault> {
         let addresses = self.store.addresses(network).await.map_err(answer::from_store)?;
-        let subnets = network.subnets.iter();
-        let subnets = subnets.map(|subnet| Subnet { name: subnet.name.clone(), range: Range::new(subnet.prefix) });
-        Ok(NetworkSpec {
-            resource: network.resource.clone(),
-            prefixes: network.prefixes.iter().copied().map(Range::new).collect(),
-            subnets: subnets.collect(),
-            routing_domain: Some(network.routing_domain.clone()),
-            tenant: instance.tenant.clone(),
-            workloads: addresses.iter().map(answer::workload).collect(),
-        })
+        Ok(spec_of(network, instance.tenant.clone(), &addresses))
+    }
+
+    /// Makes networks again that are not as they shall be, such as after a restart of the machine that bore them. Says how many
+    /// there were. For the start of the program, while no orders come.
+    ///
+    /// # Errors
+    /// Where the file can't be used. What the driver can't make is logged.
+    pub async fn repair(&self) -> Result<usize, store::Error> {
+        let mut repaired = 0;
+        for network in self.store.confirmed().await? {
+            let spec = spec_of(&network, None, &self.store.addresses(&network).await?);
+            let done = match self.driver.check(&spec).await {
+                Ok(findings) if findings.is_empty() => continue,
+                Ok(findings) => {
+                    tracing::warn!(network = network.resource, ?findings, "a network is not as it shall be");
+                    self.driver.apply(&spec).await
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(()) => repaired += 1,
+                Err(error) => tracing::error!(network = network.resource, ?error, "a network can't be made again"),
+            }
+        }
+        Ok(repaired)
     }
 
     /// Asks the driver for a prefix.
@@ -114,6 +130,20 @@ struct Asked<'a> {
     version: Version,
     length: u8,
     wanted: Option<Prefix>,
+}
+
+/// A network as the driver shall make it.
+fn spec_of(network: &Network, tenant: Option<Tenant>, addresses: &[Address]) -> NetworkSpec {
+    let subnets = network.subnets.iter();
+    let subnets = subnets.map(|subnet| Subnet { name: subnet.name.clone(), range: Range::new(subnet.prefix) });
+    NetworkSpec {
+        resource: network.resource.clone(),
+        prefixes: network.prefixes.iter().copied().map(Range::new).collect(),
+        subnets: subnets.collect(),
+        routing_domain: Some(network.routing_domain.clone()),
+        tenant,
+        workloads: addresses.iter().map(answer::workload).collect(),
+    }
 }
 
 fn tenant(instance: &Instance) -> Option<&str> {

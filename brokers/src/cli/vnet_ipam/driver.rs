@@ -68,8 +68,13 @@ fn parent(text: &str) -> Result<(String, Parent), String> {
     Ok((pool.to_owned(), parent.parse()?))
 }
 
-/// The driver, found able to work.
-pub(super) async fn start(options: Options) -> Result<Arc<dyn Driver>, Error> {
+/// The driver, found able to work, and whether what it made may be gone after a restart of the machine.
+pub(super) async fn start(options: Options) -> Result<(Arc<dyn Driver>, bool), Error> {
+    let repairs = options.driver == Kind::Linux;
+    Ok((driver(options).await?, repairs))
+}
+
+async fn driver(options: Options) -> Result<Arc<dyn Driver>, Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(NAME, source);
     Ok(match options.driver {
         Kind::RecordOnly => Arc::new(RecordOnly),

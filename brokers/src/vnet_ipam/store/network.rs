@@ -42,6 +42,18 @@ impl Store {
         read(&mut reader, resource, self.now()).await
     }
 
+    /// All networks that are there to stay.
+    pub(crate) async fn confirmed(&self) -> Result<Vec<Network>, Error> {
+        let mut reader = self.db.reader().acquire().await?;
+        let resources = "select resource from network where status = 'confirmed' order by resource";
+        let resources: Vec<String> = sqlx::query_scalar(resources).fetch_all(&mut *reader).await?;
+        let mut networks = Vec::with_capacity(resources.len());
+        for resource in &resources {
+            networks.extend(read(&mut reader, resource, self.now()).await?);
+        }
+        Ok(networks)
+    }
+
     /// Confirms, grows and adds subnets, all or nothing. A prefix that was placed elsewhere is added if it is not there.
     pub(crate) async fn change(
         &self,

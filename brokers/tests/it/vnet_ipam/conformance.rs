@@ -13,7 +13,7 @@ use osb::server::{BasicAuth, Server};
 use serde_json::{Value, json};
 
 use super::{address, call, delete};
-use crate::network_driver::site::{Site, within};
+use crate::network_driver::site::{Site, run as on_the_machine, within};
 use crate::support::{Ipam, change, network, object};
 
 async fn judge(plan: &str, provision: Value, driver: Arc<dyn Driver>) {
@@ -71,7 +71,15 @@ async fn workloads_that_are_bound_reach_each_other_also_after_their_network_has_
     let db = address(&broker, "a", "db", "small", Value::Null).await.unwrap();
     assert_eq!((&web["ip"], &db["ip"]), (&json!("10.0.0.2"), &json!("10.0.0.8")), "beyond what it was");
     let namespace = db["namespace"].as_str().unwrap();
-    within(namespace, &["ping", "-c", "1", "-W", "5", web["ip"].as_str().unwrap()]);
+    let ping = ["ping", "-c", "1", "-W", "5", web["ip"].as_str().unwrap()];
+    within(namespace, &ping);
+    // As after a restart of the machine: nothing is left, and all of it is made again.
+    for namespace in site.namespaces() {
+        assert!(on_the_machine("ip", &["netns", "delete", &namespace]).status.success());
+    }
+    assert_eq!(broker.service().repair().await.unwrap(), 1);
+    within(namespace, &ping);
+    assert_eq!(broker.service().repair().await.unwrap(), 0, "once is enough");
     delete(&broker, "a", "small").await;
     ipam.now.fetch_add(7 * 24 * 60 * 60, Ordering::SeqCst);
     broker.tend().await;
