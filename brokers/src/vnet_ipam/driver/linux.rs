@@ -24,7 +24,7 @@ use osb::Object;
 
 pub use self::execute::{Command, Ended, Execute, ExecuteError, Programs};
 use self::names::{BRIDGE, INTERFACE, Names};
-use self::observe::Namespace;
+use self::observe::{Links, Namespace};
 pub use self::start::StartError;
 use self::work::{Work, change};
 use super::{AllocationRequest, Driver, DriverError, NetworkSpec, PREFIXES_MAX, Workload};
@@ -74,9 +74,10 @@ impl Linux {
             Some(one) => vec![one],
             None => network.workloads.iter().collect(),
         };
+        let mut outside = work.links(&names.namespace).await?;
         for workload in workloads {
             check_workload(network, workload)?;
-            workload::converge(&mut work, &names, workload).await?;
+            workload::converge(&mut work, &names, &mut outside, workload).await?;
         }
         let mended = work.into_findings();
         if !mended.is_empty() {
@@ -84,13 +85,12 @@ impl Linux {
         }
         Ok(())
     }
+}
 
-    /// Namespaces of this network's workloads.
-    async fn workloads(&self, work: &Work<'_>, names: &Names) -> Result<Vec<String>, DriverError> {
-        let mut all = work.namespaces().await?;
-        all.retain(|name| names.port_of(name).is_some());
-        Ok(all)
-    }
+/// Namespaces of a network's workloads.
+async fn workloads(work: &mut Work<'_>, names: &Names) -> Result<Vec<String>, DriverError> {
+    let all = work.namespaces().await?;
+    Ok(all.iter().filter(|name| names.port_of(name).is_some()).cloned().collect())
 }
 
 #[async_trait]
@@ -114,7 +114,7 @@ impl Driver for Linux {
             let delete = change("ip", ["-n", &names.namespace, "link", "delete", "dev", BRIDGE]);
             work.mend("the bridge is still there".to_owned(), &[delete]).await?;
         }
-        for workload in self.workloads(&work, &names).await? {
+        for workload in workloads(&mut work, &names).await? {
             let delete = change("ip", ["netns", "delete", &workload]);
             work.mend(format!("`{workload}` is still there"), &[delete]).await?;
         }
@@ -144,14 +144,15 @@ impl Driver for Linux {
         let names = self.names(&network.resource);
         let mut work = Work::looking(&*self.execute);
         if network::converge(&mut work, &names, network).await? {
+            let mut outside = work.links(&names.namespace).await?;
             for workload in &network.workloads {
-                workload::converge(&mut work, &names, workload).await?;
+                workload::converge(&mut work, &names, &mut outside, workload).await?;
             }
-            strays(&mut work, &names, network).await?;
+            strays(&mut work, &names, &outside, network);
         }
         let bound: BTreeSet<_> =
             network.workloads.iter().map(|workload| names.workload(&workload.binding_resource).namespace).collect();
-        for namespace in self.workloads(&work, &names).await? {
+        for namespace in workloads(&mut work, &names).await? {
             if !bound.contains(&namespace) {
                 work.note(format!("the namespace `{namespace}` belongs to no binding"));
             }
@@ -161,14 +162,12 @@ impl Driver for Linux {
 }
 
 /// Ports of the bridge that no binding has.
-async fn strays(work: &mut Work<'_>, names: &Names, network: &NetworkSpec) -> Result<(), DriverError> {
+fn strays(work: &mut Work<'_>, names: &Names, outside: &Links, network: &NetworkSpec) {
     let bound: BTreeSet<_> =
         network.workloads.iter().map(|workload| names.workload(&workload.binding_resource).port).collect();
-    let links = work.links(&names.namespace).await?;
-    for port in links.ports().filter(|port| !bound.contains(&port.ifname)) {
+    for port in outside.ports().filter(|port| !bound.contains(&port.ifname)) {
         work.note(format!("the port `{}` in `{}` belongs to no binding", port.ifname, names.namespace));
     }
-    Ok(())
 }
 
 /// The broker never asks for such a network; a mistake of it must not become a hole.

@@ -116,12 +116,22 @@ async fn whatever_is_altered_by_hand_is_found_and_mended() {
         (own, &["ip", "addr", "add", "fe80::1/64", "dev", port]),
         (two, &["ip", "addr", "add", "fe80::1/64", "dev", "eth0"]),
     ];
+    let rules = || {
+        let mut tables: Vec<_> = within(own, &["nft", "-s", "list", "ruleset"])
+            .split("\ntable ")
+            .map(|table| table.trim().to_owned())
+            .collect();
+        tables.sort_by_key(|table| table.trim_start_matches("table ").to_owned());
+        tables.join("\n").replace("table ", "")
+    };
+    let right = rules();
     for (namespace, command) in alterations {
         within(namespace, command);
         let findings = site.driver.check(&network).await.unwrap();
         assert!(!findings.is_empty(), "{command:?} was not found");
         site.driver.apply(&network).await.unwrap();
         assert_eq!(site.driver.check(&network).await.unwrap(), Vec::<String>::new(), "{command:?} was not mended");
+        assert_eq!(rules(), right, "after {command:?}");
     }
     assert!(reaches(one, "10.0.0.70") && reaches(two, "fd00::10"));
     assert_eq!(site.namespaces(), all);

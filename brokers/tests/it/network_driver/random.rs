@@ -116,7 +116,7 @@ async fn check_sequence(seed: u64) {
     let site = Site::new();
     let mut random = Random(seed);
     let mut model = Model::default();
-    for _ in 0..40 {
+    for _ in 0..30 {
         model.step(&site, &mut random).await;
         model.holds(&site).await;
     }

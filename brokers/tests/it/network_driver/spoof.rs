@@ -85,11 +85,28 @@ async fn a_spoofed_hardware_address_gets_nowhere_and_is_found() {
     assert!(reaches(&evil, "10.0.0.10") && reaches(&honest, "fd00::66"));
 }
 
-/// The hardware address that a workload has learnt for an address.
-fn learnt(namespace: &str, address: &str) -> String {
+/// The hardware address that a namespace has learnt for an address.
+fn learnt(namespace: &str, address: &str) -> Option<String> {
     let shown = within(namespace, &["ip", "-json", "neigh", "show", "to", address]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-    shown[0]["lladdr"].as_str().unwrap().to_owned()
+    shown[0]["lladdr"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_workload_is_not_believed_to_have_an_address_that_nobody_has() {
+    let site = Site::new();
+    let (_, honest, evil) = two(&site).await;
+    let evil_mac = within(&evil, &["cat", "/sys/class/net/eth0/address"]);
+    // Those that it has are learnt: by its neighbours, with IPv6 by the gateway.
+    let gateway = site.namespace(&evil);
+    for (from, address, stolen) in [(&honest, "10.0.0.66", "10.0.0.50"), (&gateway, "fd00::66", "fd00::50")] {
+        assert!(reaches(&honest, address));
+        assert_eq!(learnt(from, address).as_deref(), Some(evil_mac.trim()));
+        let with_length = format!("{stolen}/{}", if stolen.contains(':') { 128 } else { 32 });
+        within(&evil, &["ip", "addr", "add", &with_length, "dev", "eth0"]);
+        assert!(is_cut_off(&honest, stolen));
+        assert_eq!(learnt(from, stolen), None, "{stolen}");
+    }
 }
 
 #[tokio::test]
@@ -98,7 +115,7 @@ async fn a_workload_can_not_pass_itself_off_as_the_gateway() {
     let (network, honest, evil) = two(&site).await;
     let gateway = within(&site.namespace(&evil), &["cat", "/sys/class/net/br0/address"]);
     let evil_mac = within(&evil, &["cat", "/sys/class/net/eth0/address"]);
-    assert!(reaches(&honest, "10.0.0.66") && learnt(&honest, "10.0.0.66") == evil_mac.trim());
+    assert!(reaches(&honest, "10.0.0.66") && learnt(&honest, "10.0.0.66").as_deref() == Some(evil_mac.trim()));
     within(&evil, &["ip", "addr", "add", "10.0.0.1/24", "dev", "eth0"]);
     within(&evil, &["ip", "addr", "add", "fd00::1/64", "dev", "eth0", "nodad"]);
     for (address, other) in [("10.0.0.1", "10.0.0.10"), ("fd00::1", "fd00::10")] {
@@ -108,7 +125,7 @@ async fn a_workload_can_not_pass_itself_off_as_the_gateway() {
         for _ in 0..3 {
             within(&honest, &["ip", "neigh", "flush", "all"]);
             assert!(reaches(&honest, address));
-            assert_eq!(learnt(&honest, address), gateway.trim(), "{address}");
+            assert_eq!(learnt(&honest, address).as_deref(), Some(gateway.trim()), "{address}");
         }
     }
     assert_eq!(site.driver.check(&network).await.unwrap().len(), 2);

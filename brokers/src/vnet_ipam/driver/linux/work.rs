@@ -16,17 +16,19 @@ pub(super) struct Work<'a> {
     execute: &'a dyn Execute,
     mends: bool,
     findings: Vec<String>,
+    /// The namespaces that have a name, once they were looked up: nobody else makes or deletes any of this network meanwhile.
+    known: Option<Vec<String>>,
 }
 
 impl<'a> Work<'a> {
     /// A pass that only looks.
     pub(super) fn looking(execute: &'a dyn Execute) -> Self {
-        Self { execute, mends: false, findings: Vec::new() }
+        Self { execute, mends: false, findings: Vec::new(), known: None }
     }
 
     /// A pass that mends what it finds.
     pub(super) fn mending(execute: &'a dyn Execute) -> Self {
-        Self { execute, mends: true, findings: Vec::new() }
+        Self { execute, mends: true, findings: Vec::new(), known: None }
     }
 
     pub(super) fn mends(&self) -> bool {
@@ -83,17 +85,20 @@ impl<'a> Work<'a> {
     }
 
     /// All namespaces that have a name.
-    pub(super) async fn namespaces(&self) -> Result<Vec<String>, DriverError> {
-        let command = look("ip", ["netns", "list"]);
-        let ended = self.ask(&command).await?;
-        if !ended.success {
-            return Err(unreadable(&command, ended.complaint.trim()));
+    pub(super) async fn namespaces(&mut self) -> Result<&[String], DriverError> {
+        if self.known.is_none() {
+            let command = look("ip", ["netns", "list"]);
+            let ended = self.ask(&command).await?;
+            if !ended.success {
+                return Err(unreadable(&command, ended.complaint.trim()));
+            }
+            self.known = Some(names(&ended.output).map(str::to_owned).collect());
         }
-        Ok(names(&ended.output).map(str::to_owned).collect())
+        Ok(self.known.as_deref().unwrap_or_default())
     }
 
     /// A namespace and the interfaces in it.
-    pub(super) async fn namespace(&self, name: &str) -> Result<Namespace, DriverError> {
+    pub(super) async fn namespace(&mut self, name: &str) -> Result<Namespace, DriverError> {
         if !self.namespaces().await?.iter().any(|present| present == name) {
             return Ok(Namespace::Absent);
         }
@@ -124,7 +129,11 @@ impl<'a> Work<'a> {
                 self.mend(format!("{what} `{name}` is only a name"), &[delete, add]).await?;
             }
         }
-        if self.mends { self.links(name).await.map(Some) } else { Ok(None) }
+        if !self.mends {
+            return Ok(None);
+        }
+        self.known = None;
+        self.links(name).await.map(Some)
     }
 
     /// The interfaces of a namespace that was just made or looked at.

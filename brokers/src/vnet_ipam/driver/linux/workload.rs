@@ -13,13 +13,17 @@ use super::rules;
 use super::work::{Work, change, look};
 use crate::vnet_ipam::driver::{Assigned, DriverError, Workload};
 
-/// Looks at a workload, or mends it. The network's own part must stand.
-pub(super) async fn converge(work: &mut Work<'_>, network: &Names, workload: &Workload) -> Result<(), DriverError> {
+/// Looks at a workload, or mends it. The network's own part must stand; `outside` are the interfaces in its namespace.
+pub(super) async fn converge(
+    work: &mut Work<'_>,
+    network: &Names,
+    outside: &mut Links,
+    workload: &Workload,
+) -> Result<(), DriverError> {
     let names = network.workload(&workload.binding_resource);
     let inside = work.ensure_namespace(&names.namespace, "the workload's namespace").await?;
     let Some(inside) = inside else { return Ok(()) };
-    let outside = work.links(&network.namespace).await?;
-    let Some((outside, inside)) = pair(work, network, &names, outside, inside).await? else { return Ok(()) };
+    let Some(inside) = pair(work, network, &names, outside, inside).await? else { return Ok(()) };
     let (Some(port), Some(interface)) = (outside.named(&names.port), inside.named(INTERFACE)) else {
         return Err(DriverError::Failed {
             what: "what was just made is gone: somebody else changes it".to_owned(),
@@ -36,20 +40,20 @@ pub(super) async fn converge(work: &mut Work<'_>, network: &Names, workload: &Wo
     Ok(())
 }
 
-/// The two interfaces, each with all others of its namespace; `None` where a pass that only looks did not find them.
+/// Connects the two ends. Returns the interfaces inside; `None` where a pass that only looks did not find them connected.
 async fn pair(
     work: &mut Work<'_>,
     network: &Names,
     names: &WorkloadNames,
-    outside: Links,
+    outside: &mut Links,
     inside: Links,
-) -> Result<Option<(Links, Links)>, DriverError> {
+) -> Result<Option<Links>, DriverError> {
     let WorkloadNames { namespace, port, mac } = names;
     let ends = (outside.named(port), inside.named(INTERFACE));
     if let (Some(port), Some(interface)) = ends
         && are_paired(port, interface)
     {
-        return Ok(Some((outside, inside)));
+        return Ok(Some(inside));
     }
     let mut commands = Vec::new();
     if outside.named(port).is_some() {
@@ -67,7 +71,8 @@ async fn pair(
     if !work.mends() {
         return Ok(None);
     }
-    Ok(Some((work.links(&network.namespace).await?, work.links(namespace).await?)))
+    *outside = work.links(&network.namespace).await?;
+    work.links(namespace).await.map(Some)
 }
 
 fn are_paired(port: &Link, interface: &Link) -> bool {
