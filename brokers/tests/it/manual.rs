@@ -3,8 +3,7 @@
 use bourse_brokers::cli::Cli;
 use clap::Parser as _;
 
-const PAGES: [&str; 2] =
-    [include_str!("../../../docs/brokers.md"), include_str!("../../../docs/brokers/vnet-ipam.md")];
+const PAGES: [&str; 2] = [include_str!("../../../docs/brokers.md"), include_str!("../../../docs/brokers/vnet-ipam.md")];
 
 #[test]
 fn each_command_of_the_manual_is_one_that_the_program_takes() {

@@ -7,12 +7,15 @@ use std::sync::atomic::Ordering;
 use bourse_brokers::vnet_ipam::driver::Driver;
 use bourse_brokers::vnet_ipam::driver::linux::Linux;
 use bourse_brokers::vnet_ipam::driver::record_only::RecordOnly;
+use bourse_brokers::vnet_ipam::{Ranges, import};
 use osb::ServiceBroker;
 use osb::conformance::{Options, Outcome, Parameters, Target, Verdict, run, silent};
+use osb::kit::Clock;
 use osb::server::{BasicAuth, Server};
 use serde_json::{Value, json};
 
-use super::{address, call, delete};
+use super::{address, call, check_refused, delete};
+use crate::netbox::contract::site;
 use crate::network_driver::site::{Site, run as on_the_machine, within};
 use crate::support::{Ipam, change, network, object};
 
@@ -55,6 +58,44 @@ async fn networks_that_are_made_on_this_machine_conform_without_a_warning() {
     let site = Site::new();
     judge("small", json!({}), Arc::new(Linux::start(&site.prefix).await.unwrap())).await;
     assert_eq!(site.namespaces(), Vec::<String>::new(), "nothing is left");
+}
+
+#[tokio::test]
+async fn networks_that_netbox_gives_out_conform_without_a_warning() {
+    let (server, driver) = site().await;
+    judge("small", json!({}), Arc::new(driver)).await;
+    assert!(server.additions() > 10, "NetBox was asked");
+}
+
+#[tokio::test]
+async fn netbox_gives_out_grows_and_gets_back_what_the_broker_orders() {
+    let (ipam, (server, driver)) = (Ipam::new(), site().await);
+    let broker = ipam.open_with(&[], Arc::new(driver)).await;
+    let held = || {
+        let rows = server
+            .with(|model| model.prefixes.iter().map(|row| format!("{} {}", row.range, row.status)).collect::<Vec<_>>());
+        rows[1..].join(", ")
+    };
+    assert_eq!(network(&broker, "a", "medium", Value::Null).await.unwrap(), "10.0.0.0/24");
+    broker.update(&call(), change("a", json!({"prefix_length": 23}))).await.unwrap();
+    assert_eq!(held(), "10.0.0.0/24 active, 10.0.1.0/24 active");
+    network(&broker, "b", "medium", json!({"reserve": true})).await.unwrap();
+    assert_eq!(held(), "10.0.0.0/24 active, 10.0.1.0/24 active, 10.0.2.0/24 reserved");
+    delete(&broker, "a", "medium").await;
+    assert_eq!(held(), "10.0.0.0/24 deprecated, 10.0.1.0/24 deprecated, 10.0.2.0/24 reserved");
+    ipam.now.fetch_add(24 * 60 * 60, Ordering::SeqCst);
+    broker.tend().await;
+    assert_eq!(held(), "10.0.0.0/24 deprecated, 10.0.1.0/24 deprecated", "the reservation has expired");
+    broker.update(&call(), change("b", json!({"confirm": true}))).await.unwrap();
+    assert_eq!(held(), "10.0.0.0/24 deprecated, 10.0.1.0/24 deprecated, 10.0.2.0/24 active");
+    ipam.now.fetch_add(7 * 24 * 60 * 60, Ordering::SeqCst);
+    broker.tend().await;
+    assert_eq!(held(), "10.0.2.0/24 active", "the quarantine is over");
+    // What the broker knows to be somebody else's is given back to NetBox.
+    let ranges = Ranges::open(&ipam.directory.path().join("vnet-ipam.db"), Clock::System).await.unwrap();
+    ranges.import(&import::read("cidr,name\n10.0.0.0/24,hq\n").unwrap(), false).await.unwrap();
+    check_refused(network(&broker, "c", "medium", Value::Null).await, 400, "which is external (hq)");
+    assert_eq!(held(), "10.0.2.0/24 active");
 }
 
 #[tokio::test]
