@@ -4,6 +4,7 @@
 //! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names. What all
 //! brokers have in common is here; what one has alone is in the file of its name.
 
+mod bastion;
 mod faults;
 mod vnet_ipam;
 
@@ -32,7 +33,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
-    VnetIpam(vnet_ipam::Args),
+    VnetIpam(Box<vnet_ipam::Args>),
+    /// SSH access: a certificate authority for each bastion, signing for minutes.
+    Bastion(bastion::Args),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
     Faults(faults::Args),
 }
@@ -121,7 +124,8 @@ pub enum Error {
 /// Why it can't start.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
-        Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::VnetIpam(args) => vnet_ipam::run(*args).await,
+        Kind::Bastion(args) => bastion::run(args).await,
         Kind::Faults(args) => faults::run(args).await,
     }
 }
@@ -164,7 +168,6 @@ impl Common {
     }
 
     /// How users reach it.
-    #[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
     fn public_url(&self, listener: &TcpListener) -> io::Result<String> {
         match &self.public_url {
             Some(url) => Ok(url.trim_end_matches('/').to_owned()),
@@ -197,7 +200,6 @@ impl Door for Lock {
 const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
-#[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
 async fn serve_kit<S: Service>(
     common: &Common,
     name: &'static str,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use sqlx::{Row, SqliteConnection};
 
 use super::{Error, prefix_of, version_of};
@@ -88,13 +89,13 @@ pub(super) async fn taken(
     domain: &str,
     version: Version,
 ) -> Result<Vec<Prefix>, Error> {
-    let rows =
-        sqlx::query("select first, length from block where routing_domain = $1 and ip_version = $2 order by first")
-            .bind(domain)
-            .bind(i64::from(version.number()))
-            .fetch_all(connection)
-            .await?;
-    rows.iter().map(|row| prefix_of(row, version)).collect()
+    let taken = "select first, length from block where routing_domain = $1 and ip_version = $2 order by first";
+    let mut rows = sqlx::query(taken).bind(domain).bind(i64::from(version.number())).fetch(connection);
+    let mut taken = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        taken.push(prefix_of(&row, version)?);
+    }
+    Ok(taken)
 }
 
 async fn load(connection: &mut SqliteConnection, pools: &[Pool], domain: &str) -> Result<Vec<FreeSpace>, Error> {
