@@ -8,6 +8,7 @@
 pub mod access;
 mod authority;
 mod certificate;
+pub mod gateway;
 pub mod http;
 mod issue;
 pub mod krl;

@@ -9,6 +9,7 @@
 
 mod bastion;
 mod catalog;
+mod devops_toolchain;
 mod faults;
 mod gateway;
 mod http;

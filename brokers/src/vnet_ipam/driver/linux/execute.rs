@@ -74,9 +74,12 @@ pub struct Programs;
 #[async_trait]
 impl Execute for Programs {
     async fn execute(&self, command: &Command) -> Result<Ended, ExecuteError> {
-        let running = run(command);
-        tokio::time::timeout(TIME_MAX, running).await.map_err(|_| ExecuteError::Timeout(command.program))?
+        within(TIME_MAX, command).await
     }
+}
+
+async fn within(time: Duration, command: &Command) -> Result<Ended, ExecuteError> {
+    tokio::time::timeout(time, run(command)).await.map_err(|_| ExecuteError::Timeout(command.program))?
 }
 
 async fn run(command: &Command) -> Result<Ended, ExecuteError> {
@@ -116,4 +119,38 @@ async fn read(name: &'static str, pipe: Option<impl AsyncRead + Unpin>) -> Resul
         return Err(ExecuteError::Much(name));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(program: &'static str, arguments: &[&str], input: Option<&str>) -> Command {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Command { program, arguments, input: input.map(str::to_owned), changes: false }
+    }
+
+    #[tokio::test]
+    async fn arguments_and_input_arrive_as_they_are_and_the_environment_does_not() {
+        let ended = Programs.execute(&command("printf", &["%s|", "a b", "$HOME;`id`"], None)).await.unwrap();
+        assert_eq!((ended.success, ended.output.as_str()), (true, "a b|$HOME;`id`|"));
+        let ended = Programs.execute(&command("cat", &[], Some("line\n"))).await.unwrap();
+        assert_eq!(ended.output, "line\n");
+        let ended = Programs.execute(&command("env", &[], None)).await.unwrap();
+        let mut names: Vec<_> = ended.output.lines().filter_map(|line| line.split('=').next()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["LC_ALL", "PATH"]);
+        let ended = Programs.execute(&command("ls", &["/there/is/no/such"], None)).await.unwrap();
+        assert!(!ended.success && ended.complaint.contains("/there/is/no/such"));
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_too_slow_or_too_much_is_an_error() {
+        let missing = Programs.execute(&command("no-such-program", &[], None)).await.unwrap_err();
+        assert!(matches!(missing, ExecuteError::Start("no-such-program", _)));
+        let slow = within(Duration::from_millis(50), &command("sleep", &["60"], None)).await.unwrap_err();
+        assert!(matches!(slow, ExecuteError::Timeout("sleep")));
+        let much = Programs.execute(&command("yes", &[], None)).await.unwrap_err();
+        assert!(matches!(much, ExecuteError::Much("yes")));
+    }
 }
