@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt as _;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Error, prefix_of, version_of};
+use super::{Error, bytes, prefix_of, version_of};
 use crate::vnet_ipam::free_space::FreeSpace;
 use crate::vnet_ipam::pool::Pool;
 use crate::vnet_ipam::prefix::{Prefix, Version};
@@ -17,6 +16,9 @@ use crate::vnet_ipam::prefix::{Prefix, Version};
 const DOMAINS_MAX: usize = 64;
 /// From how many entries of the log on reading anew is quicker.
 const ENTRIES_MAX: i64 = 20_000;
+/// How many prefixes come as one text, and how long one is in it: 16 bytes and a length, in hexadecimal.
+const CHUNK: i64 = 8_192;
+const ENTRY: usize = 34;
 
 #[derive(Debug, Default)]
 pub(super) struct FreeCache {
@@ -83,19 +85,43 @@ impl FreeCache {
     }
 }
 
-/// What is taken in a routing domain, lowest first.
+/// What is taken in a routing domain, lowest first. A row costs far more than what stands in it, so many come as one text.
 pub(super) async fn taken(
     connection: &mut SqliteConnection,
     domain: &str,
     version: Version,
 ) -> Result<Vec<Prefix>, Error> {
-    let taken = "select first, length from block where routing_domain = $1 and ip_version = $2 order by first";
-    let mut rows = sqlx::query(taken).bind(domain).bind(i64::from(version.number())).fetch(connection);
-    let mut taken = Vec::new();
-    while let Some(row) = rows.try_next().await? {
-        taken.push(prefix_of(&row, version)?);
+    let chunk = "select group_concat(hex(first) || printf('%02x', length), '') from (
+        select first, length from block where routing_domain = $1 and ip_version = $2 and first >= $3
+        order by first limit $4)";
+    let mut taken: Vec<Prefix> = Vec::new();
+    let mut next = Some(0_u128);
+    while let Some(first) = next {
+        let text: Option<String> = sqlx::query_scalar(chunk)
+            .bind(domain)
+            .bind(i64::from(version.number()))
+            .bind(bytes(first))
+            .bind(CHUNK)
+            .fetch_one(&mut *connection)
+            .await?;
+        let text = text.unwrap_or_default();
+        let before = taken.len();
+        for entry in text.as_bytes().chunks(ENTRY) {
+            taken.push(entry_of(entry, version).ok_or(Error::Corrupt("a prefix"))?);
+        }
+        // SQLite keeps the order of the inner statement, but does not promise to.
+        taken[before..].sort_unstable();
+        let full = i64::try_from(taken.len() - before).is_ok_and(|count| count == CHUNK);
+        next = taken.last().filter(|_| full).and_then(|last| last.last().checked_add(1));
     }
     Ok(taken)
+}
+
+/// A prefix as the text above has it.
+fn entry_of(entry: &[u8], version: Version) -> Option<Prefix> {
+    let (first, length) = std::str::from_utf8(entry).ok()?.split_at_checked(ENTRY - 2)?;
+    let first = u128::from_str_radix(first, 16).ok()?;
+    Some(Prefix::containing(version, first, u8::from_str_radix(length, 16).ok()?))
 }
 
 async fn load(connection: &mut SqliteConnection, pools: &[Pool], domain: &str) -> Result<Vec<FreeSpace>, Error> {
