@@ -5,4 +5,5 @@
 
 pub mod cli;
 pub mod faults;
+pub mod key_vault;
 pub mod vnet_ipam;
