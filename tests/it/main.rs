@@ -23,6 +23,7 @@ mod everywhere;
 mod foreign;
 mod hubs;
 mod hung_database;
+mod kit_broker;
 mod late;
 mod life;
 mod management_api;

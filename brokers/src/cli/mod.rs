@@ -11,11 +11,13 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::web::ServiceConfig;
 use clap::{Parser, Subcommand, ValueEnum};
 use osb::ServiceBroker;
-use osb::kit::{Stamped, Stamps};
-use osb::server::{BasicAuth, Door, Open, Running};
+use osb::kit::{Broker, Clock, Db, Reporter, Sealer, Service, Setup, Stamped, Stamps};
+use osb::server::{BasicAuth, Door, Open, Running, Server};
 use osb::stamp::{StampError, Verifier};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,11 +26,11 @@ use tokio::signal::unix::{SignalKind, signal};
 #[command(name = "bourse-brokers", version, max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
-    broker: Broker,
+    broker: Kind,
 }
 
 #[derive(Debug, Subcommand)]
-enum Broker {
+enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(vnet_ipam::Args),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
@@ -55,9 +57,22 @@ struct Common {
     /// Whether calls without a stamp are refused.
     #[arg(long, value_enum, default_value_t = StampMode::Optional, requires_if("required", "stamp_issuer"))]
     stamp: StampMode,
-    /// This broker's name at the hub, for which stamps must be meant; `vnet-ipam` or `faults` where absent.
+    /// This broker's name at the hub, for which stamps must be meant and under which usage is reported; as the command is
+    /// called, such as `vnet-ipam`, where absent.
     #[arg(long, value_name = "NAME", env = "BOURSE_BROKERS_NAME")]
     name: Option<String>,
+    /// How users reach this broker, where that is not the address it listens on. It is part of credentials.
+    #[arg(long, value_name = "URL", env = "BOURSE_BROKERS_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// The public URL of the hub that usage is reported to. Without one, readings stay in the broker's file. `faults` has none.
+    #[arg(long, value_name = "URL", env = "BOURSE_BROKERS_USAGE_HUB", requires = "usage_username")]
+    usage_hub: Option<String>,
+    /// The user name that the hub gave this broker (POST /api/v1/brokers/NAME/credentials).
+    #[arg(long, env = "BOURSE_BROKERS_USAGE_USERNAME", requires = "usage_password")]
+    usage_username: Option<String>,
+    /// The password to it; better in the environment than on the command line.
+    #[arg(long, env = "BOURSE_BROKERS_USAGE_PASSWORD", hide_env_values = true)]
+    usage_password: Option<String>,
 }
 
 impl std::fmt::Debug for Common {
@@ -103,8 +118,8 @@ pub enum Error {
 /// Why it can't start.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
-        Broker::VnetIpam(args) => vnet_ipam::run(args).await,
-        Broker::Faults(args) => faults::run(args).await,
+        Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::Faults(args) => faults::run(args).await,
     }
 }
 
@@ -145,6 +160,15 @@ impl Common {
         })
     }
 
+    /// How users reach it.
+    #[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
+    fn public_url(&self, listener: &TcpListener) -> io::Result<String> {
+        match &self.public_url {
+            Some(url) => Ok(url.trim_end_matches('/').to_owned()),
+            None => Ok(format!("http://{}", listener.local_addr()?)),
+        }
+    }
+
     fn failed_to_listen(&self, source: io::Error) -> Error {
         Error::Listen(self.listen.clone(), source)
     }
@@ -164,6 +188,44 @@ impl Door for Lock {
             Self::None(door) => door.open(head).await,
         }
     }
+}
+
+/// How often meters are read.
+const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
+#[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
+async fn serve_kit<S: Service>(
+    common: &Common,
+    name: &'static str,
+    listener: TcpListener,
+    (service, db, sealer): (Arc<S>, Db, Sealer),
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> Result<(), Error> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
+    let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
+    let setup = Setup { name: own_name, db: db.clone(), sealer, clock: Clock::System, measure_every: MEASURE_EVERY };
+    let broker = Broker::new(service, setup).map_err(|source| failed(source.into()))?;
+    let janitor = broker.spawn_janitor();
+    let reporting = match (&common.usage_hub, &common.usage_username, &common.usage_password) {
+        (Some(hub), Some(username), Some(password)) => {
+            let reporter =
+                Reporter::new(db, hub, (username, password), None).map_err(|source| failed(source.into()))?;
+            Some(reporter.spawn())
+        }
+        _ => None,
+    };
+    let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
+    let (mounted, retained) = (server.clone(), broker.retained_routes(&server));
+    let running = server.listen_with(listener, move |config| {
+        routes(config);
+        retained(config);
+        mounted.configure()(config);
+    });
+    serve(running.map_err(|source| common.failed_to_listen(source))?).await?;
+    drop((janitor, reporting));
+    broker.close().await;
+    Ok(())
 }
 
 /// Says where it listens, and serves until the process is told to end.

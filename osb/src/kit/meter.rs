@@ -100,7 +100,7 @@ impl Reading {
         }
         json!({
             "specversion": "1.0",
-            "id": format!("{}/{}/{}", about.resource, meter.key, window.end),
+            "id": format!("{}/{}/{}", about.resource, meter.key, about.number),
             "source": format!("/brokers/{}", about.broker),
             "type": format!("io.bourse.usage.{}", kind.word()),
             "subject": format!("instances/{}", about.instance_id),
@@ -116,9 +116,11 @@ pub(super) struct About<'a> {
     pub(super) broker: &'a str,
     pub(super) instance_id: &'a str,
     pub(super) resource: &'a str,
+    /// How many times it was read before: part of the event's id, so that a repeat has the same.
+    pub(super) number: i64,
 }
 
 /// RFC 3339, UTC.
-fn time(seconds: i64) -> String {
+pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }

@@ -8,16 +8,30 @@
 //! Invariants: what was answered is on disk; a service is only asked to do what is written down; each of its methods may be
 //! called again after a crash and must come to the same end; no credential and no state lies on disk in clear.
 
+mod bindings;
+mod broker;
 pub mod clock;
 pub mod db;
+pub mod http;
+mod instances;
+mod janitor;
+mod locks;
 pub mod meter;
+mod report;
+mod retained;
+mod rows;
 pub mod seal;
 mod service;
 pub mod stamped;
 
+pub use broker::{Broker, Setup, SetupError};
 pub use clock::Clock;
 pub use db::{Db, OpenError};
+pub use http::Http;
+pub use janitor::Janitor;
 pub use meter::{Meter, Reading, Window};
+pub use report::{ReportError, Reporter, Reporting};
+pub use retained::RetainedInstance;
 pub use seal::{KeyError, Sealer};
 pub use service::{Binding, Fault, Instance, Issued, Refusal, Secret, Service};
 pub use stamped::{Stamped, Stamps, Tenant, tenant_of};

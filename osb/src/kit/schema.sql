@@ -10,26 +10,22 @@ create table if not exists kit_instance (
     space_guid text not null,
     parameters text not null,
     tenant text,
-    -- creating: being made, or it is not known how far that came. changing: `wanted` is being made of it. retiring: going.
+    -- creating: being made, or it is not known how far that came. changing: an update is under way, or not known to have ended.
     phase text not null check (phase in ('creating', 'ready', 'changing', 'retiring')),
-    -- {"plan_id", "parameters"} of the update under way.
-    wanted text,
     -- Sealed.
     state blob,
     created_at integer not null,
-    -- Until when its meters have been read.
+    -- Until when its meters have been read, and how often.
     measured_at integer not null,
-    check ((phase = 'changing') = (wanted is not null))
+    measured integer not null default 0
 ) strict;
 
-create index if not exists kit_instance_measured on kit_instance (measured_at) where phase = 'ready';
+create index if not exists kit_instance_measured on kit_instance (measured_at) where phase in ('ready', 'changing');
 
 create table if not exists kit_binding (
     resource text primary key,
     instance text not null references kit_instance (resource),
     id text not null,
-    service_id text,
-    plan_id text,
     parameters text not null,
     predecessor text,
     user_name text,
@@ -51,10 +47,13 @@ create table if not exists kit_retained (
     id text not null,
     service_id text not null,
     plan_id text not null,
+    organization_guid text not null,
+    space_guid text not null,
     parameters text not null,
     tenant text,
     state blob,
     created_at integer not null,
+    measured integer not null,
     retired_at integer not null,
     purge_at integer not null
 ) strict;

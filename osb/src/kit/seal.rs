@@ -118,6 +118,13 @@ impl Sealer {
     }
 }
 
+/// SHA-256: how a token of 256 random bits is kept that only has to be known again.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    hash
+}
+
 /// Random bytes of the system.
 ///
 /// # Errors

@@ -168,11 +168,12 @@ pub trait Service: Send + Sync + 'static {
     /// [`Service::retire`].
     async fn create(&self, instance: &Instance) -> Result<Object, Fault>;
 
-    /// Makes `before` what `after` asks for. Returns the new state.
+    /// Makes `before` what `after` asks for. `asked` is what the update itself named, for parameters that are an act rather
+    /// than a wish (and that [`Service::merge`] keeps none of). Returns the new state.
     ///
     /// # Errors
     /// See [`Fault`]. After a refusal `before` stands; after another fault an update comes again, perhaps another one.
-    async fn change(&self, before: &Instance, after: &Instance) -> Result<Object, Fault>;
+    async fn change(&self, before: &Instance, after: &Instance, asked: &Object) -> Result<Object, Fault>;
 
     /// Takes it out of use: nobody gets in any more, nothing runs. Data stays if [`Service::retention`] says so. Its bindings
     /// have been revoked. It may never have been made, or half.
@@ -189,6 +190,17 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// See [`Fault`]. It is tried again later.
     async fn purge(&self, instance: &Instance) -> Result<(), Fault>;
+
+    /// Takes a retired instance, whose data is still there, into use again. Returns the new state. Who can't do that leaves it.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    async fn revive(&self, instance: &Instance) -> Result<Object, Fault> {
+        let _ = instance;
+        Err(Fault::unchangeable(
+            "an instance of this service can't be taken into use again: its data can only be purged",
+        ))
+    }
 
     /// Gives access. At a rotation `predecessor` is the binding that stays valid beside the new one until it expires or goes.
     ///
@@ -219,4 +231,12 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// See [`Fault`]. The window grows until it can be read.
     async fn measure(&self, instance: &Instance, window: Window) -> Result<Vec<Reading>, Fault>;
+
+    /// What has to be done now and then besides: called by each round of the janitor.
+    ///
+    /// # Errors
+    /// Logged; the next round comes.
+    async fn tend(&self) -> Result<(), Fault> {
+        Ok(())
+    }
 }

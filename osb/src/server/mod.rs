@@ -100,6 +100,26 @@ impl Server {
         }
     }
 
+    /// Lets a request for something beside `/v2` pass the same limits and the same door, for handlers of one's own.
+    ///
+    /// # Errors
+    /// The answer to give instead.
+    pub async fn admit(&self, request: &HttpRequest) -> Result<(), HttpResponse> {
+        let admitted = async {
+            gate::head_within(&self.limits, request)?;
+            self.door.open(&Head::new(request)).await
+        };
+        match admitted.await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refuse(request, error)),
+        }
+    }
+
+    /// An error as `/v2` would answer it, for handlers of one's own.
+    pub fn refuse(&self, request: &HttpRequest, error: Error) -> HttpResponse {
+        Answer::from(error).into_response(&self.realm, gate::request_identity(request))
+    }
+
     /// The same rules (401 first) for whatever is not under a mount: nothing is there.
     fn nowhere(
         &self,

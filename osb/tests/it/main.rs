@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "helpers of tests fail the test, too; only functions marked as tests are exempt"
 )]
 
@@ -14,6 +15,7 @@ mod client;
 mod conformance;
 mod exemplar;
 mod identity;
+mod kit;
 mod mangled;
 mod properties;
 mod proxy;

@@ -1,18 +1,20 @@
-//! The whole of it at once, with nothing to set up: a hub with an embedded database, two reference brokers as real HTTP brokers
+//! The whole of it at once, with nothing to set up: a hub with an embedded database, the reference brokers as real HTTP brokers
 //! on loopback, two platforms and three tenants. It prints credentials and `curl` lines that can be pasted in their order.
 //!
 //! What `bourse serve` and an operator do is done here in one process and by the same use cases; nothing is put into the
 //! database behind their back. It is no way to run a hub for others: everything listens on one machine, without TLS.
 
+mod brokers;
+mod kept;
+
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::fs::{DirBuilder, File};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bourse::app::pairs::Pair;
 use bourse::app::platforms::NewPlatform;
@@ -26,17 +28,15 @@ use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret, generate_password};
 use bourse::store::Db;
 use bourse::worker::{self, Work};
-use bourse_brokers::faults::{self, Faults};
-use bourse_brokers::vnet_ipam::{self, VnetIpam};
 use clap::Parser;
-use osb::kit::stamped::{Stamped, Stamps};
-use osb::server::{BasicAuth, Server};
-use osb::stamp::Verifier;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A hub with two brokers, two platforms and three tenants, to try it out. Ctrl-C ends it.
+use crate::brokers::{Brokers, HUB};
+use crate::kept::Kept;
+
+/// A hub with the reference brokers, two platforms and three tenants, to try it out. Ctrl-C ends it.
 #[derive(Debug, Parser)]
 struct Args {
     /// Where the hub listens; port 0 picks one.
@@ -48,9 +48,7 @@ struct Args {
 }
 
 /// The `curl` lines that are printed are those of the README, so that what is documented is what is shown.
-const README: &str = include_str!("../README.md");
-/// Who the hub is at the two brokers.
-const HUB: &str = "hub";
+const README: &str = include_str!("../../README.md");
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -83,14 +81,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(http::serve(app.clone(), Surface::Everything, listener, None, shutdown.clone()));
 
-    // The brokers, each a server of its own that believes only in the hub's stamps.
     let password = kept.or_make("brokers", || generate_password().map(|made| made.expose().clone()))?;
-    let networks = VnetIpam::open(vnet_ipam::Config::new(folder.join("vnet-ipam.db"))).await?;
-    let networks = Server::new(door(Arc::new(networks), &url, "vnet-ipam", &password)).bind("127.0.0.1:0")?;
-    let broker = Faults::new();
-    let faults = faults::wire::bind(door(Arc::new(broker.clone()), &url, "faults", &password), &broker, "127.0.0.1:0")?;
-
-    furnish(&app, &mut kept, &[("vnet-ipam", &networks.url()), ("faults", &faults.url())], &password).await?;
+    let brokers = Brokers::start(&url, &folder, &password).await?;
+    furnish(&app, &mut kept, &brokers.urls(), &password).await?;
     let stop_work = CancellationToken::new();
     let workers = worker::start(&app, Work::Everything, &stop_work)?;
 
@@ -100,7 +93,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
         ("ADMIN", kept.get("admin")?),
         ("CF", kept.get("platform cf")?),
         ("K8S", kept.get("platform k8s")?),
-        ("FAULTS", faults.url()),
+        ("FAULTS", brokers.url("faults")),
         ("HUB", format!("{HUB}:{password}")),
     ];
     std::io::stdout().write_all(screen(&url, &folder, place, &exports).as_bytes())?;
@@ -118,8 +111,7 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     drop(tokio::time::timeout(app.config().server.drain, workers.wait()).await);
     app.leave().await?;
     db.close().await;
-    networks.stop().await;
-    faults.stop().await;
+    brokers.stop().await;
     Ok(())
 }
 
@@ -144,14 +136,8 @@ async fn hub(url: &str, folder: &Path, kept: &mut Kept) -> Result<(App, Db), Box
     Ok((app, db))
 }
 
-/// A broker behind a password, which learns its tenants from the stamps of the hub and refuses calls without one.
-fn door(broker: Arc<dyn osb::ServiceBroker>, hub: &str, name: &str, password: &str) -> BasicAuth {
-    let verifier = Verifier::from_jwks_url(hub, name);
-    BasicAuth::new(Arc::new(Stamped::new(broker, Stamps::Required(verifier))), HUB, password)
-}
-
 /// Registers what is not there yet. Brokers listen on other ports each time, so the hub is told where.
-async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, &str)], password: &str) -> Result<(), Box<dyn Error>> {
+async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, String)], password: &str) -> Result<(), Box<dyn Error>> {
     let admin = Caller::Admin("admin".to_owned());
     for (name, url) in brokers {
         if app.broker(name).await.is_ok() {
@@ -190,49 +176,6 @@ async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, &str)], password:
         }
     }
     Ok(())
-}
-
-/// What is kept beside the database from one start to the next, readable by its owner only.
-struct Kept {
-    file: PathBuf,
-    values: BTreeMap<String, String>,
-}
-
-impl Kept {
-    fn open(file: PathBuf) -> Result<Self, Box<dyn Error>> {
-        let values = match std::fs::read(&file) {
-            Ok(text) => serde_json::from_slice(&text)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Self { file, values })
-    }
-
-    fn get(&self, key: &str) -> Result<String, Box<dyn Error>> {
-        let missing = || format!("{} holds no `{key}`: choose another directory with --data", self.file.display());
-        Ok(self.values.get(key).cloned().ok_or_else(missing)?)
-    }
-
-    fn or_make<E: Error + 'static>(
-        &mut self,
-        key: &str,
-        make: impl Fn() -> Result<String, E>,
-    ) -> Result<String, Box<dyn Error>> {
-        if !self.values.contains_key(key) {
-            self.keep(key, make()?)?;
-        }
-        self.get(key)
-    }
-
-    fn keep(&mut self, key: &str, value: String) -> Result<(), Box<dyn Error>> {
-        self.values.insert(key.to_owned(), value);
-        // Written aside and moved, so that a crash leaves the old file or the new one.
-        let aside = self.file.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.values)?)?;
-        file.sync_all()?;
-        Ok(std::fs::rename(&aside, &self.file)?)
-    }
 }
 
 /// Everything that is printed once all is there.
