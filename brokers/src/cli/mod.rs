@@ -5,6 +5,7 @@
 //! brokers have in common is here; what one has alone is in the file of its name.
 
 mod faults;
+mod key_vault;
 mod vnet_ipam;
 
 use std::io::{self, Write as _};
@@ -33,6 +34,8 @@ pub struct Cli {
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(vnet_ipam::Args),
+    /// Key vaults: secrets with versions, and keys that encrypt and sign, behind Vault's API.
+    KeyVault(key_vault::Args),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
     Faults(faults::Args),
 }
@@ -119,6 +122,7 @@ pub enum Error {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::KeyVault(args) => key_vault::run(args).await,
         Kind::Faults(args) => faults::run(args).await,
     }
 }
@@ -161,7 +165,6 @@ impl Common {
     }
 
     /// How users reach it.
-    #[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
     fn public_url(&self, listener: &TcpListener) -> io::Result<String> {
         match &self.public_url {
             Some(url) => Ok(url.trim_end_matches('/').to_owned()),
@@ -194,7 +197,6 @@ impl Door for Lock {
 const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
-#[expect(dead_code, reason = "the brokers of the kit come with the next commits")]
 async fn serve_kit<S: Service>(
     common: &Common,
     name: &'static str,

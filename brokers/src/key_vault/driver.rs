@@ -63,6 +63,12 @@ pub(super) trait Driver: Send + Sync + 'static {
     /// Makes the vault what is wanted. Returns what is shown of it: where it is and what its parts are called.
     async fn make(&self, wanted: &Wanted<'_>) -> Result<Object, Fault>;
 
+    /// Makes one that was closed what is wanted, for new grantees.
+    async fn reopen(&self, wanted: &Wanted<'_>) -> Result<Object, Fault>;
+
+    /// What has to be done now and then.
+    async fn tend(&self) -> Result<(), Fault>;
+
     /// Gives keys a new version.
     async fn rotate(&self, wanted: &Wanted<'_>, keys: &[String]) -> Result<(), Fault>;
 

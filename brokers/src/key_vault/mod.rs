@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 
 use self::driver::{Contents, Driver, Grantee, Wanted};
 pub use self::embedded::{Api, SCHEMA};
-pub use self::openbao::{BuildError, Config as OpenBaoConfig, Isolation, Issuer, IssuerKeys, StartError, TokenSource};
+pub use self::openbao::{
+    AddressError, Config as OpenBaoConfig, Isolation, Issuer, IssuerKeys, StartError, TokenSource,
+};
 use self::parameters::Order;
 use self::plan::Plan;
 
@@ -73,7 +75,7 @@ fn plan(instance: &Instance) -> Result<Plan, Refusal> {
 }
 
 fn order(instance: &Instance) -> Result<Order, Refusal> {
-    parameters::order(&instance.parameters, plan(instance)?, true)
+    parameters::order(&instance.parameters, plan(instance)?)
 }
 
 #[async_trait]
@@ -83,7 +85,7 @@ impl Service for KeyVault {
     }
 
     fn check(&self, wanted: &Instance, before: Option<&Instance>) -> Result<(), Refusal> {
-        let after = parameters::order(&wanted.parameters, plan(wanted)?, before.is_some())?;
+        let after = parameters::order(&wanted.parameters, plan(wanted)?)?;
         let Some(before) = before else { return Ok(()) };
         if plan(before)?.has_keys() && !plan(wanted)?.has_keys() {
             let sentence = "a vault can't go from plan kv-transit back to kv, because its keys would be lost";
@@ -105,12 +107,13 @@ impl Service for KeyVault {
         self.driver.make(&Wanted { name: &name, order: &order, has_keys: plan(instance)?.has_keys() }).await
     }
 
-    async fn change(&self, _: &Instance, after: &Instance) -> Result<Object, Fault> {
+    async fn change(&self, _: &Instance, after: &Instance, asked: &Object) -> Result<Object, Fault> {
+        let rotate = parameters::rotation(asked, plan(after)?)?;
         let (name, order) = (name(&after.resource), order(after)?);
         let wanted = Wanted { name: &name, order: &order, has_keys: plan(after)?.has_keys() };
         let shown = self.driver.make(&wanted).await?;
         // After a crash in between a key may get two new versions: nothing is lost by that.
-        self.driver.rotate(&wanted, &order.rotate).await?;
+        self.driver.rotate(&wanted, &rotate).await?;
         Ok(shown)
     }
 
@@ -127,6 +130,11 @@ impl Service for KeyVault {
         self.driver.destroy(&name(&instance.resource)).await
     }
 
+    async fn revive(&self, instance: &Instance) -> Result<Object, Fault> {
+        let (name, order) = (name(&instance.resource), order(instance)?);
+        self.driver.reopen(&Wanted { name: &name, order: &order, has_keys: plan(instance)?.has_keys() }).await
+    }
+
     async fn issue(&self, instance: &Instance, binding: &Binding, _: Option<&Binding>) -> Result<Issued, Fault> {
         let (vault, grantee, plan, order) =
             (name(&instance.resource), name(&binding.resource), plan(instance)?, order(instance)?);
@@ -138,6 +146,10 @@ impl Service for KeyVault {
 
     async fn revoke(&self, instance: &Instance, binding: &Binding) -> Result<(), Fault> {
         self.driver.revoke(&name(&instance.resource), &name(&binding.resource)).await
+    }
+
+    async fn tend(&self) -> Result<(), Fault> {
+        self.driver.tend().await
     }
 
     async fn show(&self, instance: &Instance) -> Result<Object, Fault> {

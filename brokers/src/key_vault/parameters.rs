@@ -35,8 +35,6 @@ pub(super) struct Order {
     /// Requests per second.
     pub(super) rps: u32,
     pub(super) retention_days: u32,
-    /// Keys that get a new version now.
-    pub(super) rotate: Vec<String>,
 }
 
 /// A key that is asked for.
@@ -138,17 +136,12 @@ pub(super) struct Claims {
     pub(super) audience: Option<String>,
 }
 
-/// Reads the parameters of a vault; `update` where they are those after an update.
-pub(super) fn order(parameters: &Object, plan: Plan, update: bool) -> Result<Order, Refusal> {
+/// Reads the parameters of a vault, without those that are acts.
+pub(super) fn order(parameters: &Object, plan: Plan) -> Result<Order, Refusal> {
     let mut known: Vec<_> = PROVISION.into();
-    if update {
-        known.push("rotate");
-    }
     if !plan.has_keys() {
-        if let Some(name) = ["keys", "rotate"].into_iter().find(|name| parameters.contains_key(*name)) {
-            return Err(invalid(format!("parameter `{name}`: plan kv has no keys: take plan kv-transit")));
-        }
-        known.retain(|name| !["keys", "rotate"].contains(name));
+        no_keys(parameters, "keys")?;
+        known.retain(|name| *name != "keys");
     }
     let fields = Fields::of("", parameters, &known)?;
     fields.text("name", 63)?;
@@ -167,7 +160,7 @@ pub(super) fn order(parameters: &Object, plan: Plan, update: bool) -> Result<Ord
         None => None,
         Some(limit) => Fields::of("rate_limit.", limit, &["rps"])?.integer("rps", 1..=100_000)?,
     };
-    let order = Order {
+    Ok(Order {
         network: fields.text("network", 255)?.map(str::to_owned),
         max_versions,
         delete_version_after,
@@ -175,12 +168,31 @@ pub(super) fn order(parameters: &Object, plan: Plan, update: bool) -> Result<Ord
         bound_cidrs: cidrs(&fields)?,
         rps: u32::try_from(rps.unwrap_or(1000)).unwrap_or(u32::MAX),
         retention_days: u32::try_from(fields.integer("retention_days", 7..=90)?.unwrap_or(30)).unwrap_or(90),
-        rotate: fields.texts("rotate", KEYS_MAX)?.into_iter().map(str::to_owned).collect(),
-    };
-    match order.rotate.iter().find(|name| !order.keys.iter().any(|key| key.name == **name) && !is_name(name)) {
-        Some(name) => Err(invalid(format!("parameter `rotate`: `{name}` is no name of a key"))),
-        None => Ok(order),
+    })
+}
+
+fn no_keys(parameters: &Object, name: &str) -> Result<(), Refusal> {
+    if parameters.contains_key(name) {
+        return Err(invalid(format!("parameter `{name}`: plan kv has no keys: take plan kv-transit")));
     }
+    Ok(())
+}
+
+/// Reads which keys an update rotates.
+pub(super) fn rotation(asked: &Object, plan: Plan) -> Result<Vec<String>, Refusal> {
+    if !plan.has_keys() {
+        no_keys(asked, "rotate")?;
+    }
+    let names = Fields::any(asked).texts("rotate", KEYS_MAX)?;
+    match names.iter().find(|name| !is_key_name(name)) {
+        Some(name) => Err(invalid(format!("parameter `rotate`: `{name}` is no name of a key"))),
+        None => Ok(names.into_iter().map(str::to_owned).collect()),
+    }
+}
+
+/// Consumers may give the keys that they make names with more in them than orders can.
+fn is_key_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn keys(fields: &Fields<'_>) -> Result<Vec<KeyOrder>, Refusal> {
@@ -289,8 +301,7 @@ fn is_path(path: &str) -> bool {
 /// The parameters after an update: keys that are named are added to those that stand, and `rotate` is never kept.
 pub(super) fn merge(current: &Object, asked: &Object) -> Object {
     let mut merged = current.clone();
-    merged.shift_remove("rotate");
-    for (name, value) in asked {
+    for (name, value) in asked.iter().filter(|(name, _)| *name != "rotate") {
         let merged_keys = match (name.as_str(), merged.get("keys"), value) {
             ("keys", Some(Value::Array(before)), Value::Array(asked)) => Some(union(before, asked)),
             _ => None,

@@ -2,8 +2,6 @@
 //!
 //! Pure. Invariant: what no rule allows is refused; a grant that names paths reaches no secret beside them.
 
-use std::fmt::Write as _;
-
 use super::parameters::{Grant, Role};
 
 /// What may be done with paths. `*` at the end stands for anything, `+` for one segment.
@@ -72,13 +70,11 @@ pub(super) fn rules(grant: &Grant, kv: &str, transit: Option<&str>) -> Vec<Rule>
 
 /// The same, as a server takes them.
 pub(super) fn text(rules: &[Rule]) -> String {
-    let mut text = String::new();
-    for Rule { path, capabilities } in rules {
+    let line = |Rule { path, capabilities }: &Rule| {
         let capabilities: Vec<_> = capabilities.iter().map(|capability| format!("\"{capability}\"")).collect();
-        // Writing to a string never fails.
-        drop(writeln!(text, "path \"{path}\" {{ capabilities = [{}] }}", capabilities.join(", ")));
-    }
-    text
+        format!("path \"{path}\" {{ capabilities = [{}] }}\n", capabilities.join(", "))
+    };
+    rules.iter().map(line).collect()
 }
 
 /// Whether a rule allows that.

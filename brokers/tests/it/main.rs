@@ -10,6 +10,7 @@
 mod catalog;
 mod faults;
 mod http;
+mod key_vault;
 mod manual;
 mod process;
 mod stamps;

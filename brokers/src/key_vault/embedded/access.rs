@@ -2,8 +2,7 @@
 //!
 //! Invariant: what a caller must show is kept as SHA-256 only, and everything that came from a grantee goes with it.
 
-use osb::kit::seal::{KeyError, random};
-use ring::digest::{SHA256, digest};
+use osb::kit::seal::{KeyError, random, sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
 
@@ -103,7 +102,7 @@ impl FromRow<'_, SqliteRow> for WrappedRow {
 
 /// How it is kept.
 fn hash(clear: &str) -> Vec<u8> {
-    digest(&SHA256, clear.as_bytes()).as_ref().to_vec()
+    sha256(clear.as_bytes()).to_vec()
 }
 
 /// 256 random bits, as Vault's clients take them for a token.

@@ -141,6 +141,15 @@ impl Driver for Embedded {
         Ok(shown)
     }
 
+    async fn reopen(&self, wanted: &Wanted<'_>) -> Result<Object, Fault> {
+        self.store.reopen(wanted.name).await?;
+        self.make(wanted).await
+    }
+
+    async fn tend(&self) -> Result<(), Fault> {
+        Ok(self.store.tend().await?)
+    }
+
     async fn rotate(&self, wanted: &Wanted<'_>, keys: &[String]) -> Result<(), Fault> {
         for key in keys {
             if !self.store.rotate_key(wanted.name, key).await? {

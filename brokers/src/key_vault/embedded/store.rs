@@ -166,6 +166,14 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Lets grantees in again.
+    pub(super) async fn reopen(&self, vault: &str) -> Result<(), StoreError> {
+        let mut writer = self.db.writer().await?;
+        let update = sqlx::query("update vault set closed = 0 where name = $1").bind(vault);
+        let opened = update.execute(writer.connection()?).await?.rows_affected();
+        if opened == 0 { Err(StoreError::NoVault) } else { Ok(()) }
+    }
+
     /// Destroys its key and all that is in it, in the file and beside it.
     pub(super) async fn destroy(&self, vault: &str) -> Result<(), StoreError> {
         let mut writer = self.db.writer().await?;
@@ -227,11 +235,19 @@ impl Store {
         }
     }
 
-    /// Brings into the file what was counted for all vaults; at the end of the process.
-    pub(super) async fn count_all(&self) -> Result<(), StoreError> {
+    /// Brings into the file what was counted, and clears away what is over.
+    pub(super) async fn tend(&self) -> Result<(), StoreError> {
         let vaults: Vec<String> = self.counted.iter().map(|entry| entry.key().clone()).collect();
         for vault in vaults {
             self.count(&vault).await?;
+        }
+        let now = self.clock.seconds();
+        let mut writer = self.db.writer().await?;
+        let connection = writer.connection()?;
+        for over in
+            ["delete from vault_token where expires_at <= $1", "delete from vault_wrapped where expires_at <= $1"]
+        {
+            sqlx::query(over).bind(now).execute(&mut *connection).await?;
         }
         Ok(())
     }

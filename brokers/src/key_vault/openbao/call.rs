@@ -6,14 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode, Url};
+use osb::kit::http::{self, Http};
+use reqwest::Url;
 use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const ANSWER_MAX: usize = 4 * 1024 * 1024;
 /// How much of the server's sentence is kept.
 const SENTENCE_MAX: usize = 300;
 
@@ -37,23 +34,20 @@ impl std::fmt::Debug for TokenSource {
 
 /// Why no client can be made.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
+pub enum AddressError {
     /// The address is none.
     #[error("the address must be an http or https URL without credentials")]
     Address,
     /// The certificates can't be read.
     #[error("the certificates can't be read")]
-    Certificates(#[source] reqwest::Error),
-    /// There is no client.
-    #[error("there is no HTTP client")]
-    Client(#[source] reqwest::Error),
+    Certificates(#[source] osb::client::BuildError),
 }
 
 /// What came of a call, where it is not an answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     #[error("the server can't be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] http::CallError),
     #[error("the server is sealed or locked")]
     Sealed,
     #[error("{0}")]
@@ -70,14 +64,14 @@ pub(super) enum CallError {
 
 /// A server.
 pub(super) struct Server {
-    http: reqwest::Client,
+    http: Http,
     base: Url,
     token: TokenSource,
     parent: Option<String>,
 }
 
 struct Call<'a> {
-    method: Method,
+    method: &'static str,
     namespace: Option<&'a str>,
     path: &'a str,
     body: Option<&'a Value>,
@@ -90,28 +84,15 @@ impl Server {
         token: TokenSource,
         parent: Option<&str>,
         ca_pem: Option<&str>,
-    ) -> Result<Self, BuildError> {
+    ) -> Result<Self, AddressError> {
         let base = Url::parse(address).ok().filter(|url| {
             matches!(url.scheme(), "http" | "https")
                 && url.has_host()
                 && url.username().is_empty()
                 && url.password().is_none()
         });
-        let base = base.ok_or(BuildError::Address)?;
-        // Another part of the process may have installed the same provider already.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let mut http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy();
-        if let Some(pem) = ca_pem {
-            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(BuildError::Certificates)?;
-            http = http.tls_certs_merge(roots);
-        }
-        let http = http.build().map_err(BuildError::Client)?;
+        let base = base.ok_or(AddressError::Address)?;
+        let http = Http::new(TIMEOUT, ca_pem.map(str::to_owned)).map_err(AddressError::Certificates)?;
         let parent = parent.map(|name| name.trim_matches('/').to_owned()).filter(|name| !name.is_empty());
         Ok(Self { http, base, token, parent })
     }
@@ -123,12 +104,12 @@ impl Server {
 
     /// What is there; `None` where nothing is.
     pub(super) async fn get(&self, namespace: Option<&str>, path: &str) -> Result<Option<Value>, CallError> {
-        self.call(Call { method: Method::GET, namespace, path, body: None, wrap_ttl: None }).await
+        self.call(Call { method: "GET", namespace, path, body: None, wrap_ttl: None }).await
     }
 
     /// Does something.
     pub(super) async fn post(&self, namespace: Option<&str>, path: &str, body: &Value) -> Result<Value, CallError> {
-        self.posted(Call { method: Method::POST, namespace, path, body: Some(body), wrap_ttl: None }).await
+        self.posted(Call { method: "POST", namespace, path, body: Some(body), wrap_ttl: None }).await
     }
 
     /// Does something and has the answer wrapped.
@@ -139,7 +120,7 @@ impl Server {
         body: &Value,
         wrap_ttl: i64,
     ) -> Result<Value, CallError> {
-        self.posted(Call { method: Method::POST, namespace, path, body: Some(body), wrap_ttl: Some(wrap_ttl) }).await
+        self.posted(Call { method: "POST", namespace, path, body: Some(body), wrap_ttl: Some(wrap_ttl) }).await
     }
 
     async fn posted(&self, call: Call<'_>) -> Result<Value, CallError> {
@@ -150,18 +131,18 @@ impl Server {
     /// Does something, unless what it is about is not there any more.
     pub(super) async fn post_if_there(&self, namespace: Option<&str>, path: &str) -> Result<(), CallError> {
         let empty = Value::Object(osb::Object::new());
-        self.call(Call { method: Method::POST, namespace, path, body: Some(&empty), wrap_ttl: None }).await.map(|_| ())
+        self.call(Call { method: "POST", namespace, path, body: Some(&empty), wrap_ttl: None }).await.map(|_| ())
     }
 
     /// Takes something away; what is not there is no error.
     pub(super) async fn delete(&self, namespace: Option<&str>, path: &str) -> Result<(), CallError> {
-        self.call(Call { method: Method::DELETE, namespace, path, body: None, wrap_ttl: None }).await.map(|_| ())
+        self.call(Call { method: "DELETE", namespace, path, body: None, wrap_ttl: None }).await.map(|_| ())
     }
 
     /// The names at a path; none where nothing is.
     pub(super) async fn list(&self, namespace: Option<&str>, path: &str) -> Result<Vec<String>, CallError> {
-        let method = Method::from_bytes(b"LIST").map_err(|_| CallError::Unreadable)?;
-        let listed = self.call(Call { method, namespace, path, body: None, wrap_ttl: None }).await?.unwrap_or_default();
+        let listed =
+            self.call(Call { method: "LIST", namespace, path, body: None, wrap_ttl: None }).await?.unwrap_or_default();
         let keys = listed["data"]["keys"].as_array();
         Ok(keys.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
     }
@@ -172,57 +153,26 @@ impl Server {
             let mut segments = url.path_segments_mut().map_err(|()| CallError::Unreadable)?;
             segments.pop_if_empty().push("v1").extend(call.path.split('/'));
         }
-        let mut request = self.http.request(call.method, url).header("X-Vault-Token", self.token().await?);
-        request = request.header("X-Vault-Request", "true");
-        if let Some(namespace) = call.namespace {
-            request = request.header("X-Vault-Namespace", namespace);
-        }
-        if let Some(seconds) = call.wrap_ttl {
-            request = request.header("X-Vault-Wrap-TTL", format!("{seconds}s"));
-        }
-        if let Some(body) = call.body {
-            request = request.json_bytes(body);
-        }
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if bytes.len() + chunk.len() > ANSWER_MAX {
-                return Err(CallError::Unreadable);
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        judge(status, &bytes)
+        let token = self.token().await?;
+        let wrap_ttl = call.wrap_ttl.map(|seconds| format!("{seconds}s"));
+        let mut headers = vec![("X-Vault-Token", token.trim()), ("X-Vault-Request", "true")];
+        headers.extend(call.namespace.map(|namespace| ("X-Vault-Namespace", namespace)));
+        headers.extend(wrap_ttl.as_deref().map(|ttl| ("X-Vault-Wrap-TTL", ttl)));
+        let answer = self.http.send(call.method, url.as_str(), &headers, call.body).await;
+        let answer = answer.map_err(CallError::Unreachable)?;
+        judge(answer.status, &answer.body)
     }
 
-    async fn token(&self) -> Result<HeaderValue, CallError> {
-        let text = match &self.token {
-            TokenSource::Fixed(token) => token.clone(),
-            TokenSource::File(file) => tokio::fs::read_to_string(file).await.map_err(|_| CallError::Token)?,
-        };
-        let mut value = HeaderValue::from_str(text.trim()).map_err(|_| CallError::Token)?;
-        value.set_sensitive(true);
-        Ok(value)
+    async fn token(&self) -> Result<String, CallError> {
+        match &self.token {
+            TokenSource::Fixed(token) => Ok(token.clone()),
+            TokenSource::File(file) => tokio::fs::read_to_string(file).await.map_err(|_| CallError::Token),
+        }
     }
 }
 
-/// A JSON body, without the feature of the HTTP library that would do it.
-trait JsonBytes {
-    fn json_bytes(self, body: &Value) -> Self;
-}
-
-impl JsonBytes for reqwest::RequestBuilder {
-    fn json_bytes(self, body: &Value) -> Self {
-        self.header("Content-Type", "application/json").body(body.to_string())
-    }
-}
-
-fn unreachable(error: reqwest::Error) -> CallError {
-    CallError::Unreachable(error.without_url())
-}
-
-fn judge(status: StatusCode, bytes: &[u8]) -> Result<Option<Value>, CallError> {
-    match status.as_u16() {
+fn judge(status: u16, bytes: &[u8]) -> Result<Option<Value>, CallError> {
+    match status {
         204 => Ok(Some(Value::Null)),
         200..=299 if bytes.is_empty() => Ok(Some(Value::Null)),
         200..=299 => serde_json::from_slice(bytes).map(Some).map_err(|_| CallError::Unreadable),

@@ -120,7 +120,9 @@ impl OpenBao {
         role["token_explicit_max_ttl"] = ttl.into();
         if let Some(role) = role.as_object_mut() {
             // Roles of tokens know these under other names.
-            ["token_policies", "token_ttl", "token_max_ttl"].map(|other| role.shift_remove(other));
+            for other in ["token_policies", "token_ttl", "token_max_ttl"] {
+                role.shift_remove(other);
+            }
         }
         // A repeat: the token that nobody was told of ends.
         self.end_tokens(place, name).await?;

@@ -17,7 +17,7 @@ use osb::Object;
 use osb::kit::{Clock, Fault, Issued, Refusal};
 use serde_json::{Value, json};
 
-pub use self::call::{BuildError, TokenSource};
+pub use self::call::{AddressError, TokenSource};
 use self::call::{CallError, Server};
 use self::place::Place;
 use super::driver::{Contents, Driver, Grantee, Key, Wanted};
@@ -86,7 +86,7 @@ pub enum IssuerKeys {
 pub enum StartError {
     /// No client can be made.
     #[error("could not make a client for the vault server")]
-    Client(#[from] BuildError),
+    Client(#[from] AddressError),
     /// It can't be reached, is sealed, or does not know the token.
     #[error("could not use the vault server")]
     Server(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -291,6 +291,14 @@ impl Driver for OpenBao {
         }
         self.limit(&place, wanted).await?;
         Ok(place.shown(&self.public_address, wanted.has_keys))
+    }
+
+    async fn reopen(&self, wanted: &Wanted<'_>) -> Result<Object, Fault> {
+        self.make(wanted).await
+    }
+
+    async fn tend(&self) -> Result<(), Fault> {
+        Ok(())
     }
 
     async fn rotate(&self, wanted: &Wanted<'_>, keys: &[String]) -> Result<(), Fault> {

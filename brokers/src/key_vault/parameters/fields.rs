@@ -33,6 +33,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// One whose other fields are read elsewhere.
+    pub(super) fn any(object: &'a Object) -> Self {
+        Self { prefix: "", object }
+    }
+
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }

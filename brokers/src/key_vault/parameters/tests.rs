@@ -11,7 +11,7 @@ fn object(value: Value) -> Object {
 
 #[track_caller]
 fn check_refused(parameters: Value, plan: Plan, sentence: &str) {
-    let refusal = order(&object(parameters), plan, true).unwrap_err();
+    let refusal = order(&object(parameters), plan).unwrap_err();
     assert!(refusal.to_string().contains(sentence), "{refusal}");
 }
 
@@ -24,7 +24,7 @@ fn check_access_refused(parameters: Value, sentence: &str) {
 #[test]
 fn a_vault_without_parameters_has_the_defaults_that_its_schema_names() {
     for plan in Plan::ALL {
-        let order = order(&Object::new(), plan, false).unwrap();
+        let order = order(&Object::new(), plan).unwrap();
         assert_eq!((order.max_versions, order.rps, order.retention_days), (10, 1000, 30));
         let access = access(&Object::new(), plan).unwrap();
         assert_eq!((access.grant.role, access.auth, access.ttl), (Role::Write, Auth::AppRole, 3600));
@@ -64,17 +64,21 @@ fn refusals_name_the_parameter_and_say_what_to_do() {
 #[test]
 fn durations_are_counted_in_days_and_smaller_units() {
     let parameters = json!({"kv": {"delete_version_after": "P1W1DT1H1M1S"}});
-    let order = order(&object(parameters), Plan::Kv, false).unwrap();
+    let order = order(&object(parameters), Plan::Kv).unwrap();
     assert_eq!(order.delete_version_after, Some(8 * DAY + 3661));
 }
 
 #[test]
 fn upd_14_an_update_adds_keys_and_never_changes_what_a_key_is() {
-    let before = object(json!({"keys": [{"name": "a"}], "rotate": ["a"], "name": "n"}));
-    let merged = merge(&before, &object(json!({"keys": [{"name": "b", "type": "ed25519"}]})));
+    let before = object(json!({"keys": [{"name": "a"}], "name": "n"}));
+    let asked = object(json!({"keys": [{"name": "b", "type": "ed25519"}], "rotate": ["a"]}));
+    let merged = merge(&before, &asked);
+    assert_eq!(rotation(&asked, Plan::KvTransit).unwrap(), ["a"]);
+    assert!(rotation(&asked, Plan::Kv).is_err());
+    assert!(rotation(&object(json!({"rotate": ["a/b"]})), Plan::KvTransit).is_err());
     assert_eq!(merged["keys"], json!([{"name": "a"}, {"name": "b", "type": "ed25519"}]));
     assert!(merged.get("rotate").is_none(), "a rotation is done once");
-    let order_of = |parameters: &Object| order(parameters, Plan::KvTransit, true).unwrap();
+    let order_of = |parameters: &Object| order(parameters, Plan::KvTransit).unwrap();
     assert_eq!(check_change(&order_of(&before), &order_of(&merged)), Ok(()));
     let changed = merge(&before, &object(json!({"keys": [{"name": "a", "type": "ed25519"}]})));
     assert!(matches!(check_change(&order_of(&before), &order_of(&changed)), Err(Refusal::Unchangeable(_))));

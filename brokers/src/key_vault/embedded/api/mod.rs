@@ -64,13 +64,6 @@ impl Api {
         }
     }
 
-    /// Brings what was counted into the file; at the end of the process.
-    pub async fn close(&self) {
-        if let Err(error) = self.store.count_all().await {
-            tracing::warn!(%error, "what was counted since the last reading is lost");
-        }
-    }
-
     async fn respond(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
         let answer = match read(request, payload).await {
             Ok(input) => self.answer(request, &input).await,
