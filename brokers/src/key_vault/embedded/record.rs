@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) current: u64,
     /// The oldest that is kept; 0 while none was dropped.
     pub(super) oldest: u64,
-    /// How many versions are kept; 0: as many as the vault says.
+    /// How many versions are kept, where that is more than the vault says.
     pub(super) max_versions: u64,
     pub(super) cas_required: bool,
     /// How long after it was written a version is deleted, in seconds; 0: as the vault says.
@@ -81,13 +81,15 @@ impl Record {
         Ok((self.current, self.drop_old(rules)))
     }
 
+    /// The larger of both bounds holds, as it does in Vault.
     fn drop_old(&mut self, rules: Rules) -> Vec<u64> {
-        let keep = if self.max_versions > 0 { self.max_versions } else { rules.max_versions.max(1) };
-        let oldest = (self.current + 1).saturating_sub(keep);
-        let dropped: Vec<_> = self.versions.keys().copied().take_while(|version| *version < oldest).collect();
+        let keep = self.max_versions.max(rules.max_versions).max(1);
+        if self.current - self.oldest >= keep {
+            self.oldest = self.current + 1 - keep;
+        }
+        let dropped: Vec<_> = self.versions.keys().copied().take_while(|version| *version < self.oldest).collect();
         for version in &dropped {
             self.versions.remove(version);
-            self.oldest = oldest;
         }
         dropped
     }

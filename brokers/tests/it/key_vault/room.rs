@@ -54,10 +54,13 @@ impl Room {
 
     /// One that makes vaults on that server.
     pub(crate) async fn openbao(bao: &Bao, isolation: Isolation, issuers: Vec<Issuer>) -> Self {
+        Self::openbao_with(bao.config(isolation, issuers)).await
+    }
+
+    pub(crate) async fn openbao_with(config: OpenBaoConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (listener, _) = listen();
         let (db, sealer, now, clock) = open(&folder).await;
-        let config = bao.config(isolation, issuers);
         let service = KeyVault::openbao(config, clock.clone()).await.unwrap();
         let broker = offer(service, &db, sealer, clock);
         let server = Server::new(BasicAuth::new(Arc::new(broker.clone()), "u", "p"));

@@ -150,7 +150,7 @@ impl Input {
         };
         match read {
             Some(versions) if !versions.is_empty() => Ok(versions),
-            _ => Err(Reply::bad("No version number provided")),
+            _ => Err(Reply::bad("no version number provided")),
         }
     }
 }

@@ -73,8 +73,10 @@ impl Api {
     }
 
     async fn answer(&self, request: &HttpRequest, input: &Input) -> Answered {
+        if let Some(reply) = sys::public(&self.store, &input.path).filter(|_| input.verb == Verb::Read) {
+            return Ok(reply);
+        }
         match (input.path.as_str(), input.verb) {
-            ("sys/health" | "sys/seal-status", Verb::Read) => return Ok(sys::health(&self.store, &input.path)),
             ("auth/approle/login", Verb::Write) => return login::log_in(&self.store, &self.limits, input).await,
             ("sys/wrapping/unwrap", Verb::Write) => return sys::unwrap(&self.store, &self.limits, input).await,
             ("sys/wrapping/lookup", Verb::Read | Verb::Write) => {

@@ -11,9 +11,10 @@ use crate::key_vault::embedded::{KV, TRANSIT};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) fn health(store: &Store, path: &str) -> Reply {
-    let body = if path == "sys/health" {
-        json!({
+/// What is answered to everybody; `None` where it is something else.
+pub(super) fn public(store: &Store, path: &str) -> Option<Reply> {
+    let body = match path {
+        "sys/health" => json!({
             "initialized": true,
             "sealed": false,
             "standby": false,
@@ -24,9 +25,8 @@ pub(super) fn health(store: &Store, path: &str) -> Reply {
             "version": VERSION,
             "cluster_name": "bourse-key-vault",
             "cluster_id": "bourse-key-vault",
-        })
-    } else {
-        json!({
+        }),
+        "sys/seal-status" => json!({
             "type": "embedded",
             "initialized": true,
             "sealed": false,
@@ -39,9 +39,18 @@ pub(super) fn health(store: &Store, path: &str) -> Reply {
             "migration": false,
             "recovery_seal": false,
             "storage_type": "sqlite",
-        })
+        }),
+        "sys/leader" => json!({
+            "ha_enabled": false,
+            "is_self": false,
+            "leader_address": "",
+            "leader_cluster_address": "",
+            "performance_standby": false,
+            "performance_standby_last_remote_wal": 0,
+        }),
+        _ => return None,
     };
-    Reply::plain(200, body)
+    Some(Reply::plain(200, body))
 }
 
 pub(super) fn answer(session: &Session, input: &Input, path: &str) -> Answered {
