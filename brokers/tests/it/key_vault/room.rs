@@ -21,8 +21,12 @@ use crate::support::parameters;
 pub(crate) const START: i64 = 1_800_000_000;
 pub(crate) const DAY: i64 = 24 * 60 * 60;
 
+/// Someone who orders from a broker.
+pub(crate) struct Desk(pub(crate) Arc<dyn ServiceBroker>);
+
 /// A broker with its file and its clock.
 pub(crate) struct Room {
+    desk: Desk,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) now: Arc<AtomicI64>,
     pub(crate) broker: Broker<KeyVault>,
@@ -49,7 +53,7 @@ impl Room {
             mounted.configure()(config);
         };
         let running = server.listen_with(listener, mount).unwrap();
-        Self { folder, now, broker, db, running }
+        Self { desk: Desk(Arc::new(broker.clone())), folder, now, broker, db, running }
     }
 
     /// One that makes vaults on that server.
@@ -66,13 +70,28 @@ impl Room {
         let server = Server::new(BasicAuth::new(Arc::new(broker.clone()), "u", "p"));
         let mounted = server.clone();
         let running = server.listen_with(listener, move |config| mounted.configure()(config)).unwrap();
-        Self { folder, now, broker, db, running }
+        Self { desk: Desk(Arc::new(broker.clone())), folder, now, broker, db, running }
     }
 
     pub(crate) fn pass(&self, seconds: i64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// Everything that the file and its neighbours hold.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        bytes_of(self.folder.path())
+    }
+}
+
+impl std::ops::Deref for Room {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl Desk {
     pub(crate) async fn order(&self, id: &str, plan: Plan, with: Value) -> Result<Object, Error> {
         let request = ProvisionRequest {
             instance_id: id.into(),
@@ -83,14 +102,14 @@ impl Room {
             parameters: parameters(with),
             ..ProvisionRequest::default()
         };
-        self.broker.provision(&Call::default(), request).await?;
+        self.0.provision(&Call::default(), request).await?;
         Ok(self.shown(id).await)
     }
 
     /// What is shown of an instance.
     pub(crate) async fn shown(&self, id: &str) -> Object {
         let request = osb::FetchInstanceRequest { instance_id: id.into(), ..osb::FetchInstanceRequest::default() };
-        let fetched = self.broker.fetch_instance(&Call::default(), request).await.unwrap();
+        let fetched = self.0.fetch_instance(&Call::default(), request).await.unwrap();
         let Value::Object(attributes) = fetched.metadata.into_option().unwrap()["attributes"].clone() else {
             panic!("no attributes")
         };
@@ -106,7 +125,7 @@ impl Room {
             parameters: parameters(with),
             ..UpdateRequest::default()
         };
-        self.broker.update(&Call::default(), request).await.map(|_| ())
+        self.0.update(&Call::default(), request).await.map(|_| ())
     }
 
     pub(crate) async fn bind(&self, id: &str, plan: Plan, binding: &str, with: Value) -> Result<Object, Error> {
@@ -132,7 +151,7 @@ impl Room {
     }
 
     async fn bound(&self, request: BindRequest) -> Result<Object, Error> {
-        match self.broker.bind(&Call::default(), request).await? {
+        match self.0.bind(&Call::default(), request).await? {
             Bound::Created(bound) => Ok(bound.credentials.into_option().unwrap()),
             other => panic!("{other:?}"),
         }
@@ -146,7 +165,7 @@ impl Room {
             plan_id: plan.id().into(),
             accepts_incomplete: false,
         };
-        self.broker.unbind(&Call::default(), request).await.map(|_| ())
+        self.0.unbind(&Call::default(), request).await.map(|_| ())
     }
 
     pub(crate) async fn delete(&self, id: &str, plan: Plan) -> Result<(), Error> {
@@ -156,17 +175,17 @@ impl Room {
             plan_id: plan.id().into(),
             accepts_incomplete: false,
         };
-        self.broker.deprovision(&Call::default(), request).await.map(|_| ())
+        self.0.deprovision(&Call::default(), request).await.map(|_| ())
     }
+}
 
-    /// Everything that the file and its neighbours hold.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
-            bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
-        }
-        bytes
+/// Everything that the files of a folder hold.
+pub(crate) fn bytes_of(folder: &std::path::Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
     }
+    bytes
 }
 
 fn listen() -> (TcpListener, String) {
