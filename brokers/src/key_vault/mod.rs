@@ -69,6 +69,17 @@ fn name(resource: &str) -> String {
     plain.map(char::from).collect()
 }
 
+/// What an application must be able to reach to use these credentials.
+fn endpoints(credentials: &Object) -> Vec<Value> {
+    let address =
+        credentials.get("address").and_then(Value::as_str).and_then(|address| reqwest::Url::parse(address).ok());
+    let endpoint = |address: reqwest::Url| {
+        let (host, port) = (address.host_str()?, address.port_or_known_default()?);
+        Some(json!({"host": host, "ports": [port.to_string()], "protocol": "tcp"}))
+    };
+    address.and_then(endpoint).into_iter().collect()
+}
+
 fn plan(instance: &Instance) -> Result<Plan, Refusal> {
     Plan::by_id(&instance.plan_id)
         .ok_or_else(|| Refusal::Invalid("there is no such plan: take one of the catalog".to_owned()))
@@ -111,6 +122,14 @@ impl Service for KeyVault {
         let rotate = parameters::rotation(asked, plan(after)?)?;
         let (name, order) = (name(&after.resource), order(after)?);
         let wanted = Wanted { name: &name, order: &order, has_keys: plan(after)?.has_keys() };
+        let others: Vec<_> = rotate.iter().filter(|name| !order.keys.iter().any(|key| key.name == **name)).collect();
+        if !others.is_empty() {
+            // Consumers make keys, too. Asked before anything is changed.
+            let there = self.driver.look(wanted.name, wanted.has_keys).await?.keys;
+            if let Some(name) = others.into_iter().find(|name| !there.iter().any(|key| key.name == **name)) {
+                return Err(Fault::invalid(format!("parameter `rotate`: there is no key `{name}`")));
+            }
+        }
         let shown = self.driver.make(&wanted).await?;
         // After a crash in between a key may get two new versions: nothing is lost by that.
         self.driver.rotate(&wanted, &rotate).await?;
@@ -141,7 +160,8 @@ impl Service for KeyVault {
         let access = parameters::access(&binding.parameters, plan)?;
         let grantee =
             Grantee { vault: &vault, has_keys: plan.has_keys(), order: &order, name: &grantee, access: &access };
-        self.driver.grant(&grantee).await
+        let issued = self.driver.grant(&grantee).await?;
+        Ok(Issued { endpoints: endpoints(&issued.credentials), ..issued })
     }
 
     async fn revoke(&self, instance: &Instance, binding: &Binding) -> Result<(), Fault> {

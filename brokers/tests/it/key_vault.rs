@@ -7,6 +7,7 @@ mod embedded;
 mod life;
 mod model;
 mod openbao;
+mod page;
 mod room;
 mod same_answers;
 mod server;

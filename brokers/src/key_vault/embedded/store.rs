@@ -32,11 +32,17 @@ pub(super) enum StoreError {
     Cipher(#[from] CipherError),
     #[error("there is no such vault")]
     NoVault,
+    #[error("others read the file: what was deleted still lies beside it")]
+    Held,
 }
 
 impl StoreError {
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Database(error) if osb::kit::db::is_busy(error))
+        match self {
+            Self::Database(error) => osb::kit::db::is_busy(error),
+            Self::Held => true,
+            _ => false,
+        }
     }
 }
 
@@ -149,15 +155,24 @@ impl Store {
     }
 
     /// Changes what a vault says about its secrets.
-    pub(super) async fn configure(&self, vault: &str, settings: &Settings) -> Result<(), StoreError> {
+    pub(super) async fn configure(
+        &self,
+        vault: &str,
+        change: impl FnOnce(&mut Settings) + Send,
+    ) -> Result<(), StoreError> {
+        const STANDING: &str = "select settings from vault where name = $1";
         const UPDATE: &str = "update vault set settings = $2 where name = $1";
-        let settings = serde_json::to_string(settings)?;
         let mut writer = self.db.writer().await?;
-        sqlx::query(UPDATE).bind(vault).bind(settings).execute(writer.connection()?).await?;
-        Ok(())
+        let mut tx = writer.begin().await?;
+        let standing: Option<String> = sqlx::query_scalar(STANDING).bind(vault).fetch_optional(&mut *tx).await?;
+        let mut settings: Settings = serde_json::from_str(&standing.ok_or(StoreError::NoVault)?)?;
+        change(&mut settings);
+        let settings = serde_json::to_string(&settings)?;
+        sqlx::query(UPDATE).bind(vault).bind(settings).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Ends all access, for ever.
+    /// Ends all access.
     pub(super) async fn close(&self, vault: &str) -> Result<(), StoreError> {
         let mut writer = self.db.writer().await?;
         let mut tx = writer.begin().await?;
@@ -181,9 +196,10 @@ impl Store {
         self.prepare(connection).await?;
         sqlx::query("delete from vault where name = $1").bind(vault).execute(&mut *connection).await?;
         // What was written before lies in the log beside the file until it is brought in.
-        sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(connection).await?;
+        let (held, ..): (i64, i64, i64) =
+            sqlx::query_as("pragma wal_checkpoint(truncate)").fetch_one(connection).await?;
         self.counted.remove(vault);
-        Ok(())
+        if held == 0 { Ok(()) } else { Err(StoreError::Held) }
     }
 
     /// Opens a vault by its name, even a closed one: for the broker itself.

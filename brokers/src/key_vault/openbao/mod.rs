@@ -59,19 +59,17 @@ pub enum Isolation {
 }
 
 /// An issuer of JWTs that is trusted.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[serde(try_from = "IssuerFields")]
 pub struct Issuer {
     /// As in the claim `iss`.
     pub issuer: String,
     /// Where its keys come from.
-    #[serde(flatten)]
     pub keys: IssuerKeys,
 }
 
 /// Where an issuer's keys come from; the server fetches URLs, not the broker.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum IssuerKeys {
     /// A JWKS document.
     JwksUrl(String),
@@ -79,6 +77,31 @@ pub enum IssuerKeys {
     OidcDiscoveryUrl(String),
     /// The keys themselves, in PEM.
     PublicKeys(Vec<String>),
+}
+
+/// An issuer as it stands in a file.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerFields {
+    issuer: String,
+    jwks_url: Option<String>,
+    oidc_discovery_url: Option<String>,
+    public_keys: Option<Vec<String>>,
+}
+
+impl TryFrom<IssuerFields> for Issuer {
+    type Error = &'static str;
+
+    fn try_from(fields: IssuerFields) -> Result<Self, Self::Error> {
+        let IssuerFields { issuer, jwks_url, oidc_discovery_url, public_keys } = fields;
+        let keys = match (jwks_url, oidc_discovery_url, public_keys) {
+            (Some(url), None, None) => IssuerKeys::JwksUrl(url),
+            (None, Some(url), None) => IssuerKeys::OidcDiscoveryUrl(url),
+            (None, None, Some(keys)) if !keys.is_empty() => IssuerKeys::PublicKeys(keys),
+            _ => return Err("an issuer has one of jwks_url, oidc_discovery_url and public_keys"),
+        };
+        Ok(Self { issuer, keys })
+    }
 }
 
 /// Why a server can't be used.
@@ -351,5 +374,26 @@ impl Driver for OpenBao {
         let place = self.place(vault);
         let keys = if has_keys { self.keys(&place).await? } else { Vec::new() };
         Ok(Contents { secrets: self.count_secrets(&place).await?, keys, requests: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuers_are_read_with_one_kind_of_keys_each() {
+        let read = |fields: Value| serde_json::from_value::<Issuer>(fields);
+        let issuer = read(json!({"issuer": "https://i.example", "jwks_url": "https://i.example/keys"})).unwrap();
+        assert_eq!(issuer.keys, IssuerKeys::JwksUrl("https://i.example/keys".to_owned()));
+        assert!(read(json!({"issuer": "https://i.example", "public_keys": ["PEM"]})).is_ok());
+        for wrong in [
+            json!({"issuer": "https://i.example"}),
+            json!({"issuer": "https://i.example", "public_keys": []}),
+            json!({"issuer": "https://i.example", "jwks_url": "a", "oidc_discovery_url": "b"}),
+            json!({"issuer": "https://i.example", "jwks_uri": "a"}),
+        ] {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
     }
 }

@@ -91,6 +91,10 @@ async fn a_vault_of_the_brokers_own_lives_and_dies() {
             sqlx::query_scalar::<_, i64>(statement).fetch_one(&reader).await.unwrap()
         }
     };
+    let sealed_key: Vec<Vec<u8>> =
+        sqlx::query_scalar("select data_key from vault where closed = 1").fetch_all(room.db.reader()).await.unwrap();
+    let holds_key = || room.bytes().windows(sealed_key[0].len()).any(|part| part == sealed_key[0]);
+    assert!(sealed_key.len() == 1 && holds_key());
     room.broker.tend().await;
     assert_eq!((rows("vault_version").await, rows("vault_grantee").await), (1, 0), "closed, not destroyed");
     room.pass(30 * DAY + 1);
@@ -99,6 +103,7 @@ async fn a_vault_of_the_brokers_own_lives_and_dies() {
         assert_eq!(rows(table).await, 0, "{table}");
     }
     assert_eq!(rows("vault").await, 1, "the other one stays");
+    assert!(!holds_key(), "not even in free pages or beside the file");
 }
 
 async fn check_on_a_server(isolation: Isolation) {

@@ -184,7 +184,7 @@ fn secrets_with_versions_do_what_a_small_model_says() {
         (room, consumer)
     });
     let cases = AtomicUsize::new(0);
-    let config = Config { cases: 40, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 24, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec(step(), 1..25);
     let run = |steps: Vec<Step>| {
         let path = format!("case/{}", cases.fetch_add(1, Ordering::SeqCst));

@@ -285,11 +285,17 @@ fn config(settings: &Settings) -> Reply {
 }
 
 async fn configure(store: &Store, vault: &Vault, input: &Input) -> Answered {
-    let mut settings = vault.settings.clone();
-    settings.max_versions = max_versions(input)?.filter(|most| *most > 0).unwrap_or(settings.max_versions);
-    settings.cas_required = input.boolean("cas_required")?.unwrap_or(settings.cas_required);
-    settings.delete_version_after = input.duration("delete_version_after")?.unwrap_or(settings.delete_version_after);
-    store.configure(&vault.name, &settings).await?;
+    let (most, cas, after) = (
+        max_versions(input)?.filter(|most| *most > 0),
+        input.boolean("cas_required")?,
+        input.duration("delete_version_after")?,
+    );
+    let change = |settings: &mut Settings| {
+        settings.max_versions = most.unwrap_or(settings.max_versions);
+        settings.cas_required = cas.unwrap_or(settings.cas_required);
+        settings.delete_version_after = after.unwrap_or(settings.delete_version_after);
+    };
+    store.configure(&vault.name, change).await?;
     Ok(Reply::empty())
 }
 
