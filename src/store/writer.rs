@@ -3,10 +3,12 @@
 //!
 //! Once queued a write is carried out even if whoever asked has gone.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, Connection as _};
 use tokio::sync::{mpsc, oneshot};
@@ -97,7 +99,9 @@ where
 {
     fn run<'a>(&'a mut self, tx: &'a mut Tx<'_>) -> BoxFuture<'a, bool> {
         Box::pin(async move {
-            let outcome = (self.body)(tx).await;
+            // A panic is its caller's trouble alone; it must not end the one who writes for all.
+            let outcome = AssertUnwindSafe((self.body)(tx)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(Error::Lost("the write panicked".to_owned()).into()));
             let keep = outcome.is_ok();
             self.outcome = Some(outcome);
             keep

@@ -266,3 +266,27 @@ async fn an_event_is_in_the_feed_soon_after_its_commit() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_write_that_panics_leaves_nothing_and_takes_nobody_elses_with_it() {
+    on_each(async |on| {
+        let hub = Bare::on(on, |_| {}).await;
+        let (db, now) = (hub.db.clone(), hub.clock.now());
+        let panicked = tokio::spawn(async move {
+            db.write(move |tx| {
+                Box::pin(async move {
+                    events::append(tx, "bourse", &event("lost", 1), now).await?;
+                    if now.0 > 0 {
+                        panic!("on purpose");
+                    }
+                    Ok::<_, store::Error>(())
+                })
+            })
+            .await
+        });
+        assert!(!matches!(panicked.await, Ok(Ok(()))), "a panic is no success");
+        hub.append("kept", 1).await;
+        assert_eq!(hub.app.number_events().await.expect("could not number"), 1, "the one after it, and only that");
+    })
+    .await;
+}

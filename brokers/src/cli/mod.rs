@@ -4,6 +4,8 @@
 //! answered. It deliberately has no configuration file: flags, or the environment variables that `--help` names. What all
 //! brokers have in common is here; what one has alone is in the file of its name.
 
+mod bastion;
+mod devops_toolchain;
 mod faults;
 mod key_vault;
 mod vnet_ipam;
@@ -35,7 +37,11 @@ enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(vnet_ipam::Args),
     /// Key vaults: secrets with versions, and keys that encrypt and sign, behind Vault's API.
-    KeyVault(key_vault::Args),
+    KeyVault(Box<key_vault::Args>),
+    /// SSH access: a certificate authority for each bastion, signing for minutes.
+    Bastion(bastion::Args),
+    /// DevOps toolchains: Git repositories from templates, tokens that expire, builds.
+    DevopsToolchain(Box<devops_toolchain::Args>),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
     Faults(faults::Args),
 }
@@ -122,7 +128,9 @@ pub enum Error {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(args).await,
-        Kind::KeyVault(args) => key_vault::run(args).await,
+        Kind::KeyVault(args) => key_vault::run(*args).await,
+        Kind::Bastion(args) => bastion::run(args).await,
+        Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,
         Kind::Faults(args) => faults::run(args).await,
     }
 }

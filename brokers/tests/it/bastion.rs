@@ -1,0 +1,11 @@
+//! `bastion`: orders through the trait, what OpenSSH makes of what it gives, and the authority as a gateway sees it.
+
+mod conformance;
+mod gateway;
+mod krl;
+mod login;
+mod orders;
+mod page;
+mod site;
+mod sshd;
+mod wire;
