@@ -3,15 +3,11 @@
 //! It deliberately is no Vault: no unsealing, no policies of users' own, no other engines. Invariant: a secret value leaves
 //! this module only towards a token that may read it, and lies on disk only under its vault's own key.
 
-mod access;
 mod api;
-mod entries;
 mod envelope;
 mod key_ring;
-mod keys;
 mod limits;
 mod record;
-mod secrets;
 mod store;
 
 use std::sync::Arc;
@@ -28,7 +24,7 @@ use super::parameters::{Access, Auth};
 use super::plan;
 
 /// The tables that a [`Db`] must be opened with.
-pub const SCHEMA: &str = include_str!("schema.sql");
+pub const SCHEMA: &str = include_str!("store/schema.sql");
 
 /// What the mounts are called.
 const KV: &str = "kv";

@@ -1,6 +1,11 @@
 //! The vaults themselves: made, closed, destroyed, and opened for whoever shows a token.
 //!
-//! Further statements are in `access`, `secrets`, `entries` and `keys`. Invariant: a closed vault opens for nobody.
+//! Every statement of the vaults is in here and in the files of this module's folder. Invariant: a closed vault opens for nobody.
+
+pub(super) mod access;
+mod entries;
+mod keys;
+pub(super) mod secrets;
 
 use std::sync::Mutex;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::input::{self, Input, Verb, shown_duration, shown_time};
 use super::reply::{Answered, Reply};
 use crate::key_vault::embedded::record::{Record, Version};
-use crate::key_vault::embedded::secrets::PutError;
+use crate::key_vault::embedded::store::secrets::PutError;
 use crate::key_vault::embedded::store::{Settings, Store, Vault};
 
 const VERSIONS_MAX: u64 = 100;

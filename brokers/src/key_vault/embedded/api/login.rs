@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::input::Input;
 use super::reply::{Answered, Reply};
-use crate::key_vault::embedded::access::{NewToken, Session};
 use crate::key_vault::embedded::limits::Limits;
 use crate::key_vault::embedded::store::Store;
+use crate::key_vault::embedded::store::access::{NewToken, Session};
 
 pub(super) async fn log_in(store: &Store, limits: &Limits, input: &Input) -> Answered {
     if !limits.may_log_in(input.peer) {

@@ -22,9 +22,9 @@ use serde_json::Value;
 
 use self::input::{Input, Verb};
 use self::reply::{Answered, Reply};
-use super::access::Session;
 use super::limits::Limits;
 use super::store::Store;
+use super::store::access::Session;
 use super::{KV, TRANSIT};
 use crate::key_vault::policy;
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::input::{Input, Verb, shown_time};
 use super::reply::{Answered, Reply};
-use crate::key_vault::embedded::access::Session;
 use crate::key_vault::embedded::limits::Limits;
 use crate::key_vault::embedded::store::Store;
+use crate::key_vault::embedded::store::access::Session;
 use crate::key_vault::embedded::{KV, TRANSIT};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::input::{Input, Verb, shown_time};
 use super::login::policies;
 use super::reply::{Answered, Reply};
-use crate::key_vault::embedded::access::Session;
 use crate::key_vault::embedded::store::Store;
+use crate::key_vault::embedded::store::access::Session;
 
 pub(super) async fn answer(store: &Store, session: &Session, input: &Input, path: &str) -> Answered {
     match (path, input.verb) {

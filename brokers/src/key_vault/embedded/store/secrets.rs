@@ -5,15 +5,15 @@
 
 use sqlx::SqliteConnection;
 
-use super::record::{Record, Version, WriteError};
-use super::store::{Store, StoreError, Vault};
+use super::{Store, StoreError, Vault};
+use crate::key_vault::embedded::record::{Record, Version, WriteError};
 
 /// How many secrets a vault may hold.
 const SECRETS_MAX: i64 = 100_000;
 
 /// Why a secret can't be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PutError {
+pub(in crate::key_vault::embedded) enum PutError {
     #[error(transparent)]
     Refused(#[from] WriteError),
     #[error("this vault is full: it holds {SECRETS_MAX} secrets")]
@@ -29,12 +29,12 @@ impl From<sqlx::Error> for PutError {
 }
 
 /// A version that was read.
-pub(super) struct Read {
-    pub(super) record: Record,
-    pub(super) number: u64,
-    pub(super) version: Version,
+pub(in crate::key_vault::embedded) struct Read {
+    pub(in crate::key_vault::embedded) record: Record,
+    pub(in crate::key_vault::embedded) number: u64,
+    pub(in crate::key_vault::embedded) version: Version,
     /// Its JSON; `None` where it was deleted or destroyed.
-    pub(super) body: Option<Vec<u8>>,
+    pub(in crate::key_vault::embedded) body: Option<Vec<u8>>,
 }
 
 fn record_owner(vault: &Vault, mac: &[u8]) -> String {
@@ -99,12 +99,16 @@ async fn drop_bodies(tx: &mut SqliteConnection, secret: i64, versions: &[u64]) -
 
 impl Store {
     /// The metadata of a secret.
-    pub(super) async fn record(&self, vault: &Vault, path: &str) -> Result<Option<Record>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn record(
+        &self,
+        vault: &Vault,
+        path: &str,
+    ) -> Result<Option<Record>, StoreError> {
         Ok(find(vault, self.db.reader(), path).await?.map(|(_, record)| record))
     }
 
     /// Reads a version, the newest where none is named. `None` where there is no such secret or version.
-    pub(super) async fn read(
+    pub(in crate::key_vault::embedded) async fn read(
         &self,
         vault: &Vault,
         path: &str,
@@ -126,7 +130,7 @@ impl Store {
 
     /// Writes a new version with what `make` says from the newest (`None` where that can't be read). What `make` refuses is
     /// handed back.
-    pub(super) async fn put<E>(
+    pub(in crate::key_vault::embedded) async fn put<E>(
         &self,
         vault: &Vault,
         path: &str,
@@ -169,7 +173,7 @@ impl Store {
     }
 
     /// Changes the metadata of a secret; `change` returns the versions whose values go. `None` where there is no such secret.
-    pub(super) async fn amend(
+    pub(in crate::key_vault::embedded) async fn amend(
         &self,
         vault: &Vault,
         path: &str,
@@ -188,7 +192,7 @@ impl Store {
     }
 
     /// Changes the metadata of a secret, which is made where it is not there.
-    pub(super) async fn describe(
+    pub(in crate::key_vault::embedded) async fn describe(
         &self,
         vault: &Vault,
         path: &str,
@@ -211,7 +215,7 @@ impl Store {
     }
 
     /// Destroys a secret with all its versions.
-    pub(super) async fn remove(&self, vault: &Vault, path: &str) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn remove(&self, vault: &Vault, path: &str) -> Result<(), StoreError> {
         let mut writer = self.db.writer().await?;
         self.prepare(writer.connection()?).await?;
         let mut tx = writer.begin().await?;
@@ -222,7 +226,7 @@ impl Store {
     }
 
     /// How many secrets have a version that can be read.
-    pub(super) async fn live_secrets(&self, vault: &str) -> Result<u64, StoreError> {
+    pub(in crate::key_vault::embedded) async fn live_secrets(&self, vault: &str) -> Result<u64, StoreError> {
         const COUNT: &str = "select count(*) from vault_secret where vault = $1 and (ends_at is null or ends_at > $2)";
         let count = sqlx::query_scalar(COUNT).bind(vault).bind(self.clock.seconds());
         let live: i64 = count.fetch_one(self.db.reader()).await?;

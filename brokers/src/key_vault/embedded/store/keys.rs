@@ -2,8 +2,8 @@
 //!
 //! Invariant: a change reads and writes a key in one transaction, so no version is lost to another change.
 
-use super::key_ring::{CipherError, Ring};
-use super::store::{Store, StoreError, Vault};
+use super::{Store, StoreError, Vault};
+use crate::key_vault::embedded::key_ring::{CipherError, Ring};
 use crate::key_vault::parameters::{KeyKind, KeyOrder};
 
 /// How many keys a vault may hold.
@@ -32,7 +32,11 @@ async fn keep(vault: &Vault, to: impl sqlx::SqliteExecutor<'_>, ring: &Ring) -> 
 
 impl Store {
     /// A key, with the new version that its time has come for.
-    pub(super) async fn ring(&self, vault: &Vault, name: &str) -> Result<Option<Ring>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn ring(
+        &self,
+        vault: &Vault,
+        name: &str,
+    ) -> Result<Option<Ring>, StoreError> {
         let ring = find(vault, self.db.reader(), name).await?;
         if !ring.as_ref().is_some_and(|ring| ring.is_due(self.clock.seconds())) {
             return Ok(ring);
@@ -42,7 +46,7 @@ impl Store {
     }
 
     /// All keys of a vault, in the order of their names.
-    pub(super) async fn rings(&self, vault: &str) -> Result<Vec<Ring>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn rings(&self, vault: &str) -> Result<Vec<Ring>, StoreError> {
         let mut rings = Vec::new();
         let vault = self.open(vault).await?;
         for name in self.key_names(&vault).await? {
@@ -52,7 +56,7 @@ impl Store {
     }
 
     /// The names of all keys of a vault, in order.
-    pub(super) async fn key_names(&self, vault: &Vault) -> Result<Vec<String>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn key_names(&self, vault: &Vault) -> Result<Vec<String>, StoreError> {
         const SELECT: &str = "select entry from vault_entry where vault = $1 and folder_mac = $2";
         let select = sqlx::query_scalar(SELECT).bind(&vault.name).bind(vault.key.mac("folder", "\0keys"));
         let sealed: Vec<Vec<u8>> = select.fetch_all(self.db.reader()).await?;
@@ -65,7 +69,7 @@ impl Store {
     }
 
     /// Makes a key where it is not there. Returns it as it stands, or `None` where there is no room for it.
-    pub(super) async fn make_ring(
+    pub(in crate::key_vault::embedded) async fn make_ring(
         &self,
         vault: &Vault,
         name: &str,
@@ -95,7 +99,11 @@ impl Store {
     }
 
     /// Makes the keys of an order that are not there, and sets how often the others rotate.
-    pub(super) async fn ensure_keys(&self, vault: &str, keys: &[KeyOrder]) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn ensure_keys(
+        &self,
+        vault: &str,
+        keys: &[KeyOrder],
+    ) -> Result<(), StoreError> {
         let vault = self.open(vault).await?;
         for key in keys {
             let every = key.auto_rotate.unwrap_or(0);
@@ -113,13 +121,13 @@ impl Store {
     }
 
     /// Gives a key a new version; false where there is no such key.
-    pub(super) async fn rotate_key(&self, vault: &str, name: &str) -> Result<bool, StoreError> {
+    pub(in crate::key_vault::embedded) async fn rotate_key(&self, vault: &str, name: &str) -> Result<bool, StoreError> {
         let vault = self.open(vault).await?;
         Ok(self.change_ring(&vault, name, Ring::rotate).await?.is_some())
     }
 
     /// Changes a key. Returns it as it is then; `None` where there is no such key.
-    pub(super) async fn change_ring(
+    pub(in crate::key_vault::embedded) async fn change_ring(
         &self,
         vault: &Vault,
         name: &str,
@@ -136,7 +144,11 @@ impl Store {
     }
 
     /// Destroys a key: what it encrypted can't be read any more.
-    pub(super) async fn remove_ring(&self, vault: &Vault, name: &str) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn remove_ring(
+        &self,
+        vault: &Vault,
+        name: &str,
+    ) -> Result<(), StoreError> {
         const KEY: &str = "delete from vault_key where vault = $1 and name_mac = $2";
         const NAME: &str = "delete from vault_entry where vault = $1 and folder_mac = $3 and entry_mac = $2";
         let mac = vault.key.mac("key", name);

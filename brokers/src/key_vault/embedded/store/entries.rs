@@ -4,7 +4,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::store::{Store, StoreError, Vault};
+use super::{Store, StoreError, Vault};
 
 /// The folders on the way to a path, each with what it holds there: `a/b` gives ("", "a/") and ("a/", "b").
 fn steps(path: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -32,7 +32,11 @@ impl Vault {
     }
 
     /// Enters a path that there was not.
-    pub(super) async fn enter(&self, tx: &mut SqliteConnection, path: &str) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn enter(
+        &self,
+        tx: &mut SqliteConnection,
+        path: &str,
+    ) -> Result<(), StoreError> {
         const UPSERT: &str = "insert into vault_entry (vault, folder_mac, entry_mac, entry, secrets)
             values ($1, $2, $3, $4, 1) on conflict do update set secrets = secrets + 1";
         for (folder, entry) in steps(path) {
@@ -44,7 +48,11 @@ impl Vault {
     }
 
     /// Strikes a path that there is no more.
-    pub(super) async fn strike(&self, tx: &mut SqliteConnection, path: &str) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn strike(
+        &self,
+        tx: &mut SqliteConnection,
+        path: &str,
+    ) -> Result<(), StoreError> {
         const LESS: &str =
             "update vault_entry set secrets = secrets - 1 where vault = $1 and folder_mac = $2 and entry_mac = $3";
         const NONE: &str =
@@ -62,7 +70,11 @@ impl Vault {
 
 impl Store {
     /// What a folder holds, in order; `folder` is empty or ends with `/`.
-    pub(super) async fn list(&self, vault: &Vault, folder: &str) -> Result<Vec<String>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn list(
+        &self,
+        vault: &Vault,
+        folder: &str,
+    ) -> Result<Vec<String>, StoreError> {
         const SELECT: &str = "select entry from vault_entry where vault = $1 and folder_mac = $2";
         let select = sqlx::query_scalar(SELECT).bind(&vault.name).bind(vault.folder_mac(folder));
         let sealed: Vec<Vec<u8>> = select.fetch_all(self.db.reader()).await?;

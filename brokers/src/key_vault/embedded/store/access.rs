@@ -6,7 +6,7 @@ use osb::kit::seal::{KeyError, random, sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
 
-use super::store::{Store, StoreError, Vault, VaultRow};
+use super::{Store, StoreError, Vault, VaultRow};
 use crate::key_vault::parameters::Grant;
 
 /// A token can be renewed for at most 32 days, unless it is a binding's own.
@@ -15,46 +15,46 @@ const RENEWED_AT_MOST: i64 = 32 * 24 * 60 * 60;
 const TOKENS_MAX: i64 = 10_000;
 
 /// A token that was just made; the only time that it is seen in clear.
-pub(super) struct NewToken {
-    pub(super) clear: String,
-    pub(super) accessor: String,
-    pub(super) ttl: i64,
-    pub(super) expires_at: i64,
+pub(in crate::key_vault::embedded) struct NewToken {
+    pub(in crate::key_vault::embedded) clear: String,
+    pub(in crate::key_vault::embedded) accessor: String,
+    pub(in crate::key_vault::embedded) ttl: i64,
+    pub(in crate::key_vault::embedded) expires_at: i64,
 }
 
 /// A secret id that was just made, wrapped.
-pub(super) struct NewSecretId {
-    pub(super) role_id: String,
-    pub(super) wrapped: String,
+pub(in crate::key_vault::embedded) struct NewSecretId {
+    pub(in crate::key_vault::embedded) role_id: String,
+    pub(in crate::key_vault::embedded) wrapped: String,
 }
 
 /// Someone whose token was shown and is good.
-pub(super) struct Session {
-    pub(super) vault: Vault,
-    pub(super) grant: Grant,
-    pub(super) grantee: String,
-    pub(super) token: Token,
+pub(in crate::key_vault::embedded) struct Session {
+    pub(in crate::key_vault::embedded) vault: Vault,
+    pub(in crate::key_vault::embedded) grant: Grant,
+    pub(in crate::key_vault::embedded) grantee: String,
+    pub(in crate::key_vault::embedded) token: Token,
 }
 
 /// A token as it is kept.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) hash: Vec<u8>,
-    pub(super) accessor: String,
-    pub(super) path: String,
-    pub(super) created_at: i64,
-    pub(super) expires_at: i64,
-    pub(super) ends_at: i64,
+pub(in crate::key_vault::embedded) struct Token {
+    pub(in crate::key_vault::embedded) hash: Vec<u8>,
+    pub(in crate::key_vault::embedded) accessor: String,
+    pub(in crate::key_vault::embedded) path: String,
+    pub(in crate::key_vault::embedded) created_at: i64,
+    pub(in crate::key_vault::embedded) expires_at: i64,
+    pub(in crate::key_vault::embedded) ends_at: i64,
     /// For how long it was given, and is renewed where nothing else is asked for.
-    pub(super) ttl: i64,
+    pub(in crate::key_vault::embedded) ttl: i64,
 }
 
 /// An answer that is wrapped.
-pub(super) struct Wrapped {
-    pub(super) answer: Vec<u8>,
-    pub(super) creation_path: String,
-    pub(super) created_at: i64,
-    pub(super) expires_at: i64,
+pub(in crate::key_vault::embedded) struct Wrapped {
+    pub(in crate::key_vault::embedded) answer: Vec<u8>,
+    pub(in crate::key_vault::embedded) creation_path: String,
+    pub(in crate::key_vault::embedded) created_at: i64,
+    pub(in crate::key_vault::embedded) expires_at: i64,
 }
 
 struct SessionRow {
@@ -118,7 +118,13 @@ fn wrapped_owner(hash: &[u8]) -> String {
 
 impl Store {
     /// Lets a grantee in, with what it may do now.
-    pub(super) async fn let_in(&self, vault: &str, grantee: &str, grant: &Grant, ttl: i64) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn let_in(
+        &self,
+        vault: &str,
+        grantee: &str,
+        grant: &Grant,
+        ttl: i64,
+    ) -> Result<(), StoreError> {
         const INSERT: &str = "insert into vault_grantee (name, vault, role_id, grants, ttl)
             select $1, name, $3, $4, $5 from vault where name = $2 and closed = 0
             on conflict (name) do update set grants = excluded.grants, ttl = excluded.ttl";
@@ -131,14 +137,14 @@ impl Store {
     }
 
     /// Takes from a grantee all that it has.
-    pub(super) async fn let_out(&self, grantee: &str) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn let_out(&self, grantee: &str) -> Result<(), StoreError> {
         let mut writer = self.db.writer().await?;
         sqlx::query("delete from vault_grantee where name = $1").bind(grantee).execute(writer.connection()?).await?;
         Ok(())
     }
 
     /// Makes a new secret id for a grantee in the place of those that it has, and wraps it.
-    pub(super) async fn issue_secret_id(
+    pub(in crate::key_vault::embedded) async fn issue_secret_id(
         &self,
         vault: &str,
         grantee: &str,
@@ -177,7 +183,11 @@ impl Store {
     }
 
     /// Makes a token that ends when its time is over, in the place of those that the grantee has.
-    pub(super) async fn issue_token(&self, grantee: &str, ttl: i64) -> Result<NewToken, StoreError> {
+    pub(in crate::key_vault::embedded) async fn issue_token(
+        &self,
+        grantee: &str,
+        ttl: i64,
+    ) -> Result<NewToken, StoreError> {
         let mut writer = self.db.writer().await?;
         let mut tx = writer.begin().await?;
         sqlx::query("delete from vault_token where grantee = $1").bind(grantee).execute(&mut *tx).await?;
@@ -187,7 +197,7 @@ impl Store {
     }
 
     /// The token that a role id and its secret id get; `None` where they are not those.
-    pub(super) async fn log_in(
+    pub(in crate::key_vault::embedded) async fn log_in(
         &self,
         role_id: &str,
         secret_id: &str,
@@ -240,7 +250,7 @@ impl Store {
     }
 
     /// Whose token that is; `None` where it is none, or none any more.
-    pub(super) async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
         const SELECT: &str = "select v.name, v.data_key, v.settings, v.has_keys,
                 g.name as grantee, g.grants, t.hash, t.accessor, t.path, t.created_at, t.expires_at, t.ends_at, g.ttl
             from vault_token t join vault_grantee g on g.name = t.grantee join vault v on v.name = g.vault
@@ -252,7 +262,11 @@ impl Store {
     }
 
     /// Moves the end of a token. Returns when it is now.
-    pub(super) async fn renew(&self, token: &Token, increment: Option<i64>) -> Result<i64, StoreError> {
+    pub(in crate::key_vault::embedded) async fn renew(
+        &self,
+        token: &Token,
+        increment: Option<i64>,
+    ) -> Result<i64, StoreError> {
         let now = self.clock.seconds();
         let ttl = increment.filter(|seconds| *seconds > 0).unwrap_or(token.ttl);
         let expires_at = now.saturating_add(ttl).min(token.ends_at);
@@ -263,14 +277,14 @@ impl Store {
     }
 
     /// Ends a token.
-    pub(super) async fn forget(&self, token: &Token) -> Result<(), StoreError> {
+    pub(in crate::key_vault::embedded) async fn forget(&self, token: &Token) -> Result<(), StoreError> {
         let mut writer = self.db.writer().await?;
         sqlx::query("delete from vault_token where hash = $1").bind(&token.hash).execute(writer.connection()?).await?;
         Ok(())
     }
 
     /// What that token wraps; `None` where it wraps nothing, or nothing any more.
-    pub(super) async fn wrapped(&self, token: &str) -> Result<Option<Wrapped>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn wrapped(&self, token: &str) -> Result<Option<Wrapped>, StoreError> {
         const SELECT: &str = "select v.name, v.data_key, v.settings, v.has_keys,
                 w.creation_path, w.answer, w.created_at, w.expires_at
             from vault_wrapped w join vault_grantee g on g.name = w.grantee join vault v on v.name = g.vault
@@ -284,7 +298,7 @@ impl Store {
     }
 
     /// Fetches what that token wraps, for the only time.
-    pub(super) async fn unwrap(&self, token: &str) -> Result<Option<Wrapped>, StoreError> {
+    pub(in crate::key_vault::embedded) async fn unwrap(&self, token: &str) -> Result<Option<Wrapped>, StoreError> {
         let Some(wrapped) = self.wrapped(token).await? else { return Ok(None) };
         let mut writer = self.db.writer().await?;
         let delete = sqlx::query("delete from vault_wrapped where hash = $1").bind(hash(token));
