@@ -7,4 +7,5 @@ pub mod bastion;
 pub mod cli;
 pub mod devops_toolchain;
 pub mod faults;
+pub mod key_vault;
 pub mod vnet_ipam;
