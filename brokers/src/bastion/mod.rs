@@ -8,6 +8,7 @@
 pub mod access;
 mod authority;
 mod certificate;
+pub mod gateway;
 pub mod http;
 mod issue;
 pub mod krl;
@@ -26,8 +27,8 @@ use russh::keys::HashAlg;
 use self::material::Subject;
 use self::parameters::Settings;
 use self::plan::Plan;
+pub use self::store::{GatewayKeys, SCHEMA, StoreError, Verdict};
 use self::store::{Kind, Store};
-pub use self::store::{SCHEMA, StoreError, Verdict};
 use self::watch::Watches;
 
 /// What a bastion broker works with.

@@ -8,4 +8,5 @@ mod orders;
 mod page;
 mod site;
 mod sshd;
+mod through;
 mod wire;

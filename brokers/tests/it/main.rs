@@ -10,6 +10,7 @@
 mod bastion;
 mod catalog;
 mod faults;
+mod gateway;
 mod http;
 mod manual;
 mod process;
