@@ -9,3 +9,4 @@ mod host;
 mod login;
 mod recording;
 mod setup;
+mod wire;

@@ -5,27 +5,27 @@
 //! knows shell and exec, with a terminal where `script` of util-linux is there; its size is that of the beginning. It
 //! deliberately has no SFTP, no forwarding and no revocation list: the gateway's certificates live for minutes.
 
+mod command;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use osb::kit::Clock;
 use russh::keys::{Certificate, PrivateKey, PublicKey};
-use russh::server::{self, Auth, ChannelOpenHandle, Handle, Msg};
+use russh::server::{self, Auth, ChannelOpenHandle, Msg};
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Pty, SshId};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use self::command::{Outlet, SCRIPT, command, run};
 use super::certificate::{check_signature, check_user, forced_command};
 use super::flow::{Event, Receiver, Sender, Size, Start, TRICKLE, Terminal, WINDOW, flow};
 
@@ -33,14 +33,8 @@ use super::flow::{Event, Receiver, Sender, Size, Start, TRICKLE, Terminal, WINDO
 const CONNECTIONS: usize = 32;
 /// Channels of a connection at a time.
 const CHANNELS: usize = 8;
-/// What gives a command a terminal.
-const SCRIPT: &str = "/usr/bin/script";
-/// What is read of a command's output at once.
-const PIECE: usize = 16 << 10;
-const STDERR: u32 = 1;
 
 /// What a local host works with.
-#[derive(Debug)]
 pub struct LocalConfig {
     /// Its host key.
     pub host_key: PrivateKey,
@@ -52,6 +46,12 @@ pub struct LocalConfig {
     pub principals: Vec<String>,
     /// The time.
     pub clock: Clock,
+}
+
+impl std::fmt::Debug for LocalConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalConfig").field("principals", &self.principals).finish_non_exhaustive()
+    }
 }
 
 /// Why a local host can't start.
@@ -328,97 +328,5 @@ impl server::Handler for Visitor {
         session: &mut server::Session,
     ) -> Result<(), russh::Error> {
         session.channel_failure(id)
-    }
-}
-
-/// What runs it. The broker's environment is not for whoever logs in: there may be a password in it.
-fn command(start: &Start, terminal: Option<&Terminal>) -> io::Result<Command> {
-    let line = match start {
-        Start::Shell => "exec sh".to_owned(),
-        Start::Command(line) => String::from_utf8(line.clone()).map_err(|_| io::ErrorKind::InvalidInput)?,
-        Start::Sftp => return Err(io::ErrorKind::Unsupported.into()),
-    };
-    let mut command = match terminal {
-        None => Command::new("sh"),
-        Some(Terminal { size, .. }) => {
-            let mut script = Command::new(SCRIPT);
-            let inside = format!("stty rows {} cols {}; exec sh -c \"$BOURSE_COMMAND\"", size.rows, size.columns);
-            script.args(["-q", "-e", "-f", "-c", &inside, "/dev/null"]);
-            script
-        }
-    };
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("SHELL", "/bin/sh");
-    if let Some(home) = std::env::home_dir() {
-        command.current_dir(&home).env("HOME", home);
-    }
-    match terminal {
-        None => drop(command.arg("-c").arg(line)),
-        Some(terminal) => drop(command.env("BOURSE_COMMAND", line).env("TERM", &terminal.term)),
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    Ok(command)
-}
-
-/// Where a command's output goes.
-struct Outlet {
-    id: ChannelId,
-    handle: Handle,
-    write: ChannelWriteHalf<Msg>,
-}
-
-async fn run(mut child: Child, outlet: Outlet, mut flow: Receiver, mut stop: watch::Receiver<bool>) {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let outputs = async {
-        tokio::join!(pump(stdout, &outlet.write, None), pump(stderr, &outlet.write, Some(STDERR)));
-        child.wait().await
-    };
-    tokio::pin!(outputs);
-    let ended = tokio::select! {
-        ended = &mut outputs => ended.ok(),
-        // The user closed the channel, or is gone: what runs is killed as it is dropped.
-        () = feed(stdin, &mut flow) => None,
-        _ = stop.wait_for(|stop| *stop) => None,
-    };
-    if let Some(ended) = ended {
-        let code = ended.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(255);
-        let told = outlet.handle.exit_status_request(outlet.id, code);
-        if outlet.write.eof().await.is_err() || told.await.is_err() {
-            return;
-        }
-    }
-    drop(outlet.write.close().await);
-}
-
-/// Gives a command its input. Returns once the channel is closed.
-async fn feed(mut stdin: Option<ChildStdin>, flow: &mut Receiver) {
-    while let Some(event) = flow.next().await {
-        match event {
-            // One that reads no more is not to be waited for, nor is that an end: it may still write.
-            Event::Data(data) => {
-                if let Some(open) = &mut stdin
-                    && open.write_all(&data).await.is_err()
-                {
-                    stdin = None;
-                }
-            }
-            Event::Eof => stdin = None,
-            Event::Close => return,
-            _ => {}
-        }
-    }
-}
-
-async fn pump(output: Option<impl AsyncRead + Unpin>, to: &ChannelWriteHalf<Msg>, code: Option<u32>) {
-    let Some(mut output) = output else { return };
-    let mut piece = vec![0; PIECE];
-    while let Ok(read @ 1..) = output.read(&mut piece).await {
-        let data = Bytes::copy_from_slice(piece.get(..read).unwrap_or_default());
-        let sent = match code {
-            None => to.data_bytes(data).await,
-            Some(code) => to.extended_data_bytes(code, data).await,
-        };
-        if sent.is_err() {
-            return;
-        }
     }
 }

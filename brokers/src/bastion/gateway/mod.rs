@@ -47,7 +47,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ARRIVING: usize = 100;
 
 /// What a gateway works with.
-#[derive(Debug)]
 pub struct GatewayConfig {
     /// The host key that users see; kept by the caller.
     pub host_key: PrivateKey,
@@ -61,6 +60,12 @@ pub struct GatewayConfig {
     pub clock: Clock,
     /// The limits.
     pub limits: Limits,
+}
+
+impl std::fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayConfig").field("data", &self.data).field("limits", &self.limits).finish_non_exhaustive()
+    }
 }
 
 /// What a gateway bears.

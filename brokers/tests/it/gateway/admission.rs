@@ -1,6 +1,9 @@
 //! Who is not let in, however they try.
 
+use std::time::Duration;
+
 use bourse_brokers::bastion::access::{LOGIN_SEPARATOR, login, parse_login};
+use bourse_brokers::bastion::gateway::Limits;
 use osb::kit::Clock;
 use proptest::prelude::*;
 use russh::keys::ssh_key::certificate::CertType;
@@ -154,6 +157,24 @@ async fn a_host_certificate_is_for_the_targets_name_and_a_plain_host_key_serves_
     command.args(["web1", "echo in"]);
     let done = output(command).await;
     assert!(text(&done.stderr).contains("the target is not the host that it should be"), "{}", text(&done.stderr));
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_there_or_says_nothing_is_said_to_be_out_of_reach() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ports = [&silent, &gone].map(|listener| listener.local_addr().unwrap().port());
+    drop(gone);
+    let reasons = ["the target did not answer in time", "could not reach the target"];
+    for (port, reason) in ports.into_iter().zip(reasons) {
+        let limits = Limits { connect: Duration::from_millis(800), ..Limits::default() };
+        let grant = Plan::granting(move |grant| grant.targets[0].port = port).grant;
+        let site = Site::of(Plan { grant, limits }).await;
+        let done = site.ssh(&["web1", "echo in"]).await;
+        assert_eq!(done.status.code(), Some(255));
+        assert!(text(&done.stderr).contains("the target can't be reached"), "{}", text(&done.stderr));
+        assert_eq!(site.authority.denials(), [reason]);
+    }
 }
 
 proptest! {
