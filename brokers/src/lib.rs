@@ -5,5 +5,6 @@
 
 pub mod bastion;
 pub mod cli;
+pub mod devops_toolchain;
 pub mod faults;
 pub mod vnet_ipam;

@@ -203,6 +203,30 @@ create index operations_due on operations (next_at) where state = 'in_progress';
 create index operations_instance on operations (instance_id, created_at);
 create index operations_binding on operations (binding_id, created_at);
 
+-- What instances were told of other instances in their parameters. An update that brings one is `since_operation_id`, one that takes
+-- it away `until_operation_id`: whether it counts follows from how they ended, so that an outcome is written without this table.
+create table instance_references (
+    instance_id text not null references instances (id),
+    parameter text not null,
+    target_id text not null references instances (id),
+    since_operation_id text references operations (id),
+    until_operation_id text references operations (id),
+    primary key (instance_id, parameter, target_id)
+);
+create index instance_references_target on instance_references (target_id);
+
+-- Those that may count at the broker: whoever refers is not known to be gone, and an update that is under way, or was given up
+-- without knowing what it did, keeps both what it brings and what it takes away.
+create view live_references as
+    select r.instance_id, r.parameter, r.target_id from instance_references r
+    join instances i on i.id = r.instance_id
+    left join operations s on s.id = r.since_operation_id
+    left join operations u on u.id = r.until_operation_id
+    where i.gone_at is null
+    and (r.until_operation_id is null or u.state <> 'succeeded')
+    and (r.since_operation_id is null or s.state in ('in_progress', 'succeeded') or (s.state = 'failed'
+        and (s.phase = 'unresolved' or s.maybe_sent = 1 or (s.phase = 'polling' and s.finished_at >= s.give_up_at))));
+
 create table events (
     position integer primary key autoincrement,
     id text not null unique,

@@ -6,7 +6,7 @@ use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error};
+use super::{App, Error, references};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
@@ -142,6 +142,7 @@ impl App {
                     if row.state != InstanceState::Ready {
                         return Err(osb::Error::concurrency("the service instance is being changed").into());
                     }
+                    references::free(tx, &row.id).await?;
                     row.state = InstanceState::Deprovisioning;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;

@@ -52,6 +52,9 @@ pub enum Error {
         /// What it clashes with.
         message: String,
     },
+    /// Other instances depend on it: they have to go first.
+    #[error("{0}")]
+    InUse(String),
     /// Who calls is not known.
     #[error("credentials are missing or wrong")]
     Unauthorized,
@@ -142,7 +145,9 @@ impl From<osb::Error> for Error {
 pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
     match error {
         Error::Answer(answer) | Error::Broker(answer) => answer,
-        Error::Malformed(message) | Error::Forbidden(message) => osb::Error::bad_request(message),
+        Error::Malformed(message) | Error::Forbidden(message) | Error::InUse(message) => {
+            osb::Error::bad_request(message)
+        }
         Error::Refused { message, .. } | Error::Unprocessable { message, .. } => osb::Error::bad_request(message),
         Error::Invalid(issues) => {
             let listed: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();

@@ -42,12 +42,27 @@ impl App {
                 plan_id: Some(plan.plan_backend_id.clone()),
             });
             let answer = self.ask_backend(&row, &plan, None, call, &asked).await?.map_err(as_gateway)?;
-            decode::fetch_instance(&answer).map_err(as_gateway)?
+            self.told_by_names(&row, &plan, decode::fetch_instance(&answer).map_err(as_gateway)?)?
         } else {
             self.remembered(&row)?
         };
         response.service_id = Maybe::Present(row.offering_id.clone());
         response.plan_id = Maybe::Present(row.plan_id.clone());
+        Ok(response)
+    }
+
+    /// With the names that were ordered where the backend tells the ids that it got in their place.
+    fn told_by_names(
+        &self,
+        row: &InstanceRow,
+        plan: &PlanEntry,
+        mut response: FetchInstanceResponse,
+    ) -> Result<FetchInstanceResponse, Error> {
+        let declared = plan.references_at_update();
+        if let (false, Maybe::Present(told)) = (declared.is_empty(), &mut response.parameters) {
+            let ordered: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
+            *told = declared.with_names(told, &ordered.parameters, &ordered.references);
+        }
         Ok(response)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::drive::{Names, tell};
+use super::references::{self, Relations};
 use super::sealed::error_to_text;
 use super::{App, Error, Listed, Page};
 use crate::clock::Time;
@@ -70,6 +71,8 @@ pub struct InstanceDetail {
     pub bindings: Vec<BindingRow>,
     /// Its operations, the latest 1000, newest last.
     pub operations: Vec<OperationRow>,
+    /// What it refers to, and who refers to it.
+    pub relations: Relations,
 }
 
 impl App {
@@ -135,16 +138,17 @@ impl App {
     pub async fn instance(&self, id: &str) -> Result<InstanceDetail, Error> {
         let row = self.instance_row(id).await?;
         let key = row.id.clone();
-        let (bindings, operations) = self
+        let (bindings, operations, relations) = self
             .db()
             .read(move |tx| {
                 Box::pin(async move {
                     let bindings = bindings::of_instance(tx, &key).await?;
-                    Ok::<_, Error>((bindings, operations::of_instance(tx, &key).await?))
+                    let operations = operations::of_instance(tx, &key).await?;
+                    Ok::<_, Error>((bindings, operations, references::relations(tx, &key).await?))
                 })
             })
             .await?;
-        Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations })
+        Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations, relations })
     }
 
     /// A row with the names of what it belongs to.
@@ -172,7 +176,7 @@ impl App {
     /// Forgets an instance whose backend is gone: nothing is sent, what is under way is called off, its span ends now.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] without a reason.
+    /// [`Error::NotFound`]; [`Error::Invalid`] without a reason; [`Error::InUse`] while others depend on it.
     pub async fn purge(&self, caller: &Caller, id: &str, reason: &str) -> Result<InstanceDetail, Error> {
         if reason.trim().is_empty() {
             return Err(Error::invalid("/reason", "say why it is forgotten: it is kept in the audit"));
@@ -222,6 +226,7 @@ async fn forget(
         }
         return Ok(called_off.into_iter().map(|operation| operation.id).collect());
     }
+    references::free(tx, id).await?;
     forget_bindings(tx, &mut row, reason, names, now).await?;
     let latest = operations::latest(tx, id, None).await?;
     let called_off = call_off_all(tx, id, reason, now).await?;

@@ -26,6 +26,7 @@ pub mod people;
 pub mod platforms;
 pub mod points;
 mod provision;
+pub mod references;
 pub mod registry;
 pub mod relay;
 pub mod resolve;

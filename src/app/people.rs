@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
+use super::references::Relations;
 use super::sealed;
 use super::{App, Error, Issue, Listed, Page};
 use crate::domain::caller::Caller;
@@ -49,6 +50,8 @@ pub struct Standing {
     pub instance: InstanceView,
     /// Its latest operation.
     pub operation: Option<OperationRow>,
+    /// What it refers to, and who refers to it, where that was asked for.
+    pub relations: Option<Relations>,
 }
 
 /// A binding as whoever asked for it sees it.
@@ -102,7 +105,7 @@ impl App {
         if let Some(row) = self.current_instance(&orderer, &id).await?
             && matches!(presence(row.state, row.operation_id.is_some()), Presence::Live | Presence::CleaningUp)
         {
-            return self.reorder(&orderer, &call, row, &plan, order).await;
+            return Box::pin(self.reorder(&orderer, &call, row, &plan, order)).await;
         }
         fits(plan.check_create(&Value::Object(order.parameters.clone().unwrap_or_default())))?;
         let provisioned = self.provision(&orderer, &call, provision(&orderer, id.clone(), name, &plan, order)).await?;
@@ -183,7 +186,9 @@ impl App {
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
-        self.standing(&orderer, &id).await
+        let standing = self.standing(&orderer, &id).await?;
+        let relations = self.relations(&standing.instance.row.id).await?;
+        Ok(Standing { relations: Some(relations), ..standing })
     }
 
     /// A page of a tenant's instances, wherever they were ordered from.
@@ -204,7 +209,7 @@ impl App {
                 Box::pin(async move { Ok::<_, Error>(crate::store::operations::latest(tx, &key, None).await?) })
             })
             .await?;
-        Ok(Standing { instance: self.instance_view(row).await?, operation })
+        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None })
     }
 
     /// Deletes an instance by name. `Some` while it goes on.

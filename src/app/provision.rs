@@ -4,6 +4,7 @@ use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 
 use super::drive::event;
 use super::order::{self, Intended, Intent, Orderer};
+use super::references::{self, Ids};
 use super::resolve::{Claim, Found, IdentityClaims};
 use super::sealed;
 use super::settle::Settled;
@@ -13,6 +14,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations;
@@ -81,7 +83,10 @@ impl App {
                 (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
                 (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
             };
-            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &tenant).await? {
+            let declared = plan.references_at_create();
+            let sites = request.parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();
+            let referred = self.referred(orderer, &tenant, None, sites).await?;
+            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &tenant, referred).await? {
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
                 return self.provisioned(settled, Provisioned::Created).await;
@@ -154,7 +159,7 @@ impl App {
         }
     }
 
-    /// Transaction 1. `None` where another order with the same id was quicker.
+    /// Transaction 1. `None` where another order with the same id was quicker, or what this one refers to has changed.
     async fn intend_provision(
         &self,
         orderer: &Orderer,
@@ -162,11 +167,15 @@ impl App {
         request: &ProvisionRequest,
         plan: &PlanEntry,
         tenant: &Tenant,
+        referred: Ids,
     ) -> Result<Option<Intended>, Error> {
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
-        let attributes = attributes(request);
+        let attributes = InstanceAttributes { references: referred.clone(), ..attributes(request) };
         let mut sent = request.clone();
+        if !referred.is_empty() {
+            sent.parameters = Maybe::Present(References::with_ids(&attributes.parameters, &referred));
+        }
         sent.instance_id.clone_from(&id);
         sent.service_id.clone_from(&plan.offering_backend_id);
         sent.plan_id.clone_from(&plan.plan_backend_id);
@@ -218,10 +227,10 @@ impl App {
         let outcome = self
             .db()
             .write(move |tx| {
-                let (row, operation) = (row.clone(), operation.clone());
+                let (row, operation, referred) = (row.clone(), operation.clone(), referred.clone());
                 let (owner, names) = (owner.clone(), names.clone());
                 Box::pin(async move {
-                    // In the order tenant, platform, broker: whoever deletes one of them waits, or is seen here.
+                    // In the order tenant, platform, broker, instances: whoever deletes one of them waits, or is seen here.
                     let tenant = tenants::hold(tx, &row.tenant_id).await?;
                     if tenant.is_none()
                         || !platforms::hold(tx, &row.platform_id).await?
@@ -230,10 +239,11 @@ impl App {
                         let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
                         return Err(Error::Refused { code: "deleted", message });
                     }
-                    if !instances::insert(tx, &row).await? {
+                    if !references::lock(tx, &referred, &row.tenant_id).await? || !instances::insert(tx, &row).await? {
                         return Ok(None);
                     }
                     operations::insert(tx, &operation, &owner).await?;
+                    references::record(tx, &row.id, &referred).await?;
                     let kind = EventKind::InstanceRequested;
                     let told = event(&row, &operation, None, kind, None, tenant.as_ref(), &names, now);
                     events::append(tx, &names.hub, &told, now).await?;
@@ -279,6 +289,7 @@ pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttribut
         organization_guid: request.organization_guid.clone(),
         space_guid: request.space_guid.clone(),
         context: order::without_spoofs(request.context.clone().into_option()),
+        references: Ids::new(),
     }
 }
 

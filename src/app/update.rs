@@ -6,12 +6,14 @@ use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
 use super::drive::Target;
 use super::order::{self, Intended, Intent, Meant, Orderer};
+use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
@@ -22,6 +24,10 @@ struct Change {
     plan: Arc<PlanEntry>,
     /// Plan and attributes from then on.
     target: Target,
+    /// Where parameters may refer to other instances: the plan from then on, and the attributes before.
+    refers: Option<(Arc<PlanEntry>, InstanceAttributes)>,
+    /// What it does to the instance's references.
+    rereferred: Option<Rereferred>,
 }
 
 impl App {
@@ -39,7 +45,7 @@ impl App {
         if request.service_id != row.offering_id {
             return Err(osb::Error::bad_request("service_id is not that of the service instance").into());
         }
-        let change = self.change(orderer, &row, &request).await?;
+        let mut change = self.change(orderer, &row, &request).await?;
         if let Some(operation) = self.same_update(&row, &change.target).await? {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
@@ -51,6 +57,9 @@ impl App {
             // The backend does not take a context alone: it is remembered here (rule 18).
             self.remember(row, &change.target).await?;
             return Ok(Updated::Done(UpdateResponse::default()));
+        }
+        if change.refers.is_some() {
+            Box::pin(self.refer(orderer, &tenant, &row, &request, &mut change)).await?;
         }
         let intended = self.intend_update(orderer, call, &request, &row, change, &tenant).await?;
         let ordered = intended.ordered(tenant, orderer.platform.clone());
@@ -79,15 +88,38 @@ impl App {
         };
         order::check_maintenance(&request.maintenance_info, &target_plan)?;
         let mut attributes: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
+        let mut refers = None;
         if let Some(parameters) = request.parameters.as_option() {
             order::check_parameters(target_plan.check_update(&serde_json::Value::Object(parameters.clone())))?;
+            if !target_plan.references_at_update().is_empty() || !attributes.references.is_empty() {
+                refers = Some((Arc::clone(&target_plan), attributes.clone()));
+            }
             attributes.fold(parameters);
         }
         if let Some(context) = order::without_spoofs(request.context.clone().into_option()) {
             attributes.context = Some(context);
         }
         let target = Target { version: 1, plan_id: target_plan.plan_id.clone(), attributes };
-        Ok(Change { plan, target })
+        Ok(Change { plan, target, refers, rereferred: None })
+    }
+
+    /// What the update does to the instance's references, as far as its parameters may hold any.
+    async fn refer(
+        &self,
+        orderer: &Orderer,
+        tenant: &Tenant,
+        row: &InstanceRow,
+        request: &UpdateRequest,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let (Some((plan, before)), Some(parameters)) = (&change.refers, request.parameters.as_option()) else {
+            return Ok(());
+        };
+        let declared = plan.references_at_update();
+        let rereferred = self.rereferred(orderer, tenant, row, declared, before, parameters).await?;
+        change.target.attributes.references.extend(rereferred.now.clone());
+        change.rereferred = Some(rereferred);
+        Ok(())
     }
 
     /// The very same update, where it is under way already.
@@ -136,14 +168,18 @@ impl App {
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
-        let owner = self.process().to_owned();
+        let (owner, rereferred, tenant) = (self.process().to_owned(), change.rereferred, tenant.clone());
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());
+                let (rereferred, tenant) = (rereferred.clone(), tenant.clone());
                 Box::pin(async move {
-                    let locked = instances::lock(tx, &operation.instance_id).await?;
+                    let locked = match &rereferred {
+                        Some(rereferred) => rereferred.lock(tx, &operation.instance_id, &tenant).await?,
+                        None => instances::lock(tx, &operation.instance_id).await?,
+                    };
                     let Some(mut row) = locked else {
                         return Err(osb::Error::not_found("the service instance does not exist").into());
                     };
@@ -158,6 +194,9 @@ impl App {
                     row.state = InstanceState::Updating;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
+                    if let Some(rereferred) = &rereferred {
+                        rereferred.record(tx, &row.id, &operation.id).await?;
+                    }
                     instances::save(tx, &row, true, now).await?;
                     Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })
@@ -193,6 +232,9 @@ impl App {
             if let Maybe::Present(id) = &mut previous.plan_id {
                 id.clone_from(&change.plan.plan_backend_id);
             }
+        }
+        if let (Some(rereferred), Maybe::Present(parameters)) = (&change.rereferred, &mut sent.parameters) {
+            *parameters = References::with_ids(parameters, &rereferred.now);
         }
         sent.context = Maybe::Present(self.stamped_context(
             orderer,

@@ -1,7 +1,8 @@
 //! `bourse bind`: credentials for an instance, in the form that a shell, a program or Kubernetes takes. The same again gives
 //! the same credentials.
 
-use clap::ValueEnum;
+use std::path::PathBuf;
+
 use reqwest::Method;
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use super::client::Client;
 use super::params::Params;
 use super::print::{self, pick};
 use super::wait::{self, Within};
-use super::{Error, client, credentials};
+use super::{Error, client, credentials, files};
 
 /// Arguments of `bourse bind`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,14 @@ pub(super) struct Args {
     binding: String,
     #[command(flatten)]
     params: Params,
-    /// How the credentials are printed.
-    #[arg(short = 'o', long = "output", value_enum, default_value_t)]
+    /// How the credentials are given: printed, or each as a file in a directory, which is made where it is not there.
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "table|env|json|k8s-secret|files=DIR",
+        default_value = "table",
+        value_parser = format
+    )]
     format: Format,
     /// What stands before each variable of `-o env`, such as `NET_`.
     #[arg(long, default_value = "", value_parser = prefix)]
@@ -34,10 +41,9 @@ pub(super) struct Args {
     within: Within,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Format {
     /// For people: a line for each.
-    #[default]
     Table,
     /// Lines KEY=value for a shell.
     Env,
@@ -45,6 +51,19 @@ enum Format {
     Json,
     /// A Secret for `kubectl apply -f -`.
     K8sSecret,
+    /// A file for each, in that directory.
+    Files(PathBuf),
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    Ok(match (text, text.strip_prefix("files=")) {
+        ("table", _) => Format::Table,
+        ("env", _) => Format::Env,
+        ("json", _) => Format::Json,
+        ("k8s-secret", _) => Format::K8sSecret,
+        (_, Some(folder)) if !folder.is_empty() => Format::Files(folder.into()),
+        _ => return Err("use one of table, env, json, k8s-secret, files=DIR".to_owned()),
+    })
 }
 
 fn prefix(text: &str) -> Result<String, String> {
@@ -67,8 +86,13 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     match format {
         Format::Json => print::json(&bound),
         Format::K8sSecret => print::json(&credentials::kubernetes_secret(given, &name, &binding)?),
-        Format::Env | Format::Table if given.as_object().is_none_or(Map::is_empty) => {
+        Format::Env | Format::Table | Format::Files(_) if given.as_object().is_none_or(Map::is_empty) => {
             print::note(&format!("binding {binding} of {name} has no credentials; -o json shows what it has"))
+        }
+        Format::Files(folder) => {
+            let written = files::write(&folder, given)?;
+            let written: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+            print::lines(&written.join("\n"))
         }
         Format::Env => print::lines(&credentials::env(given, &prefix)?),
         Format::Table => {

@@ -67,6 +67,9 @@ pub(super) enum Error {
     /// A file, or standard input, can't be read.
     #[error("could not read {0}")]
     Read(String, #[source] io::Error),
+    /// A file or directory can't be written.
+    #[error("could not write {0}")]
+    Write(String, #[source] io::Error),
     /// Nobody is there.
     #[error("could not connect to the hub at {0}: is it running, and is BOURSE_URL or --url right? ({1})")]
     Connect(Url, String),
@@ -93,7 +96,7 @@ impl Error {
     /// 2 where the command line or the way to the hub is wrong, 1 where the hub said no.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Read(..) | Self::Connect(..) | Self::Foreign(..) => 2,
+            Self::Usage(_) | Self::Read(..) | Self::Write(..) | Self::Connect(..) | Self::Foreign(..) => 2,
             Self::Exchange(..) | Self::TooLarge | Self::Refused(_) | Self::Outcome(_) => 1,
         }
     }

@@ -101,6 +101,10 @@ const VERDICTS: &[Column] = &[
 const BINDINGS: &[Column] =
     &[("BINDING", "/platform_binding_id"), ("STATE", "/state"), ("ID", "/id"), ("MADE", "/created_at")];
 
+const REFERENCES: &[Column] = &[("REFERS TO", "/name"), ("PARAMETER", "/parameter"), ("ID", "/instance_id")];
+
+const DEPENDENTS: &[Column] = &[("DEPENDED ON BY", "/name"), ("ID", "/instance_id")];
+
 const OPERATIONS: &[Column] = &[
     ("OPERATION", "/kind"),
     ("STATE", "/state"),
@@ -153,8 +157,19 @@ fn show(out: &Out, instance: &Value) -> Result<(), Error> {
     if out.is_json() {
         return Ok(());
     }
-    for (field, columns) in [("bindings", BINDINGS), ("operations", OPERATIONS)] {
-        let items = instance.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    tables(instance, &[("bindings", BINDINGS)])?;
+    related(instance)?;
+    tables(instance, &[("operations", OPERATIONS)])
+}
+
+/// Prints what an instance refers to and who refers to it, where there is anything.
+pub(super) fn related(instance: &Value) -> Result<(), Error> {
+    tables(instance, &[("references", REFERENCES), ("dependents", DEPENDENTS)])
+}
+
+fn tables(instance: &Value, fields: &[(&str, &[Column])]) -> Result<(), Error> {
+    for (field, columns) in fields {
+        let items = instance.get(*field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if !items.is_empty() {
             print::lines("")?;
             print::lines(&print::table(items, columns))?;

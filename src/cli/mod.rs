@@ -8,6 +8,7 @@ mod conformance;
 mod credentials;
 mod delete;
 mod event;
+mod files;
 mod instance;
 mod keys;
 mod list;

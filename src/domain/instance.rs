@@ -1,7 +1,11 @@
 //! Service instances and bindings as the hub keeps them: their states, and the attributes that decide whether a repeated
 //! order is the same order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::reference::parameter_of;
 
 /// The state of a service instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,6 +116,9 @@ pub struct InstanceAttributes {
     pub space_guid: String,
     /// As the platform gave it, without anything under `bourse`.
     pub context: Option<osb::Object>,
+    /// The ids that the backend got in the place of names of instances, by where they stand in the parameters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, String>,
 }
 
 impl InstanceAttributes {
@@ -122,11 +129,12 @@ impl InstanceAttributes {
             && self.space_guid == other.space_guid
     }
 
-    /// Folds the parameters of an update in: what it names is replaced, the rest stays.
+    /// Folds the parameters of an update in: what it names is replaced, with what it referred to; the rest stays.
     pub fn fold(&mut self, parameters: &osb::Object) {
         for (key, value) in parameters {
             self.parameters.insert(key.clone(), value.clone());
         }
+        self.references.retain(|pointer, _| !parameters.contains_key(&parameter_of(pointer)));
     }
 }
 

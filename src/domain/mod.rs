@@ -9,5 +9,6 @@ pub mod instance;
 pub mod name;
 pub mod operation;
 pub mod platform;
+pub mod reference;
 pub mod stamp;
 pub mod tenant;

@@ -146,6 +146,7 @@ impl From<app::Error> for Failure {
             }
             E::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             E::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            E::InUse(_) => Self::new(StatusCode::CONFLICT, "in_use", detail),
             E::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
             E::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             E::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
@@ -251,6 +252,7 @@ mod tests {
         check(E::Refused { code: "c", message: "m".to_owned() }, 422, "c");
         check(E::not_found("tenant", "t"), 404, "not_found");
         check(E::conflict("c", "m"), 409, "c");
+        check(E::InUse("m".to_owned()), 409, "in_use");
         check(E::Unauthorized, 401, "unauthorized");
         check(E::Forbidden("m".to_owned()), 403, "forbidden");
         check(E::Stale, 412, "stale");

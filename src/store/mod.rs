@@ -21,6 +21,7 @@ pub mod offerings;
 pub mod operations;
 pub mod platforms;
 pub mod processes;
+pub mod references;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;

@@ -5,12 +5,14 @@ use std::process::Stdio;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::bare::on_each;
+use crate::references;
+use crate::support::bare::{On, on_each};
 use crate::support::command::{Done, Terminal, Vnet, command, fed, finish};
 use crate::support::home::Home;
 use crate::support::hub::{BOUND, Platform};
 use crate::support::ports;
 use crate::support::process::{Process, hub_binary};
+use crate::support::recorder::{self, Recorder};
 use crate::support::wait::wait_until;
 
 /// The words of a text's lines.
@@ -78,6 +80,15 @@ async fn a_hub_is_set_up_used_and_cleared_from_the_command_line() {
         let secret: Value = serde_json::from_str(&secret).expect("no JSON");
         assert_eq!((&secret["kind"], &secret["metadata"]["name"]), (&json!("Secret"), &json!("net")));
         assert_eq!(secret["stringData"]["cidr"], cidr);
+        let folder = tempfile::tempdir().expect("no directory");
+        let folder = folder.path().join("net");
+        let files = format!("files={}", folder.display());
+        let written = terminal.ok(&[&bind[..], &["-o", &files]].concat()).await;
+        assert!(written.out.lines().any(|line| line == folder.join("cidr").display().to_string()), "{written:?}");
+        assert!(!written.out.contains(cidr) && written.err.is_empty(), "{written:?}");
+        assert_eq!(std::fs::read_to_string(folder.join("cidr")).expect("a file"), cidr);
+        let again = terminal.ok(&[&bind[..], &["-o", &files]].concat()).await;
+        assert_eq!(again.out, written.out, "the same again writes the same");
 
         let shown = terminal.ok(&["show", "net", "--tenant", "retail"]).await.out;
         assert!(words(&shown).iter().any(|line| line.starts_with(&["default", "ready"])), "{shown}");
@@ -95,6 +106,31 @@ async fn a_hub_is_set_up_used_and_cleared_from_the_command_line() {
         terminal.hub.stop().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_refers_to_what_is_shown_and_said_when_it_stands_in_the_way() {
+    let terminal = Terminal::new(On::Sqlite).await;
+    terminal.ok(&["tenant", "put", "retail", "--display-name", "Retail"]).await;
+    let recorder = Recorder::start(&references::catalog());
+    let mut register = vec!["broker", "register", "--name", "related", "--broker-url", recorder.url()];
+    register.extend(["--broker-username", recorder::USERNAME, "--broker-password", recorder::PASSWORD]);
+    terminal.ok(&register).await;
+    let order = |offering, name| ["order", offering, "one", "--tenant", "retail", "--name", name];
+    terminal.ok(&order("network", "net")).await;
+    let refers = ["--param", "network=net"];
+    terminal.ok(&[&order("cluster", "user")[..], &refers].concat()).await;
+    let show = async |name| terminal.ok(&["show", name, "--tenant", "retail"]).await.out;
+    let (user, net) = (show("user").await, show("net").await);
+    assert!(words(&user).iter().any(|line| line.starts_with(&["net", "/network"])), "{user}");
+    assert!(words(&net).contains(&vec!["DEPENDED", "ON", "BY", "ID"]), "{net}");
+    let refused = terminal.run(&["delete", "net", "--tenant", "retail", "--yes"]).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("other instances depend on it: `user` ("), "{refused:?}");
+    for name in ["user", "net"] {
+        terminal.ok(&["delete", name, "--tenant", "retail", "--yes", "--wait"]).await;
+    }
+    terminal.hub.stop().await;
 }
 
 #[tokio::test]
@@ -182,8 +218,13 @@ async fn wrong_input_is_one_sentence_that_says_what_to_do() {
             err.starts_with("bourse: who are you? set BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN"),
             "{err}"
         );
-        for usage in [&["order", "faults"][..], &["bind", "x"], &["list", "--tenant", "t", "-o", "xml"], &["nonsense"]]
-        {
+        for usage in [
+            &["order", "faults"][..],
+            &["bind", "x"],
+            &["bind", "x", "--tenant", "t", "-o", "files="],
+            &["list", "--tenant", "t", "-o", "xml"],
+            &["nonsense"],
+        ] {
             assert_eq!(terminal.run(usage).await.code, 2, "{usage:?}");
         }
         terminal.hub.stop().await;

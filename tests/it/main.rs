@@ -33,6 +33,7 @@ mod outage;
 mod platforms;
 mod points;
 mod quickstart;
+mod references;
 mod registry;
 mod registry_http;
 mod registry_tls;

@@ -5,6 +5,7 @@
 //! brokers have in common is here; what one has alone is in the file of its name.
 
 mod bastion;
+mod devops_toolchain;
 mod faults;
 mod vnet_ipam;
 
@@ -36,6 +37,8 @@ enum Kind {
     VnetIpam(vnet_ipam::Args),
     /// SSH access: a certificate authority for each bastion, signing for minutes.
     Bastion(bastion::Args),
+    /// DevOps toolchains: Git repositories from templates, tokens that expire, builds.
+    DevopsToolchain(Box<devops_toolchain::Args>),
     /// Fails on purpose, one plan a fault; GET /state shows what it really holds.
     Faults(faults::Args),
 }
@@ -123,6 +126,7 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(args).await,
         Kind::Bastion(args) => bastion::run(args).await,
+        Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,
         Kind::Faults(args) => faults::run(args).await,
     }
 }

@@ -5,6 +5,7 @@
 //! interface on any machine. Invariant: inside a routing domain no address is handed out twice (see `store`).
 
 mod answer;
+pub mod driver;
 pub mod free_space;
 mod parameters;
 pub mod plan;

@@ -9,10 +9,13 @@
 
 mod bastion;
 mod catalog;
+mod devops_toolchain;
 mod faults;
 mod gateway;
 mod http;
 mod manual;
+mod netbox;
+mod network_driver;
 mod process;
 mod stamps;
 mod support;

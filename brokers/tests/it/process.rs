@@ -88,3 +88,16 @@ async fn what_cannot_work_is_refused_with_a_sentence() {
     check_refused(&["faults", "--stamp", "required"], 2, "--stamp-issuer").await;
     check_refused(&["faults", "--stamp-issuer", "nonsense"], 1, "could not use the stamp issuer `nonsense`").await;
 }
+
+#[tokio::test]
+async fn devops_toolchain_serves_repositories_beside_its_orders_and_ends_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, url) = start(&["devops-toolchain"], directory.path()).await;
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    assert_eq!(get(address, "/git/project.git/info/refs?service=git-upload-pack", None).await.0, 401);
+    let (status, catalog) = get(address, "/v2/catalog", None).await;
+    assert_eq!((status, catalog.contains("\"devops-toolchain\"")), (200, true));
+    assert_eq!(stop(child).await, Some(0));
+    check_refused(&["devops-toolchain", "--driver", "forgejo"], 2, "--forgejo-url").await;
+    check_refused(&["devops-toolchain", "--buildbot-url", "http://127.0.0.1:1"], 2, "--buildbot-key-file").await;
+}

@@ -10,10 +10,14 @@ use serde_json::Value;
 use super::bridge::{self, Terms};
 use super::schema::{self, Schema};
 use super::{Finding, Ids, Offering, Plan, Severity, State, hubs, ids};
+use crate::domain::reference;
 
 /// Offerings of one broker, and plans of all of them: more is refused as a whole.
 const OFFERINGS_MAX: usize = 1000;
 const PLANS_MAX: usize = 10_000;
+/// References shown of one schema that are not read.
+const IGNORED_MAX: usize = 20;
+const IGNORED: &str = "is not read: it must be {\"offering\": NAME} or {\"tag\": TAG}, on a property, or on what `items` describes, of a provision or update";
 
 /// Whose catalog is read, and how its names and ids become the hub's.
 #[derive(Clone, Copy, Debug)]
@@ -178,13 +182,22 @@ fn judge_schemas(offering: usize, plan: &Plan) -> Vec<Finding> {
     for place in ["service_instance/create", "service_instance/update", "service_binding/create"] {
         let place = format!("/schemas/{place}/parameters");
         let Some(schema) = plan.document.pointer(&place).filter(|schema| !schema.is_null()) else { continue };
+        let at = format!("/services/{offering}/plans/{}{place}", plan.position);
+        // Parameters of a bind never name an instance.
+        let binds = place.contains("service_binding");
+        let ignored = if binds { reference::mentioned(schema) } else { reference::ignored(schema) };
+        let ignored = ignored.into_iter().take(IGNORED_MAX).map(|pointer| Finding {
+            severity: Severity::Warning,
+            pointer: format!("{at}{pointer}"),
+            message: IGNORED.to_owned(),
+        });
+        findings.extend(ignored);
         if schema::size(schema) > schema::BYTES_MAX || schema::refers_elsewhere(schema) {
             // Said already.
             continue;
         }
         if let Err(why) = Schema::read(schema) {
-            let pointer = format!("/services/{offering}/plans/{}{place}", plan.position);
-            findings.push(Finding { severity: Severity::Warning, pointer, message: why });
+            findings.push(Finding { severity: Severity::Warning, pointer: at, message: why });
         }
     }
     findings

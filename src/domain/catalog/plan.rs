@@ -8,6 +8,7 @@ use osb::{ServiceOffering, ServicePlan};
 use serde_json::Value;
 
 use super::schema::{Problem, Schema};
+use crate::domain::reference::References;
 
 /// A plan and all that an order of it needs to know.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(super) struct Schemas {
     create: OnceLock<Option<Schema>>,
     update: OnceLock<Option<Schema>>,
     bind: OnceLock<Option<Schema>>,
+    /// What takes the name of an instance, at a provision and at an update.
+    references: OnceLock<(References, References)>,
 }
 
 impl PlanEntry {
@@ -62,6 +65,26 @@ impl PlanEntry {
     /// What is wrong with the parameters of a bind.
     pub fn check_bind(&self, parameters: &Value) -> Vec<Problem> {
         check(&self.schemas.bind, self.plan.bind_schema(), parameters)
+    }
+
+    /// Which parameters of a provision take the name of an instance.
+    pub fn references_at_create(&self) -> &References {
+        &self.references().0
+    }
+
+    /// The same of an update: what was a reference in the order is one in its update, too, whether or not the schema of updates
+    /// says so again.
+    pub fn references_at_update(&self) -> &References {
+        &self.references().1
+    }
+
+    fn references(&self) -> &(References, References) {
+        self.schemas.references.get_or_init(|| {
+            let read = |schema: Option<&Value>| schema.map(References::read).unwrap_or_default();
+            let create = read(self.plan.create_schema());
+            let update = read(self.plan.update_schema()).or(&create);
+            (create, update)
+        })
     }
 
     /// Whether its instances can be bound to.

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::instances::{InstanceDetail, InstanceFilter, InstanceView};
 use crate::app::operations::{OperationFilter, OperationView};
+use crate::app::references::{Other, Relations};
 use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::instance::{BindingState, InstanceState};
@@ -154,6 +155,39 @@ impl From<OperationView> for OperationOut {
     }
 }
 
+/// A reference to another instance.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reference)]
+pub struct ReferenceOut {
+    /// Where it stands in the parameters: a JSON pointer (RFC 6901).
+    parameter: String,
+    /// The instance that is referred to, by Bourse's own id.
+    instance_id: String,
+    /// Its name, where it has one.
+    name: Option<String>,
+}
+
+/// An instance that refers to this one.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Dependent)]
+pub struct DependentOut {
+    /// Bourse's own id.
+    instance_id: String,
+    /// Its name, where it has one.
+    name: Option<String>,
+}
+
+/// What an instance refers to, and who refers to it.
+pub(super) fn related(relations: Relations) -> (Vec<ReferenceOut>, Vec<DependentOut>) {
+    let reference =
+        |(parameter, other): (String, Other)| ReferenceOut { parameter, instance_id: other.id, name: other.name };
+    let dependent = |other: Other| DependentOut { instance_id: other.id, name: other.name };
+    (
+        relations.references.into_iter().map(reference).collect(),
+        relations.dependents.into_iter().map(dependent).collect(),
+    )
+}
+
 /// An instance with all that belongs to it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = InstanceDetail)]
@@ -164,6 +198,10 @@ pub struct DetailOut {
     bindings: Vec<BindingOut>,
     /// Its operations, newest last.
     operations: Vec<OperationOut>,
+    /// The instances that its parameters refer to.
+    references: Vec<ReferenceOut>,
+    /// Those that refer to it, the first 1000: it can't be deleted before they are.
+    dependents: Vec<DependentOut>,
 }
 
 impl From<InstanceDetail> for DetailOut {
@@ -174,10 +212,13 @@ impl From<InstanceDetail> for DetailOut {
             state: row.state,
             created_at: row.created_at,
         };
+        let (references, dependents) = related(detail.relations);
         Self {
             instance: detail.instance.into(),
             bindings: detail.bindings.into_iter().map(binding).collect(),
             operations: detail.operations.into_iter().map(OperationOut::from).collect(),
+            references,
+            dependents,
         }
     }
 }

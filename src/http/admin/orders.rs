@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::instances::{InstanceOut, OperationOut};
+use super::instances::{DependentOut, InstanceOut, OperationOut, ReferenceOut, related};
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
 use crate::app::{self, App};
 use crate::domain::instance::BindingState;
@@ -41,11 +41,24 @@ pub struct OrderedOut {
     operation: Option<OperationOut>,
     /// What it costs; `null` where no price is known.
     price: Option<String>,
+    /// The instances that its parameters refer to; GET tells them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    references: Option<Vec<ReferenceOut>>,
+    /// Those that refer to it, the first 1000; GET tells them. It can't be deleted before they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependents: Option<Vec<DependentOut>>,
 }
 
 impl From<Standing> for OrderedOut {
     fn from(standing: Standing) -> Self {
-        Self { instance: standing.instance.into(), operation: standing.operation.map(OperationOut::from), price: None }
+        let (references, dependents) = standing.relations.map(related).unzip();
+        Self {
+            instance: standing.instance.into(),
+            operation: standing.operation.map(OperationOut::from),
+            price: None,
+            references,
+            dependents,
+        }
     }
 }
 

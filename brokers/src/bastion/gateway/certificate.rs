@@ -83,6 +83,11 @@ pub(super) fn forced_command(certificate: &Certificate) -> Option<String> {
     certificate.critical_options().get("force-command").cloned()
 }
 
+/// Whether the certificate allows terminals.
+pub(super) fn allows_terminals(certificate: &Certificate) -> bool {
+    certificate.extensions().contains_key("permit-pty")
+}
+
 fn check_common(certificate: &Certificate, kind: CertType, now: i64) -> Result<(), Unsound> {
     if certificate.cert_type() != kind {
         return Err(Unsound::Kind);

@@ -40,36 +40,48 @@ pub(super) async fn serve(
         channels: Channels::default(),
     };
     let deadline = Instant::now() + shared.limits.handshake;
-    if let Some((running, session)) = log_in(&shared, ssh, stream, user, waiting, deadline).await {
+    let running = tokio::select! {
+        running = timeout_at(deadline, server::run_stream(ssh, stream, user)) => running.ok().and_then(Result::ok),
+        () = shared.until_stopped() => None,
+    };
+    if let Some(running) = running {
+        let admitted = log_in(&shared, &waiting, deadline).await;
         drop(arriving);
-        stay(&shared, running, &session).await;
+        match &admitted {
+            Some(session) => stay(&shared, running, session).await,
+            None => {
+                close(&socket);
+                // Once it has ended nobody is let in any more.
+                drop(timeout(PATIENCE, running).await);
+            }
+        }
         close(&socket);
-        session.end(PATIENCE).await;
-        shared.live(|live| live.remove(&session.id));
+        // Somebody may have been let in just as their time was up.
+        let late = waiting.borrow().clone();
+        if let Some(session) = late {
+            session.cut(Cut::Closed);
+            session.end(PATIENCE).await;
+            shared.live(|live| live.remove(&session.id));
+        }
     }
     // Whatever is still busy with it ends with it.
     close(&socket);
 }
 
+/// The session, where the user is let in in time.
 async fn log_in(
     shared: &Shared,
-    ssh: Arc<server::Config>,
-    stream: TcpStream,
-    user: User,
-    mut waiting: watch::Receiver<Option<Arc<Session>>>,
+    waiting: &watch::Receiver<Option<Arc<Session>>>,
     deadline: Instant,
-) -> Option<(RunningSession<User>, Arc<Session>)> {
-    let running = tokio::select! {
-        running = timeout_at(deadline, server::run_stream(ssh, stream, user)) => running.ok()?.ok()?,
-        () = shared.until_stopped() => return None,
-    };
+) -> Option<Arc<Session>> {
+    let mut waiting = waiting.clone();
     // Where the connection ends first, the sender of this is dropped with it.
     let admitted = tokio::select! {
         admitted = timeout_at(deadline, waiting.wait_for(Option::is_some)) => admitted.ok()?.ok()?.clone()?,
         () = shared.until_stopped() => return None,
     };
     shared.live(|live| live.insert(admitted.id.clone(), Arc::clone(&admitted)));
-    Some((running, admitted))
+    Some(admitted)
 }
 
 /// Waits for whatever ends the session first, and sends the user away where it was not the user.

@@ -20,7 +20,7 @@ use super::certificate::{check_host, check_signature};
 use super::session::Session;
 use crate::bastion::access::{Denied, Target};
 
-/// What precedes the key of an authority in [`Target::host_key`].
+/// What precedes the key of an authority in [`Target::host_key`]; there may be several such lines while a CA's key is replaced.
 const AUTHORITY: &str = "@cert-authority";
 /// Messages of the target that may wait for the user, for each channel: 512 KiB.
 const WAITING: usize = 16;

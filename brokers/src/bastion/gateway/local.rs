@@ -26,7 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use self::command::{Outlet, SCRIPT, command, run};
-use super::certificate::{check_signature, check_user, forced_command};
+use super::certificate::{allows_terminals, check_signature, check_user, forced_command};
 use super::flow::{Event, Receiver, Sender, Size, Start, TRICKLE, Terminal, WINDOW, flow};
 
 /// Connections at a time.
@@ -229,7 +229,7 @@ impl server::Handler for Visitor {
         match checked {
             Ok(()) if self.trust.principals.iter().any(|known| known == login) => {
                 self.forced = forced_command(certificate);
-                self.terminals = certificate.extensions().contains_key("permit-pty");
+                self.terminals = allows_terminals(certificate);
                 Ok(Auth::Accept)
             }
             Ok(()) => Ok(Auth::reject()),

@@ -68,6 +68,8 @@ pub(super) struct Admission {
     pub(super) target: Target,
     pub(super) principal: String,
     pub(super) forced: Option<String>,
+    /// Whether the certificate allows terminals. What else it might allow is said by the grant.
+    pub(super) terminals: bool,
     pub(super) source: IpAddr,
 }
 
@@ -168,7 +170,8 @@ impl Session {
     /// The connection to the target: made once, audited before it is used.
     pub(super) async fn leg(self: &Arc<Self>) -> Result<&Leg, LegError> {
         let made = async {
-            let leg = Leg::connect(self).await?;
+            // Large, and needed once.
+            let leg = Box::pin(Leg::connect(self)).await?;
             self.audit_started().await?;
             let (id, grant, target) = (&self.id, &self.admission.grant, &self.admission.target.name);
             tracing::info!(

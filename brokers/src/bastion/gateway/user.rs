@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::Shared;
-use super::certificate::{check_user, forced_command};
+use super::certificate::{allows_terminals, check_user, forced_command};
 use super::flow::{Event, Sender, Size, Start, TRICKLE, Terminal, WINDOW, flow};
 use super::leg::Forward;
 use super::relay::{self, Purpose};
@@ -84,7 +84,8 @@ impl User {
         let permit = Arc::clone(&self.shared.sessions).try_acquire_owned();
         let permit = permit.map_err(|_| denied("there are too many sessions".to_owned()))?;
         let (principal, forced) = (principal.to_owned(), forced_command(certificate));
-        let admission = Admission { grant, target, principal, forced, source: self.source };
+        let terminals = allows_terminals(certificate);
+        let admission = Admission { grant, target, principal, forced, terminals, source: self.source };
         Ok(Session::new(Arc::clone(&self.shared), admission, permit))
     }
 
@@ -246,7 +247,8 @@ impl server::Handler for User {
         modes: &[(Pty, u32)],
         session: &mut server::Session,
     ) -> Result<(), Error> {
-        if !self.channels.with(|open| open.get(&id).is_some_and(|open| open.startable)) {
+        let may = self.session.as_ref().is_some_and(|session| session.admission.terminals);
+        if !may || !self.channels.with(|open| open.get(&id).is_some_and(|open| open.startable)) {
             return session.channel_failure(id);
         }
         let size = Size { columns, rows, width, height };

@@ -125,6 +125,16 @@ async fn neither_agent_nor_x11_nor_another_subsystem_is_forwarded() {
     assert!(text(&done.stderr).contains("subsystem request failed"), "{}", text(&done.stderr));
 }
 
+#[tokio::test]
+async fn a_certificate_without_permit_pty_gets_no_terminal() {
+    let site = Site::new().await;
+    site.issue(|order| order.extensions = &["permit-port-forwarding"]);
+    let done = site.ssh(&["-tt", "web1", "test -t 1 || echo none"]).await;
+    assert!(text(&done.stderr).contains("PTY allocation request failed"), "{}", text(&done.stderr));
+    assert!(!done.status.success(), "this client wants one");
+    assert_eq!(text(&site.ssh(&["web1", "test -t 1 || echo none"]).await.stdout), "none\n");
+}
+
 async fn unreachable(change: impl Fn(&mut Option<String>) + 'static, reason: &str) {
     let site = Site::of(Plan::granting(move |grant| change(&mut grant.targets[0].host_key))).await;
     let done = site.ssh(&["web1", "echo in"]).await;
@@ -147,6 +157,10 @@ async fn a_target_with_another_host_key_is_not_spoken_to() {
 #[tokio::test]
 async fn a_host_certificate_is_for_the_targets_name_and_a_plain_host_key_serves_too() {
     let site = Site::of(Plan::granting(|grant| grant.targets[0].host_key = Some(public(&key(12))))).await;
+    assert_eq!(text(&site.ssh(&["web1", "echo in"]).await.stdout), "in\n");
+    // A host CA whose key is being replaced has several lines.
+    let lines = format!("@cert-authority {}\n{}\n", public(&key(55)), host_authority());
+    let site = Site::of(Plan::granting(move |grant| grant.targets[0].host_key = Some(lines.clone()))).await;
     assert_eq!(text(&site.ssh(&["web1", "echo in"]).await.stdout), "in\n");
     let site = Site::of(Plan::granting(|grant| {
         grant.targets[0].name = "web2".into();

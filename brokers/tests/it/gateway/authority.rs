@@ -18,6 +18,9 @@ pub(crate) fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
+/// What users' certificates allow.
+pub(crate) const EXTENSIONS: [&str; 2] = ["permit-port-forwarding", "permit-pty"];
+
 /// What is signed.
 pub(crate) struct Order<'a> {
     pub(crate) key_id: &'a str,
@@ -26,6 +29,7 @@ pub(crate) struct Order<'a> {
     pub(crate) before: i64,
     pub(crate) critical: Vec<(&'a str, &'a str)>,
     pub(crate) kind: CertType,
+    pub(crate) extensions: &'a [&'a str],
 }
 
 impl Order<'_> {
@@ -42,10 +46,8 @@ impl Order<'_> {
         for (name, value) in &self.critical {
             builder.critical_option(*name, *value).unwrap();
         }
-        if self.kind == CertType::User {
-            for extension in ["permit-port-forwarding", "permit-pty"] {
-                builder.extension(extension, "").unwrap();
-            }
+        for extension in self.extensions {
+            builder.extension(*extension, "").unwrap();
         }
         builder.sign(authority).unwrap()
     }
@@ -126,6 +128,7 @@ impl Access for Authority {
             before: now + 60,
             critical: Vec::new(),
             kind: CertType::User,
+            extensions: &EXTENSIONS,
         };
         Ok(order.sign(&self.ca, key))
     }

@@ -16,7 +16,7 @@ use russh::keys::{Certificate, PrivateKey};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::authority::{Authority, Order, grant, key};
+use super::authority::{Authority, EXTENSIONS, Order, grant, key};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const USER: u8 = 1;
@@ -80,6 +80,7 @@ pub(crate) fn host_certificate(key: &PrivateKey, name: &str) -> Certificate {
         before: now + 3600,
         critical: Vec::new(),
         kind: CertType::Host,
+        extensions: &[],
     };
     order.sign(&self::key(HOST_CA), key.public_key())
 }
@@ -185,6 +186,7 @@ impl Site {
             before: now + 600,
             critical: vec![("source-address", "127.0.0.0/8")],
             kind: CertType::User,
+            extensions: &EXTENSIONS,
         };
         change(&mut order);
         let certificate = order.sign(authority, key(USER).public_key());

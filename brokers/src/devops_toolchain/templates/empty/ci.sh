@@ -1,0 +1,4 @@
+#!/bin/sh
+# Run for each pushed commit. It succeeds where it ends with 0.
+set -eu
+echo "nothing to check yet"
