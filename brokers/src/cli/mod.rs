@@ -201,7 +201,6 @@ impl Door for Lock {
 const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
-#[expect(dead_code, reason = "the brokers that come with the next commits have nothing else to end")]
 async fn serve_kit<S: Service>(
     common: &Common,
     name: &'static str,
