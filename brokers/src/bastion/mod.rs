@@ -30,8 +30,8 @@ use self::access::Target;
 use self::material::Subject;
 use self::parameters::{Settings, TargetOrder};
 use self::plan::Plan;
+pub use self::store::{GatewayKeys, SCHEMA, StoreError, Verdict};
 use self::store::{Kind, Store};
-pub use self::store::{SCHEMA, StoreError, Verdict};
 use self::watch::Watches;
 
 /// What a bastion broker works with.

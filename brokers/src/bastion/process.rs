@@ -1,7 +1,6 @@
 //! A bastion broker as it runs in a process: the authority, its gateway where there is one, and a host to try it with.
 //!
-//! What it keeps lies in one directory: the database, the key that opens what is sealed in it, and, sealed with that, the host
-//! key of the gateway, the key that signs recordings, and the host key of the host to try it with.
+//! What it keeps lies in one directory: the database, the key that opens what is sealed in it, revocation lists and recordings.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,17 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use osb::kit::seal::{Broken, KeyError, random};
+use osb::kit::seal::KeyError;
 use osb::kit::{Clock, Db, OpenError, Sealer};
 use russh::keys::PublicKey;
-use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
-use russh::keys::ssh_key::{self, PrivateKey};
 
 use super::access::{Access, Target};
 use super::gateway::local::{Authorities, LocalConfig, LocalError, LocalHost, LocalRunning};
 use super::gateway::{BadSeed, Gateway, GatewayConfig, Limits, Running, SealKey, StartError};
 use super::store::Kind;
-use super::{Bastion, Config, GatewayAddress, SCHEMA};
+use super::{Bastion, Config, GatewayAddress, GatewayKeys, SCHEMA, StoreError};
 
 /// As whom one may log in at the host to try it with: what bastions without targets and principals allow.
 const TRY_PRINCIPAL: &str = "deploy";
@@ -65,17 +62,12 @@ pub enum ProcessError {
     /// The key file can't be used.
     #[error("could not use bastion.key")]
     Key(#[from] KeyError),
-    /// The file of host keys was sealed with another key, or was changed.
-    #[error(
-        "bastion.hosts can't be opened with bastion.key: put the right key there, or remove bastion.hosts for new host keys"
-    )]
-    Hosts(#[from] Broken),
-    /// It can't be read or written.
-    #[error("could not use bastion.hosts")]
-    File(#[source] io::Error),
-    /// What it holds is no key.
-    #[error("bastion.hosts holds no keys")]
-    Malformed,
+    /// The gateway's keys can't be opened with the key file, or the database fails.
+    #[error("could not read the gateway's keys: is bastion.key the one that bastion.db was made with?")]
+    Keys(#[from] StoreError),
+    /// The seed of the recordings' key is none.
+    #[error("could not use the key of recordings")]
+    Seal(#[from] BadSeed),
     /// A socket can't be used.
     #[error("could not use a socket")]
     Socket(#[source] io::Error),
@@ -87,18 +79,6 @@ pub enum ProcessError {
     TryHost(#[from] LocalError),
 }
 
-impl From<ssh_key::Error> for ProcessError {
-    fn from(_: ssh_key::Error) -> Self {
-        Self::Malformed
-    }
-}
-
-impl From<BadSeed> for ProcessError {
-    fn from(_: BadSeed) -> Self {
-        Self::Malformed
-    }
-}
-
 impl Process {
     /// Opens the directory and starts what is asked for. Nobody can log in before that is done.
     ///
@@ -108,13 +88,13 @@ impl Process {
         let ProcessConfig { data, public_url, gateway, gateway_public, try_host, clock } = config;
         let db = Db::open(&data.join("bastion.db"), SCHEMA).await?;
         let sealer = Sealer::from_file(&data.join("bastion.key"))?;
-        let seeds = Seeds::open(&data, &sealer)?;
+        let keys = GatewayKeys::open(&db, &sealer).await?;
         let address = match &gateway {
-            Some(listener) => Some(address_of(listener, gateway_public, &seeds.gateway()?)?),
+            Some(listener) => Some(address_of(listener, gateway_public, keys.host_line()?)?),
             None => None,
         };
         let target = match &try_host {
-            Some(listener) => Some(try_target(listener, &seeds.try_host()?)?),
+            Some(listener) => Some(try_target(listener, keys.try_host_line()?)?),
             None => None,
         };
         let (gateway_clock, try_clock) = (clock.clone(), clock.clone());
@@ -130,7 +110,7 @@ impl Process {
         let try_host = match try_host {
             Some(listener) => {
                 let config = LocalConfig {
-                    host_key: seeds.try_host()?,
+                    host_key: keys.try_host_key,
                     host_certificate: None,
                     authorities: Arc::<Bastion>::clone(&service),
                     principals: vec![TRY_PRINCIPAL.to_owned()],
@@ -143,9 +123,9 @@ impl Process {
         let gateway = match gateway {
             Some(listener) => {
                 let config = GatewayConfig {
-                    host_key: seeds.gateway()?,
+                    host_key: keys.host_key,
                     host_certificate: None,
-                    seal_key: SealKey::from_seed(&seeds.0[1])?,
+                    seal_key: SealKey::from_seed(&keys.seal_seed)?,
                     data,
                     clock: gateway_clock,
                     limits: Limits::default(),
@@ -173,46 +153,10 @@ impl Process {
     }
 }
 
-/// Secrets that last: of the gateway's host key, of the key of recordings, of the host key of the host to try it with.
-struct Seeds([[u8; 32]; 3]);
-
-impl Seeds {
-    /// Reads them, or draws and keeps them.
-    fn open(data: &std::path::Path, sealer: &Sealer) -> Result<Self, ProcessError> {
-        let file = data.join("bastion.hosts");
-        let clear = match std::fs::read(&file) {
-            Ok(sealed) => sealer.open("hosts", &sealed)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let drawn = [random::<32>()?, random::<32>()?, random::<32>()?].concat();
-                let aside = data.join("bastion.hosts.new");
-                std::fs::write(&aside, sealer.seal("hosts", &drawn)?).map_err(ProcessError::File)?;
-                let synced = std::fs::File::open(&aside).and_then(|file| file.sync_all());
-                synced.and_then(|()| std::fs::rename(&aside, &file)).map_err(ProcessError::File)?;
-                drawn
-            }
-            Err(error) => return Err(ProcessError::File(error)),
-        };
-        let (seeds, []) = clear.as_chunks::<32>() else { return Err(ProcessError::Malformed) };
-        Ok(Self(seeds.try_into().map_err(|_| ProcessError::Malformed)?))
-    }
-
-    fn gateway(&self) -> Result<PrivateKey, ProcessError> {
-        key(&self.0[0])
-    }
-
-    fn try_host(&self) -> Result<PrivateKey, ProcessError> {
-        key(&self.0[2])
-    }
-}
-
-fn key(seed: &[u8; 32]) -> Result<PrivateKey, ProcessError> {
-    Ok(PrivateKey::new(KeypairData::Ed25519(Ed25519Keypair::from_seed(seed)), "")?)
-}
-
 fn address_of(
     listener: &TcpListener,
     public: Option<(String, u16)>,
-    key: &PrivateKey,
+    host_key: String,
 ) -> Result<GatewayAddress, ProcessError> {
     let (host, port) = match public {
         Some(public) => public,
@@ -221,17 +165,17 @@ fn address_of(
             (address.ip().to_string(), address.port())
         }
     };
-    Ok(GatewayAddress { host, port, host_key: key.public_key().to_openssh()? })
+    Ok(GatewayAddress { host, port, host_key })
 }
 
-fn try_target(listener: &TcpListener, key: &PrivateKey) -> Result<Target, ProcessError> {
+fn try_target(listener: &TcpListener, host_key: String) -> Result<Target, ProcessError> {
     let address = listener.local_addr().map_err(ProcessError::Socket)?;
     Ok(Target {
         name: TRY_NAME.to_owned(),
         host: address.ip().to_string(),
         port: address.port(),
         principals: vec![TRY_PRINCIPAL.to_owned()],
-        host_key: Some(key.public_key().to_openssh()?),
+        host_key: Some(host_key),
     })
 }
 

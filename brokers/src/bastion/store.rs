@@ -5,6 +5,7 @@
 //! database is revoked in the list on disk.
 
 mod audit;
+mod gateway;
 mod issue;
 mod keys;
 mod revoke;
@@ -18,6 +19,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
 
 pub use self::audit::Verdict;
+pub use self::gateway::GatewayKeys;
 pub(super) use self::issue::{Access, Order};
 pub(super) use self::keys::{Ca, Kind, PublicCa};
 use super::certificate::SignError;

@@ -28,10 +28,13 @@ pub(super) struct Args {
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), &'static str> {
-    let wrong = "it must be a host and a port, such as gateway.example.com:2222";
+    let wrong = "it must be a host and a port, such as ssh.example.com:2222";
     let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() { Err(wrong) } else { Ok((host.to_owned(), port.parse().map_err(|_| wrong)?)) }
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or(wrong)?;
+    // It goes into files for ssh.
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || b".-:".contains(&byte);
+    if host.is_empty() || !host.bytes().all(fine) { Err(wrong) } else { Ok((host.to_owned(), port)) }
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
@@ -55,7 +58,6 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let process = Process::start(config).await.map_err(|source| Error::Broker(NAME, source.into()))?;
     let routes = http::configure(Arc::clone(&process.service));
     let kit = (Arc::clone(&process.service), process.db.clone(), process.sealer.clone());
-    let served = serve_kit(&common, NAME, listener, kit, routes).await;
-    process.stop().await;
-    served
+    // The last lines of the audit are written before the file is closed.
+    serve_kit(&common, NAME, listener, kit, |_| routes, process.stop()).await
 }

@@ -160,9 +160,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let service = Arc::new(service);
     let working = service.spawn_work();
     let routes = service.routes();
-    serve_kit(&common, NAME, listener, (service, db, sealer), routes).await?;
-    drop(working);
-    Ok(())
+    serve_kit(&common, NAME, listener, (service, db, sealer), |_| routes, async move { drop(working) }).await
 }
 
 fn buildbot(args: &Embedded) -> Result<Option<Buildbot>, Error> {

@@ -126,17 +126,18 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
     let listener = common.listener()?;
     let sealer = Sealer::from_file(&common.data.join("key-vault.key")).map_err(|source| failed(source.into()))?;
     let db = Db::open(&common.data.join("key-vault.db"), SCHEMA).await.map_err(|source| failed(source.into()))?;
+    let nothing = std::future::ready(());
     match driver {
         DriverName::Embedded => {
             let address = common.public_url(&listener)?;
             let (service, api) = KeyVault::embedded(db.clone(), sealer.clone(), Clock::System, &address);
             let routes = move |config: &mut actix_web::web::ServiceConfig| api.configure()(config);
-            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), routes).await
+            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| routes, nothing).await
         }
         DriverName::Openbao => {
             let config = server.config().map_err(|source| failed(source.into()))?;
             let service = KeyVault::openbao(config, Clock::System).await.map_err(|source| failed(source.into()))?;
-            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| {}).await
+            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| |_: &mut _| {}, nothing).await
         }
     }
 }

@@ -207,24 +207,15 @@ impl Door for Lock {
 /// How often meters are read.
 const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
 
-/// A service of the kit as a process: its door, its janitor, its reports, and what it serves beside `/v2`.
-async fn serve_kit<S: Service>(
-    common: &Common,
-    name: &'static str,
-    listener: TcpListener,
-    (service, db, sealer): (Arc<S>, Db, Sealer),
-    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-) -> Result<(), Error> {
-    serve_behind(common, name, listener, (service, db, sealer), |_server| routes).await
-}
-
-/// The same, where what is served beside `/v2` asks the server who may come in.
-async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'static>(
+/// A service of the kit as a process: its door, its janitor, its reports, what it serves beside `/v2` (which may ask the server
+/// who may come in), and what has to end before the file is closed.
+async fn serve_kit<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'static>(
     common: &Common,
     name: &'static str,
     listener: TcpListener,
     (service, db, sealer): (Arc<S>, Db, Sealer),
     routes: impl FnOnce(&Server) -> R,
+    ending: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
     let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
@@ -247,6 +238,7 @@ async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'st
         mounted.configure()(config);
     });
     serve(running.map_err(|source| common.failed_to_listen(source))?).await?;
+    ending.await;
     drop((janitor, reporting));
     broker.close().await;
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::{Common, Error, serve_behind};
+use super::{Common, Error, serve_kit};
 use crate::vnet_ipam::pool::Pool;
 use crate::vnet_ipam::{Config, QUARANTINE_SECONDS, VnetIpam, wire};
 
@@ -73,5 +73,6 @@ async fn serve(args: Serve) -> Result<(), Error> {
         let repaired = service.repair().await.map_err(|source| Error::Broker(NAME, source.into()))?;
         tracing::info!(repaired, "{repaired} networks were made again");
     }
-    serve_behind(&common, NAME, listener, parts, |server| wire::routes(service, server)).await
+    let routes = |server: &_| wire::routes(service, server);
+    serve_kit(&common, NAME, listener, parts, routes, std::future::ready(())).await
 }

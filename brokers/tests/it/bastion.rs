@@ -9,4 +9,5 @@ mod page;
 mod process;
 mod site;
 mod sshd;
+mod through;
 mod wire;

@@ -67,3 +67,9 @@ create table if not exists audit (
 ) strict;
 
 create index if not exists audit_bastion on audit (bastion, number);
+
+-- The gateway's own: its host key, and the seed of the key that recordings are signed with. Sealed.
+create table if not exists gateway_key (
+    name text primary key,
+    sealed blob not null
+) strict;

@@ -118,3 +118,35 @@ async fn no_private_key_comes_into_the_log_or_lies_in_clear_whatever_the_program
         }
     }
 }
+
+#[tokio::test]
+async fn with_a_gateway_its_plans_can_be_ordered_and_its_host_key_stays_over_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let mut seen = Vec::new();
+    for binding in ["one", "two"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bourse-brokers"));
+        command.args(["bastion", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--data"]);
+        command.arg(data.path()).args(["--gateway-public", "ssh.example.com:2222"]).kill_on_drop(true);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let client = Client::builder(line.strip_prefix("listening on ").unwrap()).build().unwrap();
+        let order = osb::ProvisionRequest {
+            instance_id: "b".into(),
+            service_id: plan::SERVICE_ID.into(),
+            plan_id: plan::PLANS[1].id.into(),
+            organization_guid: "org".into(),
+            space_guid: "space".into(),
+            ..osb::ProvisionRequest::default()
+        };
+        client.provision(&Call::default(), order).await.unwrap();
+        let bind = Site::bind_request("b", binding, 1, json!({}));
+        let osb::Bound::Created(bound) = client.bind(&Call::default(), bind).await.unwrap() else { panic!("201") };
+        let known = bound.credentials.into_option().unwrap()["known_hosts"].as_str().unwrap().to_owned();
+        assert!(known.starts_with("[ssh.example.com]:2222 ssh-ed25519 "), "{known}");
+        seen.push(known);
+        run_well("kill", &["-TERM", &child.id().unwrap().to_string()], data.path()).await;
+        assert_eq!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code(), Some(0));
+    }
+    assert_eq!(seen[0], seen[1]);
+}

@@ -119,6 +119,8 @@ async fn a_gateway_that_can_not_run_says_why() {
     refused(&["--try-host", "127.0.0.1:0"], 2, "--gateway-listen").await;
     refused(&["--gateway-listen", "127.0.0.1:0", "--gateway-public", "nonsense"], 2, "a host and a port").await;
     refused(&["--gateway-listen", "127.0.0.1:0", "--try-host", "0.0.0.0:0"], 1, "must listen on a loopback").await;
-    std::fs::write(directory.path().join("bastion.hosts"), b"something else").unwrap();
-    refused(&["--gateway-listen", "127.0.0.1:0"], 1, "bastion.hosts can't be opened with bastion.key").await;
+    let (child, _) = start(&GATEWAY, directory.path()).await;
+    assert_eq!(stop(child).await, Some(0));
+    std::fs::remove_file(directory.path().join("bastion.key")).unwrap();
+    refused(&["--gateway-listen", "127.0.0.1:0"], 1, "is bastion.key the one that bastion.db was made with?").await;
 }
