@@ -7,6 +7,7 @@
 mod bastion;
 mod devops_toolchain;
 mod faults;
+mod key_vault;
 mod vnet_ipam;
 
 use std::io::{self, Write as _};
@@ -34,7 +35,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
+    VnetIpam(Box<vnet_ipam::Args>),
     VnetIpam(vnet_ipam::Args),
+    /// Key vaults: secrets with versions, and keys that encrypt and sign, behind Vault's API.
+    KeyVault(Box<key_vault::Args>),
     /// SSH access: a certificate authority for each bastion, signing for minutes.
     Bastion(bastion::Args),
     /// DevOps toolchains: Git repositories from templates, tokens that expire, builds.
@@ -113,6 +117,9 @@ pub enum Error {
     /// The broker itself can't start.
     #[error("could not start {0}")]
     Broker(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Ranges of `vnet-ipam` can't be imported, listed or forgotten.
+    #[error("could not work on the ranges")]
+    Ranges(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The system refused something else.
     #[error("could not start")]
     System(#[from] io::Error),
@@ -124,7 +131,9 @@ pub enum Error {
 /// Why it can't start.
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
+        Kind::VnetIpam(args) => vnet_ipam::run(*args).await,
         Kind::VnetIpam(args) => vnet_ipam::run(args).await,
+        Kind::KeyVault(args) => key_vault::run(*args).await,
         Kind::Bastion(args) => bastion::run(args).await,
         Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,
         Kind::Faults(args) => faults::run(args).await,
@@ -208,6 +217,17 @@ async fn serve_kit<S: Service>(
     (service, db, sealer): (Arc<S>, Db, Sealer),
     routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> Result<(), Error> {
+    serve_behind(common, name, listener, (service, db, sealer), |_server| routes).await
+}
+
+/// The same, where what is served beside `/v2` asks the server who may come in.
+async fn serve_behind<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'static>(
+    common: &Common,
+    name: &'static str,
+    listener: TcpListener,
+    (service, db, sealer): (Arc<S>, Db, Sealer),
+    routes: impl FnOnce(&Server) -> R,
+) -> Result<(), Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(name, source);
     let own_name = common.name.clone().unwrap_or_else(|| name.to_owned());
     let setup = Setup { name: own_name, db: db.clone(), sealer, clock: Clock::System, measure_every: MEASURE_EVERY };
@@ -222,7 +242,7 @@ async fn serve_kit<S: Service>(
         _ => None,
     };
     let server = Server::new(common.door(Arc::new(broker.clone()), name)?).realm(name);
-    let (mounted, retained) = (server.clone(), broker.retained_routes(&server));
+    let (mounted, retained, routes) = (server.clone(), broker.retained_routes(&server), routes(&server));
     let running = server.listen_with(listener, move |config| {
         routes(config);
         retained(config);

@@ -3,6 +3,8 @@
 //! Pure. It deliberately does not know what is free or taken. Invariant: what is read here has a prefix length that the plan
 //! allows and subnets that are smaller than their network.
 
+pub(super) mod update;
+
 use std::ops::RangeInclusive;
 
 use osb::Object;
@@ -10,17 +12,32 @@ use serde_json::Value;
 
 use super::free_space::Strategy;
 use super::plan::Plan;
+use super::pool::{DEFAULT_V4, DEFAULT_V6};
 use super::prefix::{Prefix, Version};
 
 /// How many subnets a network may have.
 pub(super) const SUBNETS_MAX: usize = 64;
 /// How long a description may be, in characters.
-const DESCRIPTION_MAX: usize = 255;
+pub(super) const DESCRIPTION_MAX: usize = 255;
+/// For how many seconds a network may be reserved.
+pub(super) const RESERVE_TTL: RangeInclusive<u32> = 60..=30 * 24 * 60 * 60;
+/// For how many it is, unless asked otherwise.
+pub(super) const RESERVE_TTL_DEFAULT: u32 = 24 * 60 * 60;
 /// The routing domain of networks that name none.
-const DEFAULT_DOMAIN: &str = "default";
+pub(super) const DEFAULT_DOMAIN: &str = "default";
 
-const PROVISION: [&str; 8] =
-    ["prefix_length", "cidr", "ip_version", "pool", "routing_domain", "strategy", "subnets", "description"];
+const PROVISION: [&str; 10] = [
+    "prefix_length",
+    "cidr",
+    "ip_version",
+    "pool",
+    "routing_domain",
+    "strategy",
+    "subnets",
+    "description",
+    "reserve",
+    "reserve_ttl",
+];
 const BIND: [&str; 2] = ["hostname", "subnet"];
 
 /// A network that is asked for.
@@ -32,6 +49,18 @@ pub(super) struct NetworkOrder {
     pub(super) routing_domain: String,
     pub(super) strategy: Strategy,
     pub(super) subnets: Vec<SubnetOrder>,
+    /// For how many seconds it is only reserved; `None`: it is there to stay.
+    pub(super) reserved_for: Option<u32>,
+}
+
+impl NetworkOrder {
+    /// The pool that is meant where the driver decides, which knows pools of its own.
+    pub(super) fn pool_name(&self) -> &str {
+        self.pool.as_deref().unwrap_or(match self.version {
+            Version::V4 => DEFAULT_V4,
+            Version::V6 => DEFAULT_V6,
+        })
+    }
 }
 
 /// Any prefix of a length, or one in particular.
@@ -92,16 +121,7 @@ pub(super) fn network(parameters: &Object, plan: &Plan) -> Result<NetworkOrder, 
         Wanted::Length(length) => ("prefix_length", length),
         Wanted::Exactly(cidr) => ("cidr", cidr.length()),
     };
-    let allowed = &plan.lengths(version).allowed;
-    if !allowed.contains(&length) {
-        return Err(invalid(format!(
-            "parameter `{name}`: plan {} allows prefix lengths from {} to {} for IPv{}, not {length}; take another plan for other sizes",
-            plan.name,
-            allowed.start(),
-            allowed.end(),
-            version.number()
-        )));
-    }
+    check_length(name, plan, version, length)?;
     Ok(NetworkOrder {
         version,
         wanted,
@@ -109,6 +129,7 @@ pub(super) fn network(parameters: &Object, plan: &Plan) -> Result<NetworkOrder, 
         routing_domain: name_of(parameters, "routing_domain")?.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned()),
         strategy: strategy(parameters)?,
         subnets: subnets(parameters, version, length)?,
+        reserved_for: reserved_for(parameters)?,
     })
 }
 
@@ -124,32 +145,25 @@ pub(super) fn address(parameters: &Object) -> Result<AddressOrder, Refusal> {
     Ok(AddressOrder { hostname, subnet: name_of(parameters, "subnet")? })
 }
 
-/// Reads the subnets that an update adds to a network that was ordered with `current` and became `prefix`.
-pub(super) fn changes(parameters: &Object, current: &Object, prefix: Prefix) -> Result<Vec<SubnetOrder>, Refusal> {
-    only(parameters, &PROVISION)?;
-    check_description(parameters)?;
-    for name in ["prefix_length", "cidr", "ip_version", "pool", "routing_domain", "strategy"] {
-        let Some(asked) = parameters.get(name).filter(|asked| !asked.is_null()) else { continue };
-        let same = match name {
-            "prefix_length" => integer(parameters, name, 0..=128)? == Some(prefix.length()),
-            "ip_version" => integer(parameters, name, 0..=128)? == Some(prefix.version().number()),
-            "cidr" => asked.as_str() == Some(prefix.to_string().as_str()),
-            _ => current.get(name) == Some(asked),
-        };
-        if !same {
-            return Err(Refusal::Unchangeable(format!(
-                "parameter `{name}` of a network can't be changed, because addresses in use would move: order another network"
-            )));
-        }
-    }
-    subnets(parameters, prefix.version(), prefix.length())
-}
-
 fn only(parameters: &Object, known: &[&str]) -> Result<(), Refusal> {
     match parameters.keys().find(|name| !known.contains(&name.as_str())) {
         Some(unknown) => Err(invalid(format!("parameter `{unknown}` is not known here: use {}", known.join(", ")))),
         None => Ok(()),
     }
+}
+
+fn check_length(parameter: &str, plan: &Plan, version: Version, length: u8) -> Result<(), Refusal> {
+    let allowed = &plan.lengths(version).allowed;
+    if allowed.contains(&length) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "parameter `{parameter}`: plan {} allows prefix lengths from {} to {} for IPv{}, not {length}; take another plan for other sizes",
+        plan.name,
+        allowed.start(),
+        allowed.end(),
+        version.number()
+    )))
 }
 
 /// Absent and `null` are the same for a parameter.
@@ -203,7 +217,36 @@ fn strategy(parameters: &Object) -> Result<Strategy, Refusal> {
         None | Some("best_fit") => Ok(Strategy::BestFit),
         Some("first_fit") => Ok(Strategy::FirstFit),
         Some("last_fit") => Ok(Strategy::LastFit),
-        Some(_) => Err(invalid("parameter `strategy` must be best_fit, first_fit or last_fit")),
+        Some("sparse") => Ok(Strategy::Sparse),
+        Some(_) => Err(invalid("parameter `strategy` must be best_fit, first_fit, last_fit or sparse")),
+    }
+}
+
+/// For how long a network is only reserved, where it is.
+fn reserved_for(parameters: &Object) -> Result<Option<u32>, Refusal> {
+    let seconds = match parameters.get("reserve_ttl") {
+        None | Some(Value::Null) => None,
+        Some(value) => {
+            let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+            let (least, most) = (RESERVE_TTL.start(), RESERVE_TTL.end());
+            let within = seconds.filter(|seconds| RESERVE_TTL.contains(seconds));
+            Some(within.ok_or_else(|| {
+                invalid(format!("parameter `reserve_ttl` must be a whole number of seconds from {least} to {most}"))
+            })?)
+        }
+    };
+    match (flag(parameters, "reserve")?, seconds) {
+        (true, seconds) => Ok(Some(seconds.unwrap_or(RESERVE_TTL_DEFAULT))),
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(invalid("parameter `reserve_ttl` is for reservations: send `reserve` true with it")),
+    }
+}
+
+fn flag(parameters: &Object, name: &str) -> Result<bool, Refusal> {
+    match parameters.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(value)) => Ok(*value),
+        Some(_) => Err(invalid(format!("parameter `{name}` must be true or false"))),
     }
 }
 
@@ -275,93 +318,4 @@ fn is_hostname(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::super::plan::PLANS;
-    use super::*;
-
-    fn object(value: Value) -> Object {
-        let Value::Object(object) = value else { panic!("an object") };
-        object
-    }
-
-    #[track_caller]
-    fn check_refused(parameters: Value, sentence: &str) {
-        let refusal = network(&object(parameters), &PLANS[1]).unwrap_err();
-        assert!(refusal.to_string().contains(sentence), "{refusal}");
-    }
-
-    #[track_caller]
-    fn check_wanted(parameters: Value, version: Version, wanted: Wanted) {
-        let order = network(&object(parameters), &PLANS[1]).unwrap();
-        assert_eq!((order.version, order.wanted), (version, wanted));
-    }
-
-    #[test]
-    fn sizes_follow_the_plan_the_version_and_the_request() {
-        check_wanted(json!({}), Version::V4, Wanted::Length(24));
-        check_wanted(json!({"prefix_length": 26}), Version::V4, Wanted::Length(26));
-        check_wanted(json!({"prefix_length": null, "ip_version": 6}), Version::V6, Wanted::Length(60));
-        let cidr = "10.3.0.0/24".parse().unwrap();
-        check_wanted(json!({"cidr": "10.3.0.0/24", "prefix_length": 24}), Version::V4, Wanted::Exactly(cidr));
-        let cidr = "fd00:0:0:1::/64".parse().unwrap();
-        check_wanted(json!({"cidr": "fd00:0:0:1::/64"}), Version::V6, Wanted::Exactly(cidr));
-    }
-
-    #[test]
-    fn refusals_name_the_parameter_and_say_what_to_do() {
-        check_refused(json!({"prefix_lenght": 24}), "parameter `prefix_lenght` is not known here: use prefix_length,");
-        check_refused(json!({"prefix_length": "24"}), "`prefix_length` must be a whole number");
-        check_refused(json!({"prefix_length": 24.5}), "`prefix_length` must be a whole number");
-        check_refused(json!({"prefix_length": 8}), "plan medium allows prefix lengths from 22 to 28 for IPv4, not 8");
-        check_refused(json!({"cidr": "10.0.0.7/24"}), "its prefix is 10.0.0.0/24");
-        check_refused(json!({"cidr": "10.0.0.0/8"}), "parameter `cidr`: plan medium allows");
-        check_refused(json!({"cidr": "10.0.0.0/24", "prefix_length": 25}), "contradict each other");
-        check_refused(json!({"cidr": "10.0.0.0/24", "ip_version": 6}), "contradict each other");
-        check_refused(json!({"ip_version": 5}), "must be 4 or 6");
-        check_refused(json!({"strategy": "worst_fit"}), "best_fit, first_fit or last_fit");
-        check_refused(json!({"pool": "No Such"}), "parameter `pool` must be 1 to 63");
-        check_refused(json!({"description": 7}), "parameter `description` must be a string");
-    }
-
-    #[test]
-    fn subnets_are_given_by_new_bits_or_prefix_length_and_fit_in_their_network() {
-        let parameters = json!({"subnets": [{"name": "web", "new_bits": 2}, {"name": "db", "prefix_length": 27}]});
-        let order = network(&object(parameters), &PLANS[1]).unwrap();
-        let lengths: Vec<_> = order.subnets.iter().map(|subnet| (subnet.name.as_str(), subnet.length)).collect();
-        assert_eq!(lengths, [("web", 26), ("db", 27)]);
-        check_refused(json!({"subnets": {}}), "must be an array");
-        check_refused(json!({"subnets": [{"new_bits": 1}]}), "item 0: parameter `name` is missing");
-        check_refused(json!({"subnets": [{"name": "a", "new_bits": 1, "prefix_length": 25}]}), "send either");
-        check_refused(json!({"subnets": [{"name": "a", "prefix_length": 24}]}), "from 25 to 29, not 24");
-        check_refused(json!({"subnets": [{"name": "a", "new_bits": 6}]}), "from 25 to 29, not 30");
-        let twice = json!({"subnets": [{"name": "a", "new_bits": 1}, {"name": "a", "new_bits": 1}]});
-        check_refused(twice, "`a` is named twice");
-    }
-
-    #[test]
-    fn hostnames_are_checked() {
-        let order = address(&object(json!({"hostname": "web-1.example", "subnet": "web"}))).unwrap();
-        assert_eq!(order.hostname.as_deref(), Some("web-1.example"));
-        for bad in ["", "-a", "a_b", "a..b", "ä"] {
-            assert!(address(&object(json!({"hostname": bad}))).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn upd_14_only_description_and_subnets_of_a_network_change() {
-        let (current, prefix) = (object(json!({"pool": "dmz"})), "10.0.0.0/24".parse().unwrap());
-        let same = json!({"prefix_length": 24, "cidr": "10.0.0.0/24", "pool": "dmz", "description": null});
-        assert_eq!(changes(&object(same), &current, prefix), Ok(Vec::new()));
-        for other in [
-            json!({"prefix_length": 25}),
-            json!({"pool": "x"}),
-            json!({"routing_domain": "x"}),
-            json!({"cidr": "10.0.1.0/24"}),
-        ] {
-            assert!(matches!(changes(&object(other), &current, prefix), Err(Refusal::Unchangeable(_))));
-        }
-        assert!(matches!(changes(&object(json!({"x": 1})), &current, prefix), Err(Refusal::Invalid(_))));
-    }
-}
+mod tests;

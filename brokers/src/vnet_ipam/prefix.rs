@@ -118,6 +118,17 @@ impl Prefix {
         })
     }
 
+    /// How many addresses it holds; for all of IPv6, one less than that.
+    pub fn size(self) -> u128 {
+        (self.last() - self.first).saturating_add(1)
+    }
+
+    /// The other half of the block of which it is a half, unless it is everything.
+    pub fn buddy(self) -> Option<Self> {
+        let (lower, upper) = self.parent()?.halves()?;
+        Some(if self == lower { upper } else { lower })
+    }
+
     /// The block of which it is a half, unless it is everything.
     pub fn parent(self) -> Option<Self> {
         self.length.checked_sub(1).map(|length| Self::containing(self.version, self.first, length))

@@ -1,53 +1,66 @@
-//! What vnet-ipam knows, in an SQLite file of its own: every SQL string is here or in a module below.
+//! What vnet-ipam knows, in the broker's file beside what the kit keeps: every SQL string is here or in a module below.
 //!
-//! One writer at a time, under `begin immediate` and synchronous = full: what was answered is on disk. It deliberately knows
-//! nothing of OSB. Invariant: no two prefixes of a routing domain overlap; triggers in `schema.sql` refuse it, and the
-//! free space kept in memory is only a quick way to find what they will accept.
+//! It deliberately knows nothing of OSB. Invariant: no two prefixes of a routing domain overlap; triggers in `schema.sql`
+//! refuse it, and the free space kept in memory is only a quick way to find what they will accept.
 
 mod address;
+mod blocks;
 mod free;
+mod grow;
+mod import;
+mod levels;
 mod network;
+mod place;
+mod reservation;
+mod subnet;
+mod work;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Mutex;
 
-use osb::Object;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
-use tokio::sync::{Mutex, MutexGuard};
+use osb::kit::clock::Clock;
+use osb::kit::db::is_busy;
+use osb::kit::{Db, KeyError};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+pub use self::blocks::Imported;
 use self::free::FreeCache;
-pub(crate) use self::network::NewInstance;
+pub use self::import::Outcome;
+pub(crate) use self::levels::{Levels, Use};
+pub(crate) use self::place::Placed;
+use super::parameters::SUBNETS_MAX;
 use super::pool::{self, DEFAULT_V6, Pool};
 use super::prefix::{Prefix, Version};
-use osb::kit::clock::Clock;
-use osb::kit::stamped::Tenant;
 
 const SCHEMA: &str = include_str!("store/schema.sql");
-/// The version of the schema; a file of a newer program is refused.
-const SCHEMA_VERSION: i64 = 1;
-/// How long a write waits for those before it.
-const WRITER_WAIT: Duration = Duration::from_secs(10);
-/// How long it waits for another process that writes to the file.
-const FILE_WAIT: Duration = Duration::from_secs(2);
-/// Readers beside the one writer.
-const READERS: u32 = 2;
 
 /// A network.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Network {
-    pub(crate) id: String,
-    pub(crate) service_id: String,
-    pub(crate) plan_id: String,
-    pub(crate) organization_guid: String,
-    pub(crate) space_guid: String,
-    pub(crate) parameters: Object,
-    pub(crate) tenant: Option<Tenant>,
+    pub(crate) resource: String,
     pub(crate) routing_domain: String,
+    pub(crate) version: Version,
     pub(crate) pool: String,
-    pub(crate) prefix: Prefix,
+    /// The size that was asked for, as a prefix length.
+    pub(crate) length: u8,
+    pub(crate) status: Status,
+    /// The first one first. Of an expired reservation: what it held.
+    pub(crate) prefixes: Vec<Prefix>,
     pub(crate) subnets: Vec<Subnet>,
+}
+
+/// Whether a network is there to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Confirmed,
+    /// Until then; afterwards it is expired.
+    Reserved {
+        until: i64,
+    },
+    /// Its prefixes are not its own any more.
+    Expired,
 }
 
 /// A part of a network.
@@ -58,68 +71,144 @@ pub(crate) struct Subnet {
 }
 
 /// An address that a binding reserves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
+    pub(crate) binding: String,
     pub(crate) subnet: Option<String>,
     pub(crate) value: u128,
+    /// The range that it is on-link in: the subnet, else the network's prefix.
+    pub(crate) range: Prefix,
     pub(crate) hostname: Option<String>,
-    pub(crate) parameters: Object,
 }
 
 /// What did not work. Those that are about an order are sentences for the user.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("there is such an id already")]
-    Exists,
-    #[error("there is no such id")]
-    NotFound,
+pub enum Error {
+    /// The instance or binding went, or is going.
+    #[error("it is being deleted")]
+    Gone,
+    /// A pool that is not there.
     #[error("there is no pool `{name}` of IPv{version}: use one of {known}")]
-    NoPool { name: String, version: u8, known: String },
+    NoPool {
+        /// What was asked for.
+        name: String,
+        /// Of which version.
+        version: u8,
+        /// What there is.
+        known: String,
+    },
+    /// A prefix beyond all pools.
     #[error("{wanted} lies in no pool: use one of {known}")]
-    OutsidePools { wanted: Prefix, known: String },
+    OutsidePools {
+        /// What was asked for.
+        wanted: Prefix,
+        /// What there is.
+        known: String,
+    },
+    /// No block that large.
     #[error(
         "no free /{length} in pool {pool} ({range}); {}: ask for that or another pool",
         largest.map_or_else(|| "nothing is free".to_owned(), |largest| format!("the largest free prefix is /{largest}"))
     )]
-    Full { length: u8, pool: String, range: Prefix, largest: Option<u8> },
-    #[error(
-        "{wanted} is not free: it overlaps {other}, which {}; ask for another prefix, or let one be chosen",
-        until.as_deref().map_or_else(|| "is in use".to_owned(), |until| format!("was given back and rests until {until}"))
-    )]
-    Taken { wanted: Prefix, other: Prefix, until: Option<String> },
+    Full {
+        /// What was asked for.
+        length: u8,
+        /// Where.
+        pool: String,
+        /// All that the pool holds.
+        range: Prefix,
+        /// The length of the largest free block.
+        largest: Option<u8>,
+    },
+    /// A prefix that is not free.
+    #[error("{wanted} is not free: it overlaps {other}, which {why}; ask for another prefix, or let one be chosen")]
+    Taken {
+        /// What was asked for.
+        wanted: Prefix,
+        /// What is in the way.
+        other: Prefix,
+        /// What that is.
+        why: String,
+    },
+    /// No room for a subnet.
     #[error(
         "no free /{length} in {network} for subnet `{name}`; {}",
         largest.map_or_else(|| "nothing is free".to_owned(), |largest| format!("the largest free prefix is /{largest}"))
     )]
-    SubnetFull { name: String, length: u8, network: Prefix, largest: Option<u8> },
+    SubnetFull {
+        /// The subnet.
+        name: String,
+        /// What was asked for.
+        length: u8,
+        /// The network's prefixes.
+        network: String,
+        /// The length of the largest free block.
+        largest: Option<u8>,
+    },
+    /// A subnet that is there with another size.
     #[error("subnet `{name}` is {prefix} and can't become a /{length}: addresses in use would move")]
-    SubnetDiffers { name: String, prefix: Prefix, length: u8 },
-    #[error("a network has at most {} subnets", super::parameters::SUBNETS_MAX)]
+    SubnetDiffers {
+        /// The subnet.
+        name: String,
+        /// What it is.
+        prefix: Prefix,
+        /// What was asked for.
+        length: u8,
+    },
+    /// Too many subnets.
+    #[error("a network has at most {SUBNETS_MAX} subnets")]
     SubnetsMany,
+    /// Grown too often.
+    #[error("a network has at most {} prefixes: order another network", super::driver::PREFIXES_MAX)]
+    PrefixesMany,
+    /// A subnet that is not there.
     #[error("there is no subnet `{name}` in this network: {known}")]
-    NoSubnet { name: String, known: String },
+    NoSubnet {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// No address.
     #[error("no address is free in {0}: unbind what is not used, or add a subnet")]
-    NoAddress(Prefix),
+    NoAddress(String),
+    /// The reservation ran out.
+    #[error(
+        "the reservation has expired: update the network with `confirm` true to get the same prefix, if it is still free"
+    )]
+    Expired,
+    /// A name that is there for something else.
+    #[error(
+        "`{name}` is {present} in routing domain {routing_domain} already: forget that first, or take another name"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where.
+        routing_domain: String,
+        /// What it stands for.
+        present: String,
+    },
+    /// Others hold the file.
     #[error("too many orders are waiting")]
     Busy,
+    /// A row that this program did not write.
     #[error("the file holds what can't be read: {0}")]
     Corrupt(&'static str),
+    /// SQLite failed.
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        // SQLITE_BUSY: another process held the file for too long.
-        let locked = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5");
-        if locked || matches!(error, sqlx::Error::PoolTimedOut) { Self::Busy } else { Self::Database(error) }
-    }
-}
-
-impl Error {
-    /// Whether it is an answer rather than a fault of this program or its file.
-    pub(crate) fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Busy | Self::Corrupt(_) | Self::Database(_))
+        // SQLITE_CONSTRAINT_FOREIGNKEY: the kit's row that this one belongs to is not there any more.
+        let gone = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "787");
+        match error {
+            _ if gone => Self::Gone,
+            error if is_busy(&error) => Self::Busy,
+            error => Self::Database(error),
+        }
     }
 }
 
@@ -129,99 +218,71 @@ pub enum OpenError {
     /// The pools are not usable.
     #[error("the pools can't be used")]
     Pools(#[from] pool::Error),
-    /// The file was written by a newer program.
-    #[error("the file was written by a newer version of this program (schema {0}): use that one")]
-    Newer(i64),
-    /// The file can't be opened.
-    #[error("could not open the file")]
+    /// The file is not usable.
+    #[error(transparent)]
+    File(#[from] osb::kit::OpenError),
+    /// It was written before instances were kept as those of all brokers are; that was never released.
+    #[error("the file was written by an early version of this program that was never released: start with another one")]
+    Early,
+    /// The key that seals what may hold secrets.
+    #[error("could not use the key")]
+    Key(#[from] KeyError),
+    /// A first statement failed.
+    #[error("could not use the file")]
     Database(#[from] sqlx::Error),
+    /// The catalog is not one.
+    #[error("could not offer networks")]
+    Setup(#[from] osb::kit::SetupError),
 }
 
 /// The store.
 #[derive(Debug)]
 pub(crate) struct Store {
-    writer: Mutex<Writer>,
-    readers: SqlitePool,
+    db: Db,
+    free: Mutex<Option<FreeCache>>,
     pools: Vec<Pool>,
     quarantine_seconds: u32,
     clock: Clock,
 }
 
-/// The one connection that writes. The cache is taken out while a transaction runs and put back once it is committed, so a
-/// future that is dropped half-way leaves no cache rather than a wrong one.
-#[derive(Debug)]
-struct Writer {
-    /// None once the store is closed.
-    connection: Option<SqliteConnection>,
-    free: Option<FreeCache>,
-}
-
-impl Writer {
-    fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
-        self.connection.as_mut().ok_or(Error::Busy)
+/// Opens the file with the tables of the kit and of this broker.
+pub(crate) async fn open(file: &Path) -> Result<Db, OpenError> {
+    let db = Db::open(file, SCHEMA).await?;
+    let early = "select 1 from sqlite_schema where type = 'table' and name = 'instance'";
+    let early: Option<i64> = sqlx::query_scalar(early).fetch_optional(db.reader()).await?;
+    if early.is_some() {
+        db.close().await;
+        return Err(OpenError::Early);
     }
+    Ok(db)
 }
 
 impl Store {
-    pub(crate) async fn open(
-        file: &Path,
+    pub(crate) async fn new(
+        db: Db,
         mut pools: Vec<Pool>,
         quarantine_seconds: u32,
         clock: Clock,
     ) -> Result<Self, OpenError> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(FILE_WAIT);
-        let mut connection = options.clone().connect().await?;
-        let version: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut connection).await?;
-        if version > SCHEMA_VERSION {
-            return Err(OpenError::Newer(version));
-        }
-        let mut transaction = connection.begin_with("begin immediate").await?;
-        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-        sqlx::raw_sql("pragma user_version = 1").execute(&mut *transaction).await?;
         if !pools.iter().any(|pool| pool.name == DEFAULT_V6) {
-            pools.push(unique_local_pool(&mut transaction).await?);
+            let mut writer = db.writer().await?;
+            pools.push(unique_local_pool(writer.connection()?).await?);
         }
-        transaction.commit().await?;
         pool::check(&pools)?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(WRITER_WAIT)
-            .connect_with(options.create_if_missing(false).read_only(true))
-            .await?;
-        Ok(Self {
-            writer: Mutex::new(Writer { connection: Some(connection), free: None }),
-            readers,
-            pools,
-            quarantine_seconds,
-            clock,
-        })
+        Ok(Self { db, free: Mutex::new(None), pools, quarantine_seconds, clock })
     }
 
-    /// Closes all connections: the last one brings what SQLite keeps beside the file into it. Orders that come later fail.
-    pub(crate) async fn close(&self) {
-        self.readers.close().await;
-        let mut writer = self.writer.lock().await;
-        writer.free = None;
-        if let Some(connection) = writer.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "the file could not be closed");
-        }
+    pub(crate) fn pools(&self) -> &[Pool] {
+        &self.pools
     }
 
-    async fn writer(&self) -> Result<MutexGuard<'_, Writer>, Error> {
-        tokio::time::timeout(WRITER_WAIT, self.writer.lock()).await.map_err(|_| Error::Busy)
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.seconds()
     }
 }
 
 /// The built-in pool of IPv6: a /48 of unique local addresses whose global id is drawn once and kept (RFC 4193, 3.2).
-async fn unique_local_pool(transaction: &mut Transaction<'_, Sqlite>) -> Result<Pool, OpenError> {
+async fn unique_local_pool(connection: &mut SqliteConnection) -> Result<Pool, OpenError> {
     // The first six bytes of a random UUID are random throughout.
     let drawn = Uuid::new_v4().into_bytes();
     let mut address = [0_u8; 16];
@@ -233,7 +294,7 @@ async fn unique_local_pool(transaction: &mut Transaction<'_, Sqlite>) -> Result<
     )
     .bind(DEFAULT_V6)
     .bind(drawn.to_string())
-    .fetch_one(&mut **transaction)
+    .fetch_one(connection)
     .await?;
     Ok(Pool::new(DEFAULT_V6, &kept)?)
 }
@@ -245,7 +306,7 @@ fn bytes(address: u128) -> Vec<u8> {
 
 /// A stored address.
 fn address_of(row: &SqliteRow, column: &str) -> Result<u128, Error> {
-    let bytes: Vec<u8> = row.try_get(column)?;
+    let bytes: &[u8] = row.try_get(column)?;
     Ok(u128::from_be_bytes(bytes.try_into().map_err(|_| Error::Corrupt("an address"))?))
 }
 
@@ -261,13 +322,4 @@ fn version_of(row: &SqliteRow) -> Result<Version, Error> {
         6 => Ok(Version::V6),
         _ => Err(Error::Corrupt("an IP version")),
     }
-}
-
-fn object_of(row: &SqliteRow, column: &str) -> Result<Object, Error> {
-    serde_json::from_str(row.try_get(column)?).map_err(|_| Error::Corrupt("parameters"))
-}
-
-/// Parameters as they are stored. A map of JSON values always serializes: its keys are strings.
-fn json(object: &Object) -> String {
-    serde_json::to_string(object).unwrap_or_default()
 }

@@ -11,7 +11,7 @@
 //! - `CustomFieldsMixin.clean`: a custom field that must be unique refuses a second object with its value by 400;
 //! - `TokenAuthentication`: `Token` before a token of the first version, `Bearer` before one of the second (`nbt_…`); 403 else.
 
-mod contract;
+pub(crate) mod contract;
 mod lost;
 mod model;
 mod server;

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use crate::support::{get, network};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bourse-brokers"));
     command.args(arguments).args(["--listen", "127.0.0.1:0"]).kill_on_drop(true);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -22,8 +22,11 @@ fn program(arguments: &[&str]) -> Command {
 }
 
 /// Starts a broker and reads where it listens.
-async fn start(arguments: &[&str], data: &Path) -> (Child, String) {
+pub(crate) async fn start(arguments: &[&str], data: &Path) -> (Child, String) {
     let mut child = program(arguments).arg("--data").arg(data).spawn().unwrap();
+    let mut command = program(arguments);
+    // Nobody reads what it logs, and a pipe that is full would stop it.
+    let mut child = command.stderr(Stdio::null()).arg("--data").arg(data).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
     let url = line.strip_prefix("listening on ").unwrap().to_owned();
@@ -31,7 +34,7 @@ async fn start(arguments: &[&str], data: &Path) -> (Child, String) {
 }
 
 /// Sends SIGTERM and waits for the end.
-async fn stop(mut child: Child) -> Option<i32> {
+pub(crate) async fn stop(mut child: Child) -> Option<i32> {
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     timeout(PATIENCE, child.wait()).await.unwrap().unwrap().code()
@@ -48,8 +51,9 @@ async fn vnet_ipam_listens_keeps_its_networks_over_a_restart_and_ends_with_0() {
         assert_eq!(network(&client, id, "small", Value::Null).await.unwrap(), expected);
         assert_eq!(stop(child).await, Some(0));
         let left: Vec<_> = std::fs::read_dir(directory.path().join("made")).unwrap().flatten().collect();
-        let names: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
-        assert_eq!(names, ["vnet-ipam.db"], "all of it is in the one file");
+        let mut names: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["vnet-ipam.db", "vnet-ipam.key"], "all of it is in the one file, but for the key to it");
     }
 }
 

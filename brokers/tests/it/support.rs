@@ -1,7 +1,10 @@
 //! What the tests share: requests with the usual fields filled in.
 
+use bourse_brokers::vnet_ipam::driver::Driver;
+use bourse_brokers::vnet_ipam::driver::record_only::RecordOnly;
 use bourse_brokers::vnet_ipam::pool::Pool;
 use bourse_brokers::vnet_ipam::{Config, VnetIpam, plan};
+use osb::kit::Broker;
 use osb::kit::clock::Clock;
 use osb::{
     BindRequest, Call, DeprovisionRequest, Error, Maybe, Object, ProvisionRequest, ProvisionResponse, Provisioned,
@@ -88,10 +91,15 @@ impl Ipam {
         Self { directory: tempfile::tempdir().unwrap(), now: Arc::new(AtomicI64::new(1_700_000_000)) }
     }
 
-    pub(crate) async fn open(&self, pools: &[(&str, &str)]) -> VnetIpam {
+    pub(crate) async fn open(&self, pools: &[(&str, &str)]) -> Broker<VnetIpam> {
+        self.open_with(pools, Arc::new(RecordOnly)).await
+    }
+
+    pub(crate) async fn open_with(&self, pools: &[(&str, &str)], driver: Arc<dyn Driver>) -> Broker<VnetIpam> {
         let mut config = Config::new(self.directory.path().join("vnet-ipam.db"));
         config.pools.extend(pools.iter().map(|(name, cidr)| Pool::new(name, cidr).unwrap()));
         config.clock = Clock::Manual(Arc::clone(&self.now));
+        config.driver = driver;
         VnetIpam::open(config).await.unwrap()
     }
 }

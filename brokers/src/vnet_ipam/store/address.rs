@@ -3,11 +3,10 @@
 //! The lowest free host is taken. Never handed out: the network address, the gateway (the first after it), and in IPv4 the
 //! broadcast address. An address is free again at once when its binding goes; only prefixes rest in quarantine.
 
-use osb::Object;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
-use super::network::read;
-use super::{Address, Error, Network, Store, address_of, bytes, json, object_of};
+use super::{Address, Error, Network, Status, Store, address_of, bytes};
 use crate::vnet_ipam::parameters::AddressOrder;
 use crate::vnet_ipam::prefix::{Prefix, Version};
 
@@ -15,77 +14,86 @@ use crate::vnet_ipam::prefix::{Prefix, Version};
 const FIRST_HOST: i64 = 2;
 
 impl Store {
-    /// Reserves an address for a new binding. [`Error::Exists`] where the id is there, whatever it is.
-    pub(crate) async fn reserve(
+    /// Reserves an address for a binding, unless it has one. What was only reserved is a network to stay from now on.
+    pub(crate) async fn assign(
         &self,
-        instance_id: &str,
-        binding_id: &str,
-        parameters: &Object,
+        resource: &str,
+        binding: &str,
         order: &AddressOrder,
     ) -> Result<(Network, Address), Error> {
-        let mut writer = self.writer().await?;
-        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
-        let network = read(&mut transaction, instance_id).await?.ok_or(Error::NotFound)?;
-        if find(&mut transaction, instance_id, binding_id).await?.is_some() {
-            return Err(Error::Exists);
+        let mut writer = self.db.writer().await?;
+        let mut work = self.begin(&mut writer).await?;
+        let mut network = work.read(resource).await?;
+        if let Some(address) = find(&mut work.transaction, &network, binding).await? {
+            return Ok((network, address));
         }
-        let (subnet, range, host) = free_host(&mut transaction, &network, order.subnet.as_deref()).await?;
+        match network.status {
+            Status::Confirmed => {}
+            Status::Reserved { .. } => network = work.confirm(network, None).await?,
+            Status::Expired => return Err(Error::Expired),
+        }
+        let (subnet, range, host) = free_host(&mut work.transaction, &network, order.subnet.as_deref()).await?;
         let value = range.first() + u128::from(host.unsigned_abs());
         sqlx::query(
-            "insert into address (instance_id, binding_id, subnet, host, address, hostname, parameters)
-            values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into address (binding, network, subnet, base, host, address, length, hostname)
+            values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
-        .bind(instance_id)
-        .bind(binding_id)
+        .bind(binding)
+        .bind(resource)
         .bind(&subnet)
+        .bind(bytes(range.first()))
         .bind(host)
         .bind(bytes(value))
+        .bind(i64::from(range.length()))
         .bind(&order.hostname)
-        .bind(json(parameters))
-        .execute(&mut *transaction)
+        .execute(&mut *work.transaction)
         .await?;
-        transaction.commit().await?;
-        let address = Address { subnet, value, hostname: order.hostname.clone(), parameters: parameters.clone() };
-        Ok((network, address))
+        work.commit().await?;
+        let (binding, hostname) = (binding.to_owned(), order.hostname.clone());
+        Ok((network, Address { binding, subnet, value, range, hostname }))
     }
 
-    /// The address of a binding.
-    pub(crate) async fn address(&self, instance_id: &str, binding_id: &str) -> Result<Option<Address>, Error> {
-        let mut reader = self.readers.acquire().await?;
-        find(&mut reader, instance_id, binding_id).await
-    }
-
-    /// Frees the address of a binding.
-    pub(crate) async fn free(&self, instance_id: &str, binding_id: &str) -> Result<(), Error> {
-        let mut writer = self.writer().await?;
-        let deleted = sqlx::query("delete from address where instance_id = $1 and binding_id = $2")
-            .bind(instance_id)
-            .bind(binding_id)
-            .execute(writer.connection()?)
+    /// All addresses of a network.
+    pub(crate) async fn addresses(&self, network: &Network) -> Result<Vec<Address>, Error> {
+        let rows = sqlx::query("select binding, subnet, address, length, hostname from address where network = $1")
+            .bind(&network.resource)
+            .fetch_all(self.db.reader())
             .await?;
-        if deleted.rows_affected() == 0 { Err(Error::NotFound) } else { Ok(()) }
+        rows.iter().map(|row| address(row, network)).collect()
+    }
+
+    /// How many addresses of a network are reserved.
+    pub(crate) async fn address_count(&self, resource: &str) -> Result<u64, Error> {
+        let count = "select count(*) from address where network = $1";
+        let count: i64 = sqlx::query_scalar(count).bind(resource).fetch_one(self.db.reader()).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Frees the address of a binding, if it has one.
+    pub(crate) async fn unassign(&self, binding: &str) -> Result<(), Error> {
+        let mut writer = self.db.writer().await?;
+        sqlx::query("delete from address where binding = $1").bind(binding).execute(writer.connection()?).await?;
+        Ok(())
     }
 }
 
-async fn find(
-    connection: &mut SqliteConnection,
-    instance_id: &str,
-    binding_id: &str,
-) -> Result<Option<Address>, Error> {
-    let row = sqlx::query(
-        "select subnet, address, hostname, parameters from address where instance_id = $1 and binding_id = $2",
-    )
-    .bind(instance_id)
-    .bind(binding_id)
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Address {
+async fn find(connection: &mut SqliteConnection, network: &Network, binding: &str) -> Result<Option<Address>, Error> {
+    let row = sqlx::query("select binding, subnet, address, length, hostname from address where binding = $1")
+        .bind(binding)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| address(&row, network)).transpose()
+}
+
+fn address(row: &SqliteRow, network: &Network) -> Result<Address, Error> {
+    let value = address_of(row, "address")?;
+    Ok(Address {
+        binding: row.try_get("binding")?,
         subnet: row.try_get("subnet")?,
-        value: address_of(&row, "address")?,
+        value,
+        range: Prefix::containing(network.version, value, row.try_get("length")?),
         hostname: row.try_get("hostname")?,
-        parameters: object_of(&row, "parameters")?,
-    }))
+    })
 }
 
 /// The lowest free host of the subnet that is named, else of the first subnet with room, else of a network without subnets.
@@ -95,7 +103,7 @@ async fn free_host(
     subnet: Option<&str>,
 ) -> Result<(Option<String>, Prefix, i64), Error> {
     let candidates: Vec<(Option<String>, Prefix)> = match subnet {
-        None if network.subnets.is_empty() => vec![(None, network.prefix)],
+        None if network.subnets.is_empty() => network.prefixes.iter().map(|prefix| (None, *prefix)).collect(),
         wanted => {
             let fitting = network.subnets.iter().filter(|subnet| wanted.is_none_or(|wanted| wanted == subnet.name));
             fitting.map(|subnet| (Some(subnet.name.clone()), subnet.prefix)).collect()
@@ -106,28 +114,31 @@ async fn free_host(
         let known = if names.is_empty() { "it has none".to_owned() } else { format!("use {}", names.join(", ")) };
         return Err(Error::NoSubnet { name: name.to_owned(), known });
     }
-    let full = candidates.first().map_or(network.prefix, |(_, prefix)| *prefix);
-    for (name, range) in candidates {
+    for (name, range) in &candidates {
         let host: i64 = sqlx::query_scalar(
             "select case
-            when not exists (select 1 from address where instance_id = $1 and subnet is $2 and host = $3) then $3
+            when not exists (select 1 from address where network = $1 and base = $2 and host = $3) then $3
             else (
-                select a.host + 1 from address a where a.instance_id = $1 and a.subnet is $2 and not exists (
-                    select 1 from address b where b.instance_id = $1 and b.subnet is $2 and b.host = a.host + 1
+                select a.host + 1 from address a where a.network = $1 and a.base = $2 and not exists (
+                    select 1 from address b where b.network = $1 and b.base = $2 and b.host = a.host + 1
                 )
                 order by a.host limit 1
             ) end",
         )
-        .bind(&network.id)
-        .bind(&name)
+        .bind(&network.resource)
+        .bind(bytes(range.first()))
         .bind(FIRST_HOST)
         .fetch_one(&mut *connection)
         .await?;
-        if host <= last_host(range) {
-            return Ok((name, range, host));
+        if host <= last_host(*range) {
+            return Ok((name.clone(), *range, host));
         }
     }
-    Err(Error::NoAddress(if subnet.is_some() { full } else { network.prefix }))
+    let searched = match subnet {
+        Some(_) => candidates.iter().map(|(_, range)| *range).collect(),
+        None => network.prefixes.clone(),
+    };
+    Err(Error::NoAddress(searched.iter().map(Prefix::to_string).collect::<Vec<_>>().join(" and ")))
 }
 
 /// The last host that may be handed out, counted from the beginning of the range.

@@ -1,363 +1,190 @@
-//! Networks: take a prefix, read, change, give back.
+//! Networks: make, read, change, give back. Each method may come again and then finds it done.
 
-use jiff::Timestamp;
-use osb::Object;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection};
 
-use super::{Error, FreeCache, Network, Store, Subnet, Writer, bytes, json, object_of, prefix_of, version_of};
-use crate::vnet_ipam::free_space::{FreeSpace, Strategy};
-use crate::vnet_ipam::parameters::{NetworkOrder, SUBNETS_MAX, SubnetOrder, Wanted};
-use crate::vnet_ipam::pool::{DEFAULT_V4, DEFAULT_V6, Pool};
-use crate::vnet_ipam::prefix::{Prefix, Version};
-use osb::kit::stamped::Tenant;
-
-/// What is kept of an order besides the network itself.
-pub(crate) struct NewInstance<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) service_id: &'a str,
-    pub(crate) plan_id: &'a str,
-    pub(crate) organization_guid: &'a str,
-    pub(crate) space_guid: &'a str,
-    pub(crate) parameters: &'a Object,
-    pub(crate) tenant: Option<&'a Tenant>,
-}
+use super::blocks::{self, Holder};
+use super::work::Work;
+use super::{Error, Network, Placed, Status, Store, Subnet, prefix_of, version_of};
+use crate::vnet_ipam::parameters::NetworkOrder;
+use crate::vnet_ipam::parameters::update::Change;
+use crate::vnet_ipam::prefix::Prefix;
 
 impl Store {
-    /// Takes a prefix for a new instance. [`Error::Exists`] where the id is there, whatever it is.
-    pub(crate) async fn create(&self, new: &NewInstance<'_>, order: &NetworkOrder) -> Result<Network, Error> {
-        let now = self.clock.seconds();
-        let mut writer = self.writer().await?;
-        let Writer { connection, free } = &mut *writer;
-        let mut cache = free.take().unwrap_or_default();
-        let mut transaction = connection.as_mut().ok_or(Error::Busy)?.begin_with("begin immediate").await?;
-        cache.refresh(&mut transaction).await?;
-        let freed = end_quarantine(&mut transaction, &mut cache, now).await?;
-        match self.insert(&mut transaction, &mut cache, new, order, now).await {
-            Ok(prefix) => {
-                if !cache.take(&order.routing_domain, prefix) {
-                    return Err(Error::Corrupt("prefixes that overlap"));
-                }
-                transaction.commit().await?;
-                *free = Some(cache);
-            }
-            Err(error) => {
-                transaction.rollback().await?;
-                // The quarantines that ended are back in the table, so the cache is right only if there were none.
-                *free = (freed == 0 && error.is_refusal()).then_some(cache);
-                return Err(error);
-            }
-        }
-        drop(writer);
-        self.network(new.id).await?.ok_or(Error::NotFound)
-    }
-
-    async fn insert(
+    /// Takes a prefix for a new network, unless it is there already.
+    pub(crate) async fn create(
         &self,
-        connection: &mut SqliteConnection,
-        cache: &mut FreeCache,
-        new: &NewInstance<'_>,
+        resource: &str,
         order: &NetworkOrder,
-        now: i64,
-    ) -> Result<Prefix, Error> {
-        insert_instance(connection, new, now).await?;
-        let (pool, prefix) = place(connection, cache, &self.pools, order).await?;
-        insert_prefix(connection, new.id, order, pool, prefix).await?;
-        add_subnets(connection, new.id, prefix, &[], &order.subnets).await?;
-        Ok(prefix)
+        placed: Placed,
+        tenant: Option<&str>,
+    ) -> Result<Network, Error> {
+        let mut writer = self.db.writer().await?;
+        let mut work = self.begin(&mut writer).await?;
+        if let Some(network) = read(&mut work.transaction, resource, work.now).await? {
+            return Ok(network);
+        }
+        let (pool, prefix) = match placed {
+            Placed::Here => work.place(order, tenant).await?,
+            Placed::Elsewhere(prefix) => {
+                work.clear_for(&order.routing_domain, prefix, tenant).await?;
+                (order.pool_name().to_owned(), prefix)
+            }
+        };
+        work.insert(resource, order, &pool, prefix).await?;
+        let network = work.read(resource).await?;
+        work.commit().await?;
+        Ok(network)
     }
 
-    /// The network of an instance.
-    pub(crate) async fn network(&self, id: &str) -> Result<Option<Network>, Error> {
-        let mut reader = self.readers.acquire().await?;
-        read(&mut reader, id).await
+    /// The network, with what it was.
+    pub(crate) async fn network(&self, resource: &str) -> Result<Option<Network>, Error> {
+        let mut reader = self.db.reader().acquire().await?;
+        read(&mut reader, resource, self.now()).await
     }
 
-    /// Adds subnets and keeps what `merge` makes of the parameters, all or nothing.
+    /// All networks that are there to stay.
+    pub(crate) async fn confirmed(&self) -> Result<Vec<Network>, Error> {
+        let mut reader = self.db.reader().acquire().await?;
+        let resources = "select resource from network where status = 'confirmed' order by resource";
+        let resources: Vec<String> = sqlx::query_scalar(resources).fetch_all(&mut *reader).await?;
+        let mut networks = Vec::with_capacity(resources.len());
+        for resource in &resources {
+            networks.extend(read(&mut reader, resource, self.now()).await?);
+        }
+        Ok(networks)
+    }
+
+    /// Confirms, grows and adds subnets, all or nothing. A prefix that was placed elsewhere is added if it is not there.
     pub(crate) async fn change(
         &self,
-        id: &str,
-        merge: impl FnOnce(Object) -> Object + Send,
-        subnets: &[SubnetOrder],
-        tenant: Option<&Tenant>,
-    ) -> Result<(), Error> {
-        let mut writer = self.writer().await?;
-        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
-        let network = read(&mut transaction, id).await?.ok_or(Error::NotFound)?;
-        add_subnets(&mut transaction, id, network.prefix, &network.subnets, subnets).await?;
+        resource: &str,
+        change: &Change,
+        placed: Placed,
+        tenant: Option<&str>,
+    ) -> Result<Network, Error> {
+        let mut writer = self.db.writer().await?;
+        let mut work = self.begin(&mut writer).await?;
+        let network = work.read(resource).await?;
+        let mut network = if change.confirm { work.confirm(network, tenant).await? } else { network };
+        if change.length < network.length || !change.subnets.is_empty() {
+            if network.status == Status::Expired {
+                return Err(Error::Expired);
+            }
+            work.grow(&mut network, change, placed, tenant).await?;
+            work.add_subnets(&network, &change.subnets).await?;
+        }
+        let network = work.read(resource).await?;
+        work.commit().await?;
+        Ok(network)
+    }
+
+    /// Gives the prefixes back, into quarantine if they may have been used, and forgets the network with its subnets and
+    /// addresses. What is not there is given back.
+    pub(crate) async fn release(&self, resource: &str) -> Result<(), Error> {
+        let mut writer = self.db.writer().await?;
+        let mut work = self.begin(&mut writer).await?;
+        let Some(network) = read(&mut work.transaction, resource, work.now).await? else { return Ok(()) };
+        let until = match network.status {
+            Status::Confirmed => work.now.saturating_add(i64::from(self.quarantine_seconds)),
+            // Nothing was ever in it.
+            Status::Reserved { .. } | Status::Expired => work.now,
+        };
+        work.forget(&network, until).await?;
+        work.commit().await
+    }
+}
+
+impl Work<'_> {
+    /// The network as it stands in this transaction.
+    pub(super) async fn read(&mut self, resource: &str) -> Result<Network, Error> {
+        read(&mut self.transaction, resource, self.now).await?.ok_or(Error::Gone)
+    }
+
+    async fn insert(&mut self, resource: &str, order: &NetworkOrder, pool: &str, prefix: Prefix) -> Result<(), Error> {
+        let until = order.reserved_for.map(|seconds| self.now.saturating_add(i64::from(seconds)));
         sqlx::query(
-            "update instance set parameters = $2, tenant_id = coalesce($3, tenant_id), tenant_name = coalesce($4, tenant_name)
-            where id = $1",
+            "insert into network (resource, routing_domain, ip_version, pool, length, status, reserved_until)
+            values ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(id)
-        .bind(json(&merge(network.parameters)))
-        .bind(tenant.map(|tenant| &tenant.id))
-        .bind(tenant.map(|tenant| &tenant.name))
-        .execute(&mut *transaction)
+        .bind(resource)
+        .bind(&order.routing_domain)
+        .bind(i64::from(prefix.version().number()))
+        .bind(pool)
+        .bind(i64::from(prefix.length()))
+        .bind(if until.is_some() { "reserved" } else { "confirmed" })
+        .bind(until)
+        .execute(&mut *self.transaction)
         .await?;
-        Ok(transaction.commit().await?)
+        let holder = Holder::Network { resource, number: 0 };
+        blocks::insert(&mut self.transaction, self.now, &order.routing_domain, prefix, holder).await?;
+        let network = self.read(resource).await?;
+        self.add_subnets(&network, &order.subnets).await
     }
 
-    /// Gives the prefix back, into quarantine, and forgets the instance with its subnets and addresses.
-    pub(crate) async fn delete(&self, id: &str) -> Result<(), Error> {
-        let until = self.clock.seconds().saturating_add(i64::from(self.quarantine_seconds));
-        let mut writer = self.writer().await?;
-        let mut transaction = writer.connection()?.begin_with("begin immediate").await?;
-        sqlx::query("update prefix set instance_id = null, quarantined_until = $2 where instance_id = $1")
-            .bind(id)
-            .bind(until)
-            .execute(&mut *transaction)
-            .await?;
-        let deleted = sqlx::query("delete from instance where id = $1").bind(id).execute(&mut *transaction).await?;
-        if deleted.rows_affected() == 0 {
-            return Err(Error::NotFound);
-        }
-        Ok(transaction.commit().await?)
-    }
-}
-
-/// Frees the prefixes whose quarantine is over, and says how many.
-async fn end_quarantine(connection: &mut SqliteConnection, cache: &mut FreeCache, now: i64) -> Result<usize, Error> {
-    let rows = sqlx::query(
-        "delete from prefix where quarantined_until <= $1 returning routing_domain, ip_version, first, length",
-    )
-    .bind(now)
-    .fetch_all(connection)
-    .await?;
-    for row in &rows {
-        cache.give_back(row.try_get("routing_domain")?, prefix_of(row, version_of(row)?)?);
-    }
-    Ok(rows.len())
-}
-
-async fn insert_instance(connection: &mut SqliteConnection, new: &NewInstance<'_>, now: i64) -> Result<(), Error> {
-    let inserted = sqlx::query(
-        "insert into instance
-        (id, service_id, plan_id, organization_guid, space_guid, parameters, tenant_id, tenant_name, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing",
-    )
-    .bind(new.id)
-    .bind(new.service_id)
-    .bind(new.plan_id)
-    .bind(new.organization_guid)
-    .bind(new.space_guid)
-    .bind(json(new.parameters))
-    .bind(new.tenant.map(|tenant| &tenant.id))
-    .bind(new.tenant.map(|tenant| &tenant.name))
-    .bind(now)
-    .execute(connection)
-    .await?;
-    if inserted.rows_affected() == 1 { Ok(()) } else { Err(Error::Exists) }
-}
-
-/// Chooses pool and prefix.
-async fn place<'a>(
-    connection: &mut SqliteConnection,
-    cache: &mut FreeCache,
-    pools: &'a [Pool],
-    order: &NetworkOrder,
-) -> Result<(&'a Pool, Prefix), Error> {
-    let (at, pool) = pool_of(pools, order)?;
-    match order.wanted {
-        Wanted::Exactly(wanted) => {
-            if let Some((other, until)) = overlapping(connection, &order.routing_domain, wanted).await? {
-                let until = until.map(|until| {
-                    Timestamp::from_second(until).map_or_else(|_| "later".to_owned(), |until| until.to_string())
-                });
-                return Err(Error::Taken { wanted, other, until });
-            }
-            cache.domain(connection, pools, &order.routing_domain).await?;
-            Ok((pool, wanted))
-        }
-        Wanted::Length(length) => {
-            let spaces = cache.domain(connection, pools, &order.routing_domain).await?;
-            let space = spaces.get(at).ok_or(Error::Corrupt("the pools"))?;
-            let found = space.find(length, order.strategy).ok_or_else(|| Error::Full {
-                length,
-                pool: pool.name.clone(),
-                range: pool.range,
-                largest: space.largest(),
-            })?;
-            Ok((pool, found))
-        }
-    }
-}
-
-/// The pool that the order names, else the one that holds the prefix it names, else the default one.
-fn pool_of<'a>(pools: &'a [Pool], order: &NetworkOrder) -> Result<(usize, &'a Pool), Error> {
-    let known = || {
-        let of_version = pools.iter().filter(|pool| pool.range.version() == order.version);
-        of_version.map(|pool| format!("{} ({})", pool.name, pool.range)).collect::<Vec<_>>().join(", ")
-    };
-    let fits = |pool: &Pool| match order.wanted {
-        Wanted::Exactly(wanted) => pool.range.contains(wanted),
-        Wanted::Length(_) => pool.range.version() == order.version,
-    };
-    let name = match (&order.pool, order.version, order.wanted) {
-        (Some(name), ..) => name.as_str(),
-        (None, _, Wanted::Exactly(wanted)) => {
-            let holding = pools.iter().enumerate().find(|(_, pool)| fits(pool));
-            return holding.ok_or_else(|| Error::OutsidePools { wanted, known: known() });
-        }
-        (None, Version::V4, _) => DEFAULT_V4,
-        (None, Version::V6, _) => DEFAULT_V6,
-    };
-    let named = pools.iter().enumerate().find(|(_, pool)| pool.name == name && pool.range.version() == order.version);
-    let named = named.ok_or_else(|| Error::NoPool {
-        name: name.to_owned(),
-        version: order.version.number(),
-        known: known(),
-    })?;
-    match order.wanted {
-        Wanted::Exactly(wanted) if !fits(named.1) => {
-            Err(Error::OutsidePools { wanted, known: format!("{} ({})", named.1.name, named.1.range) })
-        }
-        _ => Ok(named),
-    }
-}
-
-/// A prefix of the routing domain that overlaps the wanted one, and until when it rests if it is not in use.
-async fn overlapping(
-    connection: &mut SqliteConnection,
-    domain: &str,
-    wanted: Prefix,
-) -> Result<Option<(Prefix, Option<i64>)>, Error> {
-    let row = sqlx::query(
-        "select first, last, length, quarantined_until from prefix
-        where routing_domain = $1 and ip_version = $2 and first <= $3 order by first desc limit 1",
-    )
-    .bind(domain)
-    .bind(i64::from(wanted.version().number()))
-    .bind(bytes(wanted.last()))
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let other = prefix_of(&row, wanted.version())?;
-    Ok(if other.last() < wanted.first() { None } else { Some((other, row.try_get("quarantined_until")?)) })
-}
-
-async fn insert_prefix(
-    connection: &mut SqliteConnection,
-    id: &str,
-    order: &NetworkOrder,
-    pool: &Pool,
-    prefix: Prefix,
-) -> Result<(), Error> {
-    sqlx::query(
-        "insert into prefix (routing_domain, ip_version, first, last, length, pool, instance_id)
-        values ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(&order.routing_domain)
-    .bind(i64::from(prefix.version().number()))
-    .bind(bytes(prefix.first()))
-    .bind(bytes(prefix.last()))
-    .bind(i64::from(prefix.length()))
-    .bind(&pool.name)
-    .bind(id)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Adds subnets to a network; those that are there with the same size stay.
-async fn add_subnets(
-    connection: &mut SqliteConnection,
-    id: &str,
-    network: Prefix,
-    present: &[Subnet],
-    orders: &[SubnetOrder],
-) -> Result<(), Error> {
-    let mut missing = Vec::with_capacity(orders.len());
-    for order in orders {
-        match present.iter().find(|subnet| subnet.name == order.name) {
-            None => missing.push(order),
-            Some(subnet) if subnet.prefix.length() == order.length => {}
-            Some(Subnet { name, prefix }) => {
-                return Err(Error::SubnetDiffers { name: name.clone(), prefix: *prefix, length: order.length });
+    async fn forget(&mut self, network: &Network, until: i64) -> Result<(), Error> {
+        let Network { resource, .. } = network;
+        if network.status == Status::Confirmed {
+            blocks::rest(&mut self.transaction, resource, until).await?;
+        } else if network.status != Status::Expired {
+            for prefix in &network.prefixes {
+                blocks::delete(&mut self.transaction, self.now, &network.routing_domain, *prefix, false).await?;
             }
         }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if present.len() + missing.len() > SUBNETS_MAX {
-        return Err(Error::SubnetsMany);
-    }
-    let mut space = FreeSpace::new(network);
-    for prefix in occupied(connection, id, network, present).await? {
-        if !space.take(prefix) {
-            return Err(Error::Corrupt("subnets that overlap"));
+        // What goes with the network: the statements in the order in which rows refer to each other.
+        for statement in ["delete from address where network = $1", "delete from network where resource = $1"] {
+            sqlx::query(statement).bind(resource).execute(&mut *self.transaction).await?;
         }
-    }
-    for SubnetOrder { name, length } in missing {
-        let found = space.find(*length, Strategy::BestFit).filter(|found| space.take(*found));
-        let found = found.ok_or_else(|| Error::SubnetFull {
-            name: name.clone(),
-            length: *length,
-            network,
-            largest: space.largest(),
-        })?;
-        sqlx::query("insert into subnet (instance_id, name, first, last, length) values ($1, $2, $3, $4, $5)")
-            .bind(id)
-            .bind(name)
-            .bind(bytes(found.first()))
-            .bind(bytes(found.last()))
-            .bind(i64::from(found.length()))
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// What of a network is in use: its subnets, and addresses reserved while it had none.
-async fn occupied(
-    connection: &mut SqliteConnection,
-    id: &str,
-    network: Prefix,
-    subnets: &[Subnet],
-) -> Result<Vec<Prefix>, Error> {
-    let rows = sqlx::query("select address from address where instance_id = $1 and subnet is null")
-        .bind(id)
-        .fetch_all(connection)
+        sqlx::query(
+            "insert into resting (resource, until) values ($1, $2) on conflict (resource) do update set until = excluded.until",
+        )
+        .bind(resource)
+        .bind(until)
+        .execute(&mut *self.transaction)
         .await?;
-    let version = network.version();
-    let mut occupied: Vec<_> = subnets.iter().map(|subnet| subnet.prefix).collect();
-    for row in &rows {
-        occupied.push(Prefix::containing(version, super::address_of(row, "address")?, version.bits()));
+        Ok(())
     }
-    Ok(occupied)
 }
 
-/// Reads a network.
-pub(super) async fn read(connection: &mut SqliteConnection, id: &str) -> Result<Option<Network>, Error> {
+/// Reads a network, as it is at that time.
+pub(super) async fn read(
+    connection: &mut SqliteConnection,
+    resource: &str,
+    now: i64,
+) -> Result<Option<Network>, Error> {
     let row = sqlx::query(
-        "select i.service_id, i.plan_id, i.organization_guid, i.space_guid, i.parameters, i.tenant_id, i.tenant_name,
-        p.routing_domain, p.pool, p.ip_version, p.first, p.length
-        from instance i join prefix p on p.instance_id = i.id where i.id = $1",
+        "select routing_domain, ip_version, pool, length, status, reserved_until, lapsed from network where resource = $1",
     )
-    .bind(id)
+    .bind(resource)
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let version = version_of(&row)?;
-    let subnets = sqlx::query("select name, first, length from subnet where instance_id = $1 order by first")
-        .bind(id)
-        .fetch_all(connection)
-        .await?;
-    let tenant = match (row.try_get("tenant_id")?, row.try_get::<Option<String>, _>("tenant_name")?) {
-        (Some(id), Some(name)) => Some(Tenant { id, name, ..Tenant::default() }),
-        _ => None,
+    let status = match (row.try_get("status")?, row.try_get::<Option<i64>, _>("reserved_until")?) {
+        ("reserved", Some(until)) if until > now => Status::Reserved { until },
+        ("confirmed", _) => Status::Confirmed,
+        _ => Status::Expired,
     };
+    let prefixes = match row.try_get::<Option<String>, _>("lapsed")? {
+        Some(lapsed) => {
+            let prefix = |text: &str| text.parse().map_err(|_| Error::Corrupt("a prefix"));
+            lapsed.split(' ').map(prefix).collect::<Result<_, _>>()?
+        }
+        None => {
+            let held = "select first, length from block where network = $1 order by number";
+            let rows = sqlx::query(held).bind(resource).fetch_all(&mut *connection).await?;
+            rows.iter().map(|row| prefix_of(row, version)).collect::<Result<_, _>>()?
+        }
+    };
+    let named = "select name, first, length from subnet where network = $1 order by first";
+    let subnets = sqlx::query(named).bind(resource).fetch_all(connection).await?;
     Ok(Some(Network {
-        id: id.to_owned(),
-        service_id: row.try_get("service_id")?,
-        plan_id: row.try_get("plan_id")?,
-        organization_guid: row.try_get("organization_guid")?,
-        space_guid: row.try_get("space_guid")?,
-        parameters: object_of(&row, "parameters")?,
-        tenant,
+        resource: resource.to_owned(),
         routing_domain: row.try_get("routing_domain")?,
+        version,
         pool: row.try_get("pool")?,
-        prefix: prefix_of(&row, version)?,
+        length: row.try_get("length")?,
+        status,
+        prefixes,
         subnets: subnets
             .iter()
             .map(|row| Ok(Subnet { name: row.try_get("name")?, prefix: prefix_of(row, version)? }))
