@@ -36,7 +36,6 @@ pub struct Cli {
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(Box<vnet_ipam::Args>),
-    VnetIpam(vnet_ipam::Args),
     /// Key vaults: secrets with versions, and keys that encrypt and sign, behind Vault's API.
     KeyVault(Box<key_vault::Args>),
     /// SSH access: a certificate authority for each bastion, signing for minutes.
@@ -132,7 +131,6 @@ pub enum Error {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(*args).await,
-        Kind::VnetIpam(args) => vnet_ipam::run(args).await,
         Kind::KeyVault(args) => key_vault::run(*args).await,
         Kind::Bastion(args) => bastion::run(args).await,
         Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,

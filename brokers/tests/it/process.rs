@@ -23,7 +23,6 @@ pub(crate) fn program(arguments: &[&str]) -> Command {
 
 /// Starts a broker and reads where it listens.
 pub(crate) async fn start(arguments: &[&str], data: &Path) -> (Child, String) {
-    let mut child = program(arguments).arg("--data").arg(data).spawn().unwrap();
     let mut command = program(arguments);
     // Nobody reads what it logs, and a pipe that is full would stop it.
     let mut child = command.stderr(Stdio::null()).arg("--data").arg(data).spawn().unwrap();
