@@ -50,8 +50,11 @@ impl Ci {
                 Some(request) => self.follow(&row, request, now).await,
             };
             // For the hook first: where that fails, the build is looked at again.
-            if outcome.state == "success" {
-                repositories.note_passed(&row.repository, &row.revision).map_err(Fault::failed)?;
+            if outcome.state == "success"
+                && let Err(error) = repositories.note_passed(&row.repository, &row.revision)
+            {
+                tracing::error!(error = ?error, build = row.number, "a success could not be noted");
+                continue;
             }
             store.update_build(&repository, &row, &outcome.as_new(), now).await.map_err(database)?;
         }

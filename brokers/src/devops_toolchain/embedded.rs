@@ -190,13 +190,16 @@ impl Embedded {
         self.store.see_branches(&row, &branches, pusher, builds, self.now()).await.map_err(database)
     }
 
-    /// What was pushed before this process began, or could not be looked at.
+    /// What was pushed before this process began, or could not be looked at. One that fails is in nobody else's way.
     async fn catch_up(&self) -> Result<(), Fault> {
         for resource in self.store.pushed(ROUND).await.map_err(database)? {
             if self.pushes.lock().await.contains_key(&resource) {
                 continue;
             }
-            self.look(&resource, None).await?;
+            if let Err(fault) = self.look(&resource, None).await {
+                tracing::error!(error = ?fault, repository = resource, "what was pushed can't be looked at");
+                continue;
+            }
             let pushes = self.pushes.lock().await;
             if !pushes.contains_key(&resource) {
                 self.store.set_pushed(&resource, false).await.map_err(database)?;
@@ -393,11 +396,10 @@ impl Driver for Embedded {
 
     async fn work(&self) -> Result<(), Fault> {
         let _round = self.round.lock().await;
-        let caught_up = self.catch_up().await;
+        self.catch_up().await?;
         if let Some(ci) = &self.ci {
             ci.round(&self.store, &self.repositories, |slug| self.clone_url(slug), self.now(), ROUND).await?;
         }
-        self.webhooks.round(&self.store, self.now(), ROUND).await.map_err(database)?;
-        caught_up
+        self.webhooks.round(&self.store, self.now(), ROUND).await.map_err(database)
     }
 }

@@ -376,10 +376,13 @@ impl Driver for Forgejo {
     }
 
     async fn work(&self) -> Result<(), Fault> {
-        for username in self.tokens.expired(self.clock.seconds(), tokens::ROUND).await.map_err(database)? {
-            self.end_user(&username).await?;
+        let expired = self.tokens.expired(self.clock.seconds(), tokens::ROUND).await.map_err(database)?;
+        // One that fails is in nobody else's way.
+        let mut ended = Ok(());
+        for username in expired {
+            ended = self.end_user(&username).await.and(ended);
         }
-        Ok(())
+        ended
     }
 }
 

@@ -1,5 +1,8 @@
 //! Who gets in, and what a request may hold.
 
+use std::time::Duration;
+
+use base64::Engine as _;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -167,6 +170,26 @@ async fn what_is_no_git_request_is_answered_and_harms_nobody() {
     }
     let status = room.status("GET", &format!("{path}/{FETCH}"), Some((&username, &token))).await;
     assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_is_let_go_and_those_who_wait_for_its_turn_get_theirs() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let limits = Limits { exchanges: 1, exchange: Duration::from_secs(2), ..Limits::default() };
+    let room = Room::with(Wish { limits, ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    let credentials = room.bind("a", "b", Value::Null).await.unwrap();
+    let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
+    let mut stalled = tokio::net::TcpStream::connect(room.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "POST {path}/git-receive-pack HTTP/1.1\r\nHost: b\r\nAuthorization: Basic {basic}\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000\r\n\r\n"
+    );
+    stalled.write_all(head.as_bytes()).await.unwrap();
+    room.clone_to(&url, "work").await.fine();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), stalled.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection was closed");
 }
 
 #[tokio::test]
