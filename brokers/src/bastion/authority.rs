@@ -103,7 +103,7 @@ impl Access for Bastion {
 impl Bastion {
     /// Checks a certificate that this CA is said to have signed.
     async fn check(&self, certificate: &Certificate, ca: &PublicCa, source: IpAddr) -> Result<Grant, Denied> {
-        if !ca.is_door || certificate.cert_type() != CertType::User {
+        if ca.kind != Kind::Door || certificate.cert_type() != CertType::User {
             return Err(Denied::because("the certificate is not one for the gateway"));
         }
         let now = self.clock.seconds();
@@ -164,7 +164,7 @@ impl Bastion {
             row.filter(|row| !row.retired).ok_or_else(|| Denied::because("the bastion was deleted"))?;
         let unreadable = |error: Refusal| Denied::because(error.to_string());
         let plan = Self::plan(&row.plan_id).map_err(unreadable)?;
-        let settings = parameters::settings(&row.parameters, plan).map_err(unreadable)?;
+        let settings = self.settings_of(&row.parameters, plan).map_err(unreadable)?;
         Ok((plan, settings, row.tenant))
     }
 }

@@ -3,7 +3,7 @@
 //! Pure. Every text that comes from a user was read by `parameters`, so none can begin a line of its own. Invariant: what is
 //! written here asks for no password, forwards no agent, and accepts no host key that nobody vouches for.
 
-use super::Gateway;
+use super::GatewayAddress;
 use super::access::{Target, login};
 use super::parameters::{HostOrder, Placement, Settings, TargetOrder, UserOrder};
 
@@ -21,7 +21,7 @@ pub(super) struct Subject<'a> {
     /// `http://…/bastions/{resource}`.
     pub(super) url: String,
     /// Where the plan has one.
-    pub(super) gateway: Option<&'a Gateway>,
+    pub(super) gateway: Option<&'a GatewayAddress>,
 }
 
 impl Subject<'_> {
@@ -200,7 +200,7 @@ fn direct(out: &mut String, order: &TargetOrder, user: &UserOrder) {
     }
 }
 
-fn through_gateway(out: &mut String, gateway: &Gateway, order: &TargetOrder, user: &UserOrder) {
+fn through_gateway(out: &mut String, gateway: &GatewayAddress, order: &TargetOrder, user: &UserOrder) {
     let target = &order.target;
     line(out, format_args!("Host {}", target.name));
     line(out, format_args!("    HostName {}", gateway.host));

@@ -15,17 +15,20 @@ pub mod krl;
 mod material;
 mod parameters;
 pub mod plan;
+pub mod process;
 mod service;
 mod store;
 mod watch;
 
 use std::path::PathBuf;
 
+use osb::Object;
 use osb::kit::{Clock, Db, Fault, Instance, Refusal, Sealer};
 use russh::keys::HashAlg;
 
+use self::access::Target;
 use self::material::Subject;
-use self::parameters::Settings;
+use self::parameters::{Settings, TargetOrder};
 use self::plan::Plan;
 use self::store::{Kind, Store};
 pub use self::store::{SCHEMA, StoreError, Verdict};
@@ -45,12 +48,14 @@ pub struct Config {
     /// Where hosts reach [`http`], without a slash at the end.
     pub public_url: String,
     /// The gateway of this process; without one, its plans can't be ordered.
-    pub gateway: Option<Gateway>,
+    pub gateway: Option<GatewayAddress>,
+    /// Where bastions behind the gateway lead to that name no targets.
+    pub try_host: Option<Target>,
 }
 
 /// Where users reach the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gateway {
+pub struct GatewayAddress {
     /// Its host name or address.
     pub host: String,
     /// Its port.
@@ -65,16 +70,17 @@ pub struct Bastion {
     store: Store,
     clock: Clock,
     public_url: String,
-    gateway: Option<Gateway>,
+    gateway: Option<GatewayAddress>,
+    try_host: Option<Target>,
     watches: Watches,
 }
 
 impl Bastion {
     /// An authority.
     pub fn new(config: Config) -> Self {
-        let Config { db, sealer, clock, data, public_url, gateway } = config;
+        let Config { db, sealer, clock, data, public_url, gateway, try_host } = config;
         let public_url = public_url.trim_end_matches('/').to_owned();
-        Self { store: Store::new(db, sealer, data), clock, public_url, gateway, watches: Watches::default() }
+        Self { store: Store::new(db, sealer, data), clock, public_url, gateway, try_host, watches: Watches::default() }
     }
 
     /// Reads the audit of an instance (by its resource) from its beginning.
@@ -89,9 +95,18 @@ impl Bastion {
         Plan::by_id(id).ok_or_else(|| Refusal::Invalid("plan_id must be that of a plan of the catalog".into()))
     }
 
-    fn settings(instance: &Instance) -> Result<(&'static Plan, Settings), Refusal> {
+    fn settings(&self, instance: &Instance) -> Result<(&'static Plan, Settings), Refusal> {
         let plan = Self::plan(&instance.plan_id)?;
-        Ok((plan, parameters::settings(&instance.parameters, plan)?))
+        Ok((plan, self.settings_of(&instance.parameters, plan)?))
+    }
+
+    fn settings_of(&self, parameters: &Object, plan: &Plan) -> Result<Settings, Refusal> {
+        let mut settings = parameters::settings(parameters, plan)?;
+        if let Some(target) = self.try_host.as_ref().filter(|_| plan.recording.is_some() && settings.targets.is_empty())
+        {
+            settings.targets.push(TargetOrder { target: target.clone(), via: None });
+        }
+        Ok(settings)
     }
 
     /// Where the public material of a bastion is served.

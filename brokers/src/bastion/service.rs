@@ -31,13 +31,13 @@ impl Service for Bastion {
             ));
         }
         self.check_gateway(plan)?;
-        let (_, settings) = Self::settings(wanted)?;
+        let (_, settings) = self.settings(wanted)?;
         if plan.recording.is_some() && settings.targets.iter().any(|target| target.via.is_some()) {
             let sentence = "parameter `targets`: leave `via` out; the gateway goes to each target itself";
             return Err(Refusal::Invalid(sentence.into()));
         }
         let Some(before) = before else { return Ok(()) };
-        let (_, settings_before) = Self::settings(before)?;
+        let (_, settings_before) = self.settings(before)?;
         if settings.ca_generation < settings_before.ca_generation {
             return Err(Refusal::Unchangeable(format!(
                 "parameter `ca_generation` can only grow, and is {}: keys that were replaced are gone",
@@ -48,13 +48,13 @@ impl Service for Bastion {
     }
 
     fn check_binding(&self, instance: &Instance, binding: &Binding) -> Result<(), Refusal> {
-        let (plan, settings) = Self::settings(instance)?;
+        let (plan, settings) = self.settings(instance)?;
         self.check_gateway(plan)?;
         bind(&binding.parameters, &settings).map(drop)
     }
 
     async fn create(&self, instance: &Instance) -> Result<Object, Fault> {
-        let (plan, settings) = Self::settings(instance)?;
+        let (plan, settings) = self.settings(instance)?;
         let kinds: &[Kind] = match plan.recording {
             None => &[Kind::User, Kind::Host],
             Some(_) => &[Kind::User, Kind::Host, Kind::Door],
@@ -83,7 +83,7 @@ impl Service for Bastion {
     }
 
     fn retention(&self, instance: &Instance) -> Option<Duration> {
-        let days = Self::settings(instance).map_or(0, |(_, settings)| u64::from(settings.retention_days));
+        let days = self.settings(instance).map_or(0, |(_, settings)| u64::from(settings.retention_days));
         (days > 0).then(|| Duration::from_secs(days * DAY))
     }
 
@@ -97,7 +97,7 @@ impl Service for Bastion {
         binding: &Binding,
         _predecessor: Option<&Binding>,
     ) -> Result<Issued, Fault> {
-        let (plan, settings) = Self::settings(instance)?;
+        let (plan, settings) = self.settings(instance)?;
         let wanted = bind(&binding.parameters, &settings)?;
         let now = self.clock.seconds();
         let subject = self.subject(&instance.resource, plan, &settings, now).await?;
@@ -118,7 +118,7 @@ impl Service for Bastion {
     }
 
     async fn show(&self, instance: &Instance) -> Result<Object, Fault> {
-        let (_, settings) = Self::settings(instance)?;
+        let (_, settings) = self.settings(instance)?;
         let (resource, now) = (instance.resource.as_str(), self.clock.seconds());
         let row = self.store.bastion(resource).await?.ok_or(StoreError::Gone)?;
         let (lines, head) = self.store.head(resource).await?;

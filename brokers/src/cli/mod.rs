@@ -7,6 +7,7 @@
 mod bastion;
 mod devops_toolchain;
 mod faults;
+mod key_vault;
 mod vnet_ipam;
 
 use std::io::{self, Write as _};
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Kind {
     /// Virtual networks: prefixes that never overlap, subnets, and addresses.
     VnetIpam(Box<vnet_ipam::Args>),
+    /// Key vaults: secrets with versions, and keys that encrypt and sign, behind Vault's API.
+    KeyVault(Box<key_vault::Args>),
     /// SSH access: a certificate authority for each bastion, signing for minutes.
     Bastion(bastion::Args),
     /// DevOps toolchains: Git repositories from templates, tokens that expire, builds.
@@ -128,6 +131,7 @@ pub enum Error {
 pub async fn run(cli: Cli) -> Result<(), Error> {
     match cli.broker {
         Kind::VnetIpam(args) => vnet_ipam::run(*args).await,
+        Kind::KeyVault(args) => key_vault::run(*args).await,
         Kind::Bastion(args) => bastion::run(args).await,
         Kind::DevopsToolchain(args) => devops_toolchain::run(*args).await,
         Kind::Faults(args) => faults::run(args).await,

@@ -33,6 +33,9 @@ pub(super) trait Driver: Send + Sync {
     /// Nobody gets in any more; the data stays.
     async fn retire(&self, project: &Project<'_>) -> Result<(), Fault>;
 
+    /// Takes what was retired into use again. Returns what the kit shall keep.
+    async fn revive(&self, project: &Project<'_>) -> Result<Object, Fault>;
+
     /// Destroys the data.
     async fn purge(&self, project: &Project<'_>) -> Result<(), Fault>;
 

@@ -326,6 +326,14 @@ impl Driver for Embedded {
         self.repositories.bundle(resource).await.map_err(repository)
     }
 
+    async fn revive(&self, project: &Project<'_>) -> Result<Object, Fault> {
+        let resource = &project.instance.resource;
+        let row = self.row(resource).await?;
+        self.repositories.drop_bundle(resource).map_err(repository)?;
+        self.store.unarchive(resource).await.map_err(database)?;
+        Ok(object(json!({"slug": row.slug})))
+    }
+
     async fn purge(&self, project: &Project<'_>) -> Result<(), Fault> {
         let resource = &project.instance.resource;
         self.store.forget(resource).await.map_err(database)?;

@@ -246,6 +246,10 @@ impl Service for DevopsToolchain {
         self.driver.purge(&self.project(instance)?).await
     }
 
+    async fn revive(&self, instance: &Instance) -> Result<Object, Fault> {
+        self.driver.revive(&self.project(instance)?).await
+    }
+
     async fn issue(
         &self,
         instance: &Instance,

@@ -156,17 +156,22 @@ impl Repositories {
         self.root.join("exports").join(directory(resource)).with_extension("bundle")
     }
 
-    /// Destroys it and its bundle; what isn't there is destroyed.
-    pub(super) fn destroy(&self, resource: &str) -> Result<(), RepositoryError> {
-        let path = self.path(resource);
-        remove(&path)?;
-        remove(&path.with_extension("new"))?;
+    /// Removes the bundle of a repository that is taken into use again: it would grow old.
+    pub(super) fn drop_bundle(&self, resource: &str) -> Result<(), RepositoryError> {
         match std::fs::remove_file(self.bundle_path(resource)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(RepositoryError::Disk("remove the bundle", error))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Destroys it and its bundle; what isn't there is destroyed.
+    pub(super) fn destroy(&self, resource: &str) -> Result<(), RepositoryError> {
+        let path = self.path(resource);
+        remove(&path)?;
+        remove(&path.with_extension("new"))?;
+        self.drop_bundle(resource)
     }
 }
 

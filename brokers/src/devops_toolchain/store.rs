@@ -148,6 +148,14 @@ impl Store {
         transaction.commit().await
     }
 
+    /// Who gets a token gets in again.
+    pub(super) async fn unarchive(&self, resource: &str) -> Result<(), sqlx::Error> {
+        let mut writer = self.db.writer().await?;
+        let statement = "update repository set archived = 0 where resource = $1";
+        sqlx::query(statement).bind(resource).execute(writer.connection()?).await?;
+        Ok(())
+    }
+
     /// Nothing is known of it any more.
     pub(super) async fn forget(&self, resource: &str) -> Result<(), sqlx::Error> {
         let mut writer = self.db.writer().await?;

@@ -6,6 +6,7 @@ mod krl;
 mod login;
 mod orders;
 mod page;
+mod process;
 mod site;
 mod sshd;
 mod wire;

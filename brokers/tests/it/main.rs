@@ -13,6 +13,7 @@ mod devops_toolchain;
 mod faults;
 mod gateway;
 mod http;
+mod key_vault;
 mod manual;
 mod netbox;
 mod network_driver;

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use osb::kit::Clock;
 use russh::keys::{Certificate, PrivateKey, PublicKey};
@@ -34,6 +35,20 @@ const CONNECTIONS: usize = 32;
 /// Channels of a connection at a time.
 const CHANNELS: usize = 8;
 
+/// Which CAs a local host trusts.
+#[async_trait]
+pub trait Authorities: Send + Sync + 'static {
+    /// Whether this key is one whose certificates let users in.
+    async fn trusts(&self, authority: &PublicKey) -> bool;
+}
+
+#[async_trait]
+impl Authorities for Vec<PublicKey> {
+    async fn trusts(&self, authority: &PublicKey) -> bool {
+        self.iter().any(|known| known.key_data() == authority.key_data())
+    }
+}
+
 /// What a local host works with.
 pub struct LocalConfig {
     /// Its host key.
@@ -41,7 +56,7 @@ pub struct LocalConfig {
     /// The certificate of its host key, where a host CA signed one.
     pub host_certificate: Option<Certificate>,
     /// The user CAs that it trusts.
-    pub authorities: Vec<PublicKey>,
+    pub authorities: Arc<dyn Authorities>,
     /// As whom one may log in: names only, see above.
     pub principals: Vec<String>,
     /// The time.
@@ -125,9 +140,8 @@ impl LocalRunning {
     }
 }
 
-#[derive(Debug)]
 struct Trust {
-    authorities: Vec<PublicKey>,
+    authorities: Arc<dyn Authorities>,
     principals: Vec<String>,
     clock: Clock,
 }
@@ -224,8 +238,13 @@ impl server::Handler for Visitor {
 
     async fn auth_openssh_certificate(&mut self, login: &str, certificate: &Certificate) -> Result<Auth, russh::Error> {
         let now = self.trust.clock.seconds();
-        let checked = check_signature(certificate, &self.trust.authorities)
-            .and_then(|()| check_user(certificate, login, self.source, now));
+        let authority = PublicKey::new(certificate.signature_key().clone(), "");
+        if !self.trust.authorities.trusts(&authority).await {
+            tracing::warn!("a login at the local host was refused: its authority is not trusted here");
+            return Ok(Auth::reject());
+        }
+        let checked =
+            check_signature(certificate, &[authority]).and_then(|()| check_user(certificate, login, self.source, now));
         match checked {
             Ok(()) if self.trust.principals.iter().any(|known| known == login) => {
                 self.forced = forced_command(certificate);

@@ -173,6 +173,8 @@ impl Session {
             // Large, and needed once.
             let leg = Box::pin(Leg::connect(self)).await?;
             self.audit_started().await?;
+            // Waiting for the target was not the user's idleness.
+            self.touch(0);
             let (id, grant, target) = (&self.id, &self.admission.grant, &self.admission.target.name);
             tracing::info!(
                 session.id = id,

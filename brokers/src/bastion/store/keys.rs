@@ -39,7 +39,7 @@ pub(in crate::bastion) struct Ca {
 #[derive(Clone, Debug)]
 pub(in crate::bastion) struct PublicCa {
     pub(in crate::bastion) bastion: String,
-    pub(in crate::bastion) is_door: bool,
+    pub(in crate::bastion) kind: Kind,
     pub(in crate::bastion) generation: i64,
     pub(in crate::bastion) key: PublicKey,
     /// Whether it signs, or is only trusted for what it has signed.
@@ -135,10 +135,15 @@ fn line(key: &PublicKey) -> Result<String, StoreError> {
 
 pub(super) fn public_of(row: &sqlx::sqlite::SqliteRow) -> Result<PublicCa, StoreError> {
     let key = PublicKey::from_openssh(row.try_get("public_key")?).map_err(|_| StoreError::Corrupt("a public key"))?;
-    let kind: &str = row.try_get("kind")?;
+    let kind = match row.try_get("kind")? {
+        "user" => Kind::User,
+        "host" => Kind::Host,
+        "door" => Kind::Door,
+        _ => return Err(StoreError::Corrupt("the kind of a key")),
+    };
     Ok(PublicCa {
         bastion: row.try_get("bastion")?,
-        is_door: kind == Kind::Door.word(),
+        kind,
         generation: row.try_get("generation")?,
         key,
         signs: row.try_get("signs")?,

@@ -174,8 +174,9 @@ impl Client {
             return Err(BuildbotError::Login);
         }
         // The last one is that of the user; the one before it that of nobody.
-        let cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let cookie = cookies.last().and_then(|value| value.split(';').next()).map(str::to_owned);
+        let mut cookies = answer.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookie =
+            cookies.rfind(|cookie| cookie.contains('=')).and_then(|value| value.split(';').next()).map(str::to_owned);
         cookie.ok_or(BuildbotError::Login)
     }
 }

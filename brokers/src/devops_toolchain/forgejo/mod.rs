@@ -209,11 +209,10 @@ impl Forgejo {
         Ok(())
     }
 
-    /// Merge styles, builds, and whether it is archived.
+    /// Merge styles and builds.
     async fn settings(&self, place: &Place, order: &ProjectOrder) -> Result<(), Fault> {
         let linear = order.rules.linear_history;
         let body = json!({
-            "archived": false,
             "has_actions": order.builds.enabled,
             "has_pull_requests": true,
             "allow_merge_commits": !linear,
@@ -308,6 +307,13 @@ impl Driver for Forgejo {
             self.end_user(&username).await?;
         }
         self.api.expect("PATCH", &place.path(), Some(json!({"archived": true})), &[200, 404]).await.map(drop)
+    }
+
+    async fn revive(&self, project: &Project<'_>) -> Result<Object, Fault> {
+        let path = self.place(project).path();
+        // Alone and first: what is archived takes no other change.
+        self.api.expect("PATCH", &path, Some(json!({"archived": false})), &[200]).await?;
+        self.change(project).await
     }
 
     async fn purge(&self, project: &Project<'_>) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bourse_brokers::bastion::access::{Access as _, Denied, Entry, Event, Grant, Recording};
-use bourse_brokers::bastion::{Gateway, Verdict, plan};
+use bourse_brokers::bastion::{GatewayAddress, Verdict, plan};
 use osb::{Call, Maybe, Object, ServiceBroker as _, UpdateRequest};
 use russh::keys::{Certificate, PublicKey};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ struct Behind {
 }
 
 async fn behind() -> Behind {
-    let gateway = Gateway { host: "gate.example".into(), port: 2222, host_key: HOST_KEY.into() };
+    let gateway = GatewayAddress { host: "gate.example".into(), port: 2222, host_key: HOST_KEY.into() };
     let site = Site::with(Some(gateway)).await;
     let with = json!({
         "targets": [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bourse_brokers::bastion::{Bastion, Config, Gateway, SCHEMA, http, plan};
+use bourse_brokers::bastion::{Bastion, Config, GatewayAddress, SCHEMA, http, plan};
 use osb::kit::{Broker, Clock, Db, Sealer, Setup};
 use osb::server::{Open, Running, Server};
 use osb::{
@@ -35,7 +35,7 @@ impl Site {
         Self::with(None).await
     }
 
-    pub(super) async fn with(gateway: Option<Gateway>) -> Self {
+    pub(super) async fn with(gateway: Option<GatewayAddress>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let now = Arc::new(AtomicI64::new(real_now()));
         let clock = Clock::Manual(Arc::clone(&now));
@@ -49,6 +49,7 @@ impl Site {
             data: directory.path().to_owned(),
             public_url: format!("http://{}", listener.local_addr().unwrap()),
             gateway,
+            try_host: None,
         }));
         let measure_every = Duration::from_secs(3_600);
         let setup = Setup { name: "bastion".into(), db, sealer, clock, measure_every };

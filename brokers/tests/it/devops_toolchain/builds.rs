@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::buildbot::Master;
+use super::buildbot::{Master, nowhere};
 use super::room::{Room, Wish, bare};
 
 const FAILING: &str = "#!/bin/sh\necho no\nexit 1\n";
@@ -10,8 +10,9 @@ const FAILING: &str = "#!/bin/sh\necho no\nexit 1\n";
 #[tokio::test]
 async fn from_order_to_refused_push_with_builds_that_succeed_and_fail() {
     let master = Master::running().await;
-    let room = Room::with(Wish { builds: Some(master.client()), ..Wish::default() }).await;
+    let room = Room::with(Wish { builds: Some(master.client()), hooks_anywhere: true, ..Wish::default() }).await;
     room.order("a", "basic", json!({"template": "static-site"})).await.unwrap();
+    room.bind("a", "hook", json!({"kind": "webhook", "url": "http://127.0.0.1:1/"})).await.unwrap();
     let credentials = room.bind("a", "b", Value::Null).await.unwrap();
     let url = credentials["git_url"].as_str().unwrap();
     room.clone_to(url, "work").await.fine();
@@ -28,6 +29,13 @@ async fn from_order_to_refused_push_with_builds_that_succeed_and_fail() {
     room.git("work", &["push", "--quiet"]).await.fine();
     let last = room.built("a", &bad).await;
     assert_eq!((&last["state"], &last["number"]), (&json!("failure"), &json!(2)));
+
+    // Nobody listens to the web hook: what it would hear waits.
+    let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
+    let told = sqlx::query_scalar("select body from delivery order by number").fetch_all(db.reader()).await.unwrap();
+    let told: Vec<Value> = told.iter().map(|body: &String| serde_json::from_str(body).unwrap()).collect();
+    let builds: Vec<_> = told.iter().filter(|event| event["type"] == "build").map(|event| &event["state"]).collect();
+    assert_eq!(builds, [&json!("success"), &json!("failure")]);
 
     // A build may read while it runs, not afterwards.
     let path = credentials["clone_url"].as_str().unwrap().strip_prefix(&room.url).unwrap();
@@ -85,8 +93,7 @@ async fn builds_wait_for_a_ci_server_that_is_down_and_over_a_restart_of_the_brok
 
 #[tokio::test]
 async fn nothing_is_built_where_builds_are_off_or_their_minutes_are_used_up() {
-    let master = Master::new().await;
-    let room = Room::with(Wish { builds: Some(master.client()), ..Wish::default() }).await;
+    let room = Room::with(Wish { builds: Some(nowhere()), ..Wish::default() }).await;
     let url = room.ready("a", json!({"ci": {"enabled": false}})).await;
     room.clone_to(&url, "work").await.fine();
     room.commit("work", "a.txt", "one").await;
@@ -109,4 +116,29 @@ async fn nothing_is_built_where_builds_are_off_or_their_minutes_are_used_up() {
     let last = room.attributes("a").await["last_build"].take();
     assert_eq!(last["state"], "pending");
     assert!(last["reason"].as_str().unwrap().contains("used up"), "{last}");
+}
+
+#[tokio::test]
+async fn what_was_pushed_just_before_the_broker_died_is_looked_at_when_it_begins_again() {
+    let room = Room::with(Wish { builds: Some(nowhere()), ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    room.clone_to(&url, "work").await.fine();
+    let before = room.git("work", &["rev-parse", "HEAD"]).await.fine().trim().to_owned();
+    let revision = room.commit("work", "a.txt", "one").await;
+    room.git("work", &["push", "--quiet"]).await.fine();
+    // As it is on disk after the push, and before anybody looked at it.
+    let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
+    let mut writer = db.writer().await.unwrap();
+    for statement in ["delete from build", "update repository set pushed = 1"] {
+        sqlx::query(statement).execute(writer.connection().unwrap()).await.unwrap();
+    }
+    let statement = "update branch set revision = $1";
+    sqlx::query(statement).bind(&before).execute(writer.connection().unwrap()).await.unwrap();
+    drop(writer);
+    db.close().await;
+    assert_eq!(room.attributes("a").await["last_build"], Value::Null);
+    let room = room.begin_again(Wish { builds: Some(nowhere()), ..Wish::default() }).await;
+    room.service.work().await.unwrap();
+    let last = room.attributes("a").await["last_build"].take();
+    assert_eq!((&last["state"], &last["revision"]), (&json!("pending"), &json!(revision)));
 }

@@ -144,7 +144,8 @@ async fn both_versions_of_the_protocol_and_compressed_and_chunked_bodies_work() 
             room.git(&clone, &["branch", &format!("b{branch}-{version}")]).await.fine();
         }
         room.git(&clone, &["push", "--quiet", "origin", "--all"]).await.fine();
-        room.clone_to(&url, &format!("{clone}-again")).await.fine();
+        let traced = room.traced_clone(&url, &format!("{clone}-again")).await.fine();
+        assert!(traced.contains("content-encoding: gzip"), "the body was compressed");
         let listed = room.git(&format!("{clone}-again"), &["branch", "--remotes"]).await.fine();
         assert!(listed.contains(&format!("b39-{version}")), "{listed}");
         room.git(&clone, &["fetch", "--quiet"]).await.fine();

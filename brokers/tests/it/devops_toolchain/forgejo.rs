@@ -129,7 +129,7 @@ fn teams(repository: &str) -> Vec<Exchange> {
 fn settings(repository: &str, linear: bool) -> Exchange {
     call(
         format!("PATCH /api/v1/repos/{ORG}/{repository}"),
-        json!({"archived": false, "has_actions": true, "allow_merge_commits": !linear}),
+        json!({"has_actions": true, "allow_merge_commits": !linear}),
         200,
         json!({"name": "r"}),
     )
@@ -342,6 +342,12 @@ async fn it_is_archived_then_destroyed_and_what_is_gone_already_is_as_good() {
         there.server.expect([call(archive, json!({"archived": true}), status, answer)]);
         there.service.retire(&instance).await.unwrap();
     }
+    there.server.expect([call(archive, json!({"archived": false}), 200, json!({"archived": false}))]);
+    there.server.expect([settings("r", false)]);
+    there.server.expect(teams("r"));
+    let protect = format!("POST /api/v1/repos/{ORG}/r/branch_protections");
+    there.server.expect([call(protect, json!({"rule_name": "main"}), 201, json!({}))]);
+    there.service.revive(&instance).await.unwrap();
     for status in [204, 404] {
         there.server.expect([call(
             "DELETE /api/v1/repos/bourse-retail-9f86d08188/r",

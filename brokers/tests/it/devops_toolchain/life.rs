@@ -90,6 +90,28 @@ async fn a_retired_toolchain_lets_nobody_in_and_is_kept_as_a_bundle_until_it_is_
 }
 
 #[tokio::test]
+async fn a_retired_toolchain_that_is_taken_into_use_again_has_its_history_and_no_tokens() {
+    let room = Room::new().await;
+    let old = room.ready("a", Value::Null).await;
+    room.clone_to(&old, "work").await.fine();
+    room.commit("work", "a.txt", "one").await;
+    room.git("work", &["push", "--quiet"]).await.fine();
+    room.delete("a").await.unwrap();
+    let [retained] = room.broker.retained().await.unwrap().try_into().unwrap();
+    room.broker.restore(&retained.resource).await.unwrap();
+    room.git("work", &["fetch", "--quiet"]).await.refused("Authentication failed");
+    let new = room.bind("a", "b2", Value::Null).await.unwrap();
+    room.clone_to(new["git_url"].as_str().unwrap(), "again").await.fine();
+    room.commit("again", "b.txt", "two").await;
+    room.git("again", &["push", "--quiet"]).await.fine();
+    // What is kept at the next deletion is how it is then.
+    room.delete("a").await.unwrap();
+    let bundle = std::fs::read_dir(room.path("data/exports")).unwrap().next().unwrap().unwrap().path();
+    room.clone_to(bundle.to_str().unwrap(), "from-bundle").await.fine();
+    assert!(room.path("from-bundle/a.txt").is_file() && room.path("from-bundle/b.txt").is_file());
+}
+
+#[tokio::test]
 async fn everything_is_there_after_a_restart_but_for_another_address() {
     let room = Room::new().await;
     room.order("a", "basic", json!({"members": [{"group": "developers", "role": "maintain"}]})).await.unwrap();

@@ -209,6 +209,14 @@ impl Room {
         git(&self.path(clone), self.folder.path(), arguments).await
     }
 
+    /// Clones and tells what was said on the wire.
+    pub(crate) async fn traced_clone(&self, url: &str, clone: &str) -> Said {
+        let trace = self.path("trace");
+        let mut command = command(self.folder.path(), self.folder.path(), &["clone", "--quiet", url, clone]);
+        let ok = command.env("GIT_TRACE_CURL", &trace).status().await.unwrap().success();
+        Said { ok, text: std::fs::read_to_string(trace).unwrap().to_lowercase() }
+    }
+
     pub(crate) async fn clone_to(&self, url: &str, clone: &str) -> Said {
         git(self.folder.path(), self.folder.path(), &["clone", "--quiet", url, clone]).await
     }
@@ -281,7 +289,7 @@ pub(crate) async fn bare(
 }
 
 /// Runs `git` with a home and an author of the test's own.
-async fn git(at: &Path, home: &Path, arguments: &[&str]) -> Said {
+fn command(at: &Path, home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command.current_dir(at).args(arguments).kill_on_drop(true).stdin(Stdio::null());
     for (name, value) in [
@@ -298,6 +306,11 @@ async fn git(at: &Path, home: &Path, arguments: &[&str]) -> Said {
         command.env(name, value);
     }
     command.env("HOME", home);
+    command
+}
+
+async fn git(at: &Path, home: &Path, arguments: &[&str]) -> Said {
+    let mut command = command(at, home, arguments);
     let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
     let text = [output.stdout, output.stderr].concat();
     Said { ok: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }

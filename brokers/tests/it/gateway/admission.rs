@@ -181,7 +181,7 @@ async fn a_target_that_is_not_there_or_says_nothing_is_said_to_be_out_of_reach()
     drop(gone);
     let reasons = ["the target did not answer in time", "could not reach the target"];
     for (port, reason) in ports.into_iter().zip(reasons) {
-        let limits = Limits { connect: Duration::from_millis(800), ..Limits::default() };
+        let limits = Limits { connect: Duration::from_secs(3), ..Limits::default() };
         let grant = Plan::granting(move |grant| grant.targets[0].port = port).grant;
         let site = Site::of(Plan { grant, limits }).await;
         let done = site.ssh(&["web1", "echo in"]).await;

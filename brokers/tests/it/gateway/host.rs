@@ -1,6 +1,7 @@
 //! The host for trying out, behind the gateway and by itself.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use bourse_brokers::bastion::access::Event;
 use bourse_brokers::bastion::gateway::local::{LocalConfig, LocalError, LocalHost, LocalRunning};
@@ -14,7 +15,7 @@ fn local(authority: u8) -> LocalRunning {
     let config = LocalConfig {
         host_key: key(20),
         host_certificate: Some(host_certificate(&key(20), "web1")),
-        authorities: vec![key(authority).public_key().clone()],
+        authorities: Arc::new(vec![key(authority).public_key().clone()]),
         principals: vec!["demo".into()],
         clock: Clock::System,
     };
@@ -117,7 +118,7 @@ async fn it_can_not_be_reached_from_elsewhere() {
     let config = LocalConfig {
         host_key: key(20),
         host_certificate: None,
-        authorities: Vec::new(),
+        authorities: Arc::new(Vec::new()),
         principals: Vec::new(),
         clock: Clock::System,
     };
