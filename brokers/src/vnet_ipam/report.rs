@@ -19,7 +19,7 @@ use super::store::{Error, Imported, Levels, Use};
 /// How many days the forecast looks back.
 const WINDOW_DAYS: i64 = 30;
 /// How many days the history is kept.
-pub(super) const KEPT_DAYS: i64 = 90;
+const KEPT_DAYS: i64 = 90;
 /// From how many days on a pool is no reason to worry.
 const WARN_DAYS: u64 = 30;
 /// How often the pools are looked at, in seconds.
@@ -67,14 +67,15 @@ impl VnetIpam {
         Ok(domains)
     }
 
-    /// Logs which pools will be full soon, once an hour.
-    pub(super) async fn warn_early(&self) -> Result<(), Error> {
+    /// Logs which pools will be full soon, and forgets history that is too old, once an hour.
+    pub(super) async fn look_at_pools(&self) -> Result<(), Error> {
         let now = self.store.now();
         let last = self.looked_at.load(Ordering::Relaxed);
         if now.saturating_sub(last) < LOOK_EVERY {
             return Ok(());
         }
         self.looked_at.store(now, Ordering::Relaxed);
+        self.store.trim(KEPT_DAYS).await?;
         let domains = self.domains().await?;
         for pool in self.store.pools() {
             for (domain, levels) in &domains {

@@ -15,7 +15,7 @@ use super::parameters::{self, NetworkOrder, Wanted};
 use super::plan::{CATALOG, Plan};
 use super::prefix::{Prefix, Version};
 use super::store::{self, Address, Network, Placed, Status};
-use super::{VnetIpam, answer, report};
+use super::{VnetIpam, answer};
 
 /// How many networks one round removes at the driver.
 const REMOVED_AT_ONCE: i64 = 100;
@@ -294,8 +294,7 @@ impl Service for VnetIpam {
             self.driver.remove(&resource).await?;
             self.store.removed(&resource).await.map_err(answer::from_store)?;
         }
-        self.store.trim(report::KEPT_DAYS).await.map_err(answer::from_store)?;
-        self.warn_early().await.map_err(answer::from_store)
+        self.look_at_pools().await.map_err(answer::from_store)
     }
 }
 

@@ -18,6 +18,8 @@ const SCHEMA_VERSION: i64 = 1;
 const WRITER_WAIT: Duration = Duration::from_secs(10);
 /// How long it waits for another process that writes to the file.
 const FILE_WAIT: Duration = Duration::from_secs(10);
+/// After what time the first connection is tried again.
+const FIRST_AGAIN: Duration = Duration::from_millis(20);
 /// Readers beside the one writer.
 const READERS: u32 = 4;
 
@@ -65,7 +67,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(FILE_WAIT);
-        let mut connection = options.clone().connect().await?;
+        let mut connection = first_connection(&options).await?;
         let version: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut connection).await?;
         if version > SCHEMA_VERSION {
             return Err(OpenError::Newer(version));
@@ -126,10 +128,23 @@ impl Writer<'_> {
     }
 }
 
+/// The first connection makes the file's log; SQLite waits for nobody while several processes do that at once.
+async fn first_connection(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let deadline = tokio::time::Instant::now() + FILE_WAIT;
+    loop {
+        match options.clone().connect().await {
+            Err(error) if is_busy(&error) && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(FIRST_AGAIN).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
 /// Whether a statement failed because others held the file for too long: then asking again later is right.
 pub fn is_busy(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY and SQLITE_BUSY_SNAPSHOT.
-    let locked =
-        error.as_database_error().and_then(|error| error.code()).is_some_and(|code| matches!(&*code, "5" | "517"));
+    // SQLITE_BUSY, SQLITE_BUSY_RECOVERY and SQLITE_BUSY_SNAPSHOT.
+    let code = error.as_database_error().and_then(|error| error.code());
+    let locked = code.is_some_and(|code| matches!(&*code, "5" | "261" | "517"));
     locked || matches!(error, sqlx::Error::PoolTimedOut)
 }

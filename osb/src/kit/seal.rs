@@ -55,18 +55,9 @@ impl Sealer {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let drawn = BASE64_STANDARD.encode(random::<KEY_LEN>()?);
-                match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-                    Ok(mut made) => {
-                        made.write_all(drawn.as_bytes()).and_then(|()| made.sync_all()).map_err(failed)?;
-                        drawn
-                    }
-                    // Another process was quicker; its key is the key.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        std::fs::read_to_string(file).map_err(failed)?
-                    }
-                    Err(error) => return Err(failed(error)),
-                }
+                draw(file)?;
+                // Another process may have been quicker; its key is the key.
+                std::fs::read_to_string(file).map_err(failed)?
             }
             Err(error) => return Err(failed(error)),
         };
@@ -116,6 +107,20 @@ impl Sealer {
         let clear = self.key.open_in_place(nonce, Aad::from(owner.as_bytes()), &mut body).map_err(|_| Broken)?;
         Ok(clear.to_vec())
     }
+}
+
+/// Draws a key and puts it where there is none. It gets its name once it is whole, so nobody ever reads half of one.
+fn draw(file: &Path) -> Result<(), KeyError> {
+    let drawn = BASE64_STANDARD.encode(random::<KEY_LEN>()?);
+    let failed = |source| KeyError::File(file.display().to_string(), source);
+    let beside = file.with_extension(format!("{}.new", uuid::Uuid::now_v7()));
+    let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
+    let written = made.write_all(drawn.as_bytes()).and_then(|()| made.sync_all());
+    let named = written.and_then(|()| match std::fs::hard_link(&beside, file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    });
+    std::fs::remove_file(&beside).and(named).map_err(failed)
 }
 
 /// SHA-256: how a token of 256 random bits is kept that only has to be known again.

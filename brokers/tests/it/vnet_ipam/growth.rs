@@ -121,7 +121,33 @@ async fn sparse_networks_lie_far_apart_and_so_can_grow() {
     }
 }
 
-/// Everything that a pool of 64 addresses can be asked for, many times: nothing overlaps, sizes are as ordered, and what goes
+#[tokio::test]
+async fn meters_read_what_is_held_and_reserved_when_it_changes_and_at_the_end() {
+    let ipam = Ipam::new();
+    let broker = ipam.open(&[]).await;
+    network(&broker, "a", "small", Value::Null).await.unwrap();
+    address(&broker, "a", "b", "small", Value::Null).await.unwrap();
+    grow(&broker, change("a", json!({"prefix_length": 27}))).await.unwrap();
+    delete(&broker, "a", "small").await;
+    network(&broker, "six", "large", json!({"ip_version": 6})).await.unwrap();
+    let url = format!("sqlite:{}", ipam.directory.path().join("vnet-ipam.db").display());
+    let file = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let events: Vec<String> =
+        sqlx::query_scalar("select event from kit_usage order by number").fetch_all(&file).await.unwrap();
+    let read = |event: &String| {
+        let event: Value = serde_json::from_str(event).unwrap();
+        format!("{} {}", event["data"]["meter"].as_str().unwrap(), event["data"]["quantity"].as_str().unwrap())
+    };
+    let expected = [
+        ["prefix_addresses 16", "prefix_64s 0", "reserved_addresses 0"],
+        ["prefix_addresses 32", "prefix_64s 0", "reserved_addresses 1"],
+        ["prefix_addresses 32", "prefix_64s 0", "reserved_addresses 1"],
+        ["prefix_addresses 0", "prefix_64s 256", "reserved_addresses 0"],
+    ];
+    assert_eq!(events.iter().map(read).collect::<Vec<_>>(), expected.concat());
+}
+
+/// Everything that a pool of 128 addresses can be asked for, many times: nothing overlaps, sizes are as ordered, and what goes
 /// is free again.
 #[derive(Clone, Debug)]
 enum Step {

@@ -9,7 +9,7 @@ use osb::{Call, Error, Provisioned, ServiceBroker};
 use serde_json::{Value, json};
 
 use crate::process::{start, stop};
-use crate::support::{cidr, get, order, removal};
+use crate::support::{binding, cidr, get, order, removal};
 
 const PROCESSES: usize = 4;
 const ORDERS: usize = 1_000;
@@ -47,6 +47,25 @@ async fn release(client: &Client, at: usize) {
         other => other.map(drop),
     })
     .await;
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_on_a_new_file_all_serve_from_it_and_with_one_key() {
+    for round in 0..3 {
+        let directory = tempfile::tempdir().unwrap();
+        let started = join_all((0..PROCESSES).map(|_| start(&["vnet-ipam"], directory.path()))).await;
+        let clients: Vec<_> = started.iter().map(|(_, url)| Client::builder(url).build().unwrap()).collect();
+        let order = order("a", "small", json!({"description": format!("round {round}")}));
+        for client in &clients {
+            // State and credentials are sealed: who had another key could not read them.
+            patiently(async || client.provision(&Call::default(), order.clone()).await).await;
+            let binding = binding("a", "b", "small", Value::Null);
+            patiently(async || client.bind(&Call::default(), binding.clone()).await).await;
+        }
+        for (child, _) in started {
+            assert_eq!(stop(child).await, Some(0));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
