@@ -126,6 +126,52 @@ async fn what_the_readme_says_is_refused_is_refused_with_that_sentence() {
     quickstart.interrupt().await;
 }
 
+/// A block of the README, whole.
+fn block(mark: &str) -> &'static str {
+    let (_, rest) = README.split_once(&format!("<!-- {mark} -->\n```sh\n")).expect("the README lacks the block");
+    rest.split_once("\n```").expect("the block has no end").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_log_in_by_ssh_write_and_read_a_secret_and_push_with_the_lines_of_the_readme() {
+    let quickstart = Quickstart::start(&[]).await;
+    // The program of this build in the place of the release that cargo would make.
+    let cargo = "cargo run -q --release --bin bourse --";
+    let first = block("cli");
+    assert!(first.contains(cargo), "the README calls the program otherwise: {first}");
+    let mut script = "set -e\n".to_owned();
+    for (name, value) in &quickstart.exports {
+        script.push_str(&format!("export {name}='{value}'\n"));
+    }
+    script.push_str(&first.replace(cargo, &hub_binary().display().to_string()));
+    for mark in ["ssh", "secret", "git"] {
+        assert_eq!(block(mark).lines().count(), 3, "{mark}: three lines");
+        script.push_str(&format!("\n{}\n", block(mark)));
+    }
+    // What depends on what is shown, and stays.
+    script.push_str("bourse order virtual-network small --tenant retail --name net7\n");
+    script.push_str("bourse order managed-bastion ca-only --tenant retail --name door7 --param network=net7\n");
+    script.push_str("bourse order devops-toolchain basic --tenant retail --name shop7 --param secrets=secrets\n");
+    script.push_str("! bourse delete net7 --tenant retail --yes\n! bourse delete secrets --tenant retail --yes\n");
+    let folder = scratch("readme");
+    std::fs::create_dir_all(&folder).expect("no folder");
+    let (code, output) = shell(&format!("cd {}\n{script}", folder.display()));
+    assert_eq!(code, Some(0), "{output}");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("no host name");
+    let said = [&format!("hello from {}", host.trim()), r#""data":{"password":"correct horse"}"#, "main -> main"];
+    for part in said {
+        assert!(output.contains(part), "{part} is not in\n{output}");
+    }
+    for dependent in ["`door7`", "`shop7`"] {
+        assert!(output.contains(&format!("other instances depend on it: {dependent}")), "{output}");
+    }
+    let pushed =
+        Command::new("git").args(["-C", "shop", "log", "--format=%s", "origin/main"]).current_dir(&folder).output();
+    assert_eq!(pushed.expect("no git").stdout.split(|byte| *byte == b'\n').next(), Some(&b"Say hello"[..]));
+    quickstart.interrupt().await;
+    std::fs::remove_dir_all(folder).expect("could not remove the directory");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_serves_a_second_start_with_the_same_credentials() {
     let data = scratch("quickstart-data");
