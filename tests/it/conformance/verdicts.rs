@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::listed::{LISTED, Listed};
 use super::subject::{Subject, complaints};
 use crate::support::bare::On;
-use crate::support::command::Vnet;
+use crate::support::command::{Reference, Vnet};
 use crate::support::foreign::Foreign;
 use crate::support::hub::{TIMEOUT_MS, World};
 
@@ -17,6 +17,9 @@ const SUBJECTS: &[&str] = &[
     "faults/async-required",
     "faults/ok behind two hubs",
     "vnet-ipam/small",
+    "bastion/ca-only",
+    "key-vault/kv-transit",
+    "devops-toolchain/basic",
     "buckets/at-once",
     "buckets/later",
     "queues/at-once",
@@ -84,6 +87,21 @@ async fn reference_brokers_are_judged_through_the_hub_as_they_are_directly() {
     );
     assert_none([one, two, three]);
     assert!(world.faults.instances().is_empty() && world.faults.bindings().is_empty());
+}
+
+#[tokio::test]
+async fn reference_brokers_with_software_of_their_own_are_judged_through_the_hub_as_they_are_directly() {
+    const NAMES: [(&str, &str, &str, &str); 3] = [
+        ("bastion/ca-only", "bastion", "managed-bastion", "ca-only"),
+        ("key-vault/kv-transit", "key-vault", "managed-key-vault", "kv-transit"),
+        ("devops-toolchain/basic", "devops-toolchain", "devops-toolchain", "basic"),
+    ];
+    let each = NAMES.map(|(subject, name, offering, plan)| async move {
+        let broker = Reference::start(name, "s3cret").await;
+        let registration = registration(name, &broker.url, "s3cret");
+        compared(&plan_of(subject, offering, plan, &registration), &[On::Sqlite, On::Postgres]).await
+    });
+    assert_none(futures_util::future::join_all(each).await);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::bare::On;
 use super::hub::{Hub, World};
-use super::process::{Process, hub_binary};
+use super::process::{Process, brokers_binary, hub_binary};
 
 /// What a command did.
 #[derive(Debug)]
@@ -39,6 +39,24 @@ impl Vnet {
         let door = osb::server::BasicAuth::new(std::sync::Arc::new(broker), "hub", password);
         let running = osb::server::Server::new(door).bind("127.0.0.1:0").expect("the broker could not listen");
         Self { url: running.url(), _running: running, _folder: folder }
+    }
+}
+
+/// A reference broker as a process, with what it needs of its own.
+pub(crate) struct Reference {
+    pub(crate) url: String,
+    _process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl Reference {
+    /// Starts one whose only caller is `hub`.
+    pub(crate) async fn start(name: &str, password: &str) -> Self {
+        let folder = tempfile::tempdir().expect("no temporary directory");
+        let data = folder.path().display().to_string();
+        let arguments = [name, "--listen", "127.0.0.1:0", "--data", &data, "--username", "hub", "--password", password];
+        let (process, url) = Process::serve(name, &brokers_binary(), arguments, &[]).await;
+        Self { url, _process: process, _folder: folder }
     }
 }
 
