@@ -3,6 +3,8 @@
 //!
 //! Several processes may share a file; each waits for the other's write.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,9 @@ pub enum OpenError {
     /// It can't be opened.
     #[error("could not open the file")]
     Database(#[from] sqlx::Error),
+    /// It can't be made.
+    #[error("could not make the file")]
+    File(#[from] std::io::Error),
 }
 
 /// An open file. Cheap to clone.
@@ -67,6 +72,8 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(FILE_WAIT);
+        // For the owner's eyes only, like what SQLite puts beside it.
+        OpenOptions::new().append(true).create(true).mode(0o600).open(file)?;
         let mut connection = first_connection(&options).await?;
         let version: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut connection).await?;
         if version > SCHEMA_VERSION {

@@ -3,6 +3,7 @@
 mod hub;
 mod locker;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use osb::kit::{Http, ReportError, Reporter, Stamped, Stamps};
@@ -335,6 +336,10 @@ async fn no_secret_lies_in_the_file_in_clear() {
         looked += usize::from(bytes.windows(SMALL.len()).any(|part| part == SMALL.as_bytes()));
     }
     assert!(looked > 0, "the rows are where the test looks");
+    for file in ["locker.db", "locker.db-wal", "locker.key"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file} is for its owner only");
+    }
     let shown = format!("{:?} {:?}", room.broker, bound);
     assert!(!shown.contains("c0de"), "{shown}");
 }
