@@ -21,7 +21,7 @@ use super::cgi::Bounds;
 use super::ci::Ci;
 use super::driver::{Driver, Project};
 use super::parameters::{AccessOrder, ProjectOrder, Role};
-use super::repository::{Repositories, RepositoryError};
+use super::repository::{REFS_PUSHED_MAX, Repositories, RepositoryError};
 use super::store::{BuildRow, RepositoryRow, Store, TokenRow};
 use super::webhook::Webhooks;
 use super::{Limits, time};
@@ -137,6 +137,7 @@ impl Embedded {
             .env("GIT_HTTP_EXPORT_ALL", "1")
             .env("REMOTE_USER", &guest.username)
             .env("BOURSE_ROLE", guest.role.word())
+            .env("BOURSE_REFS_MAX", REFS_PUSHED_MAX.to_string())
             .env("BOURSE_BRANCH", &repository.branch)
             .env("BOURSE_PROTECTED", flag(rules.protected))
             .env("BOURSE_FORCE", flag(rules.allow_force_push))
@@ -326,7 +327,11 @@ impl Driver for Embedded {
     async fn retire(&self, project: &Project<'_>) -> Result<(), Fault> {
         let resource = &project.instance.resource;
         self.store.archive(resource).await.map_err(database)?;
-        self.repositories.bundle(resource).await.map_err(repository)
+        // The repository itself is kept until it is purged: a bundle that can't be made must not keep it in use.
+        if let Err(error) = self.repositories.bundle(resource).await {
+            tracing::error!(error = ?error, repository = resource, "a retired toolchain has no bundle");
+        }
+        Ok(())
     }
 
     async fn revive(&self, project: &Project<'_>) -> Result<Object, Fault> {
