@@ -13,6 +13,7 @@ mod egress;
 mod embedded;
 pub mod forgejo;
 mod git;
+mod group;
 mod http;
 mod parameters;
 pub mod plan;

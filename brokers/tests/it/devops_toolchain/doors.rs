@@ -193,6 +193,54 @@ async fn a_client_that_stalls_is_let_go_and_those_who_wait_for_its_turn_get_thei
 }
 
 #[tokio::test]
+async fn a_push_that_takes_too_long_is_over_with_all_that_it_started_when_the_client_hears_of_it() {
+    let limits = Limits { exchange: Duration::from_secs(3), ..Limits::default() };
+    let room = Room::with(Wish { limits, ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    room.clone_to(&url, "work").await.fine();
+    let started = room.path("started");
+    let hook = format!("#!/bin/sh\necho $$ >{}\nexec sleep 600\n", started.display());
+    std::fs::write(room.path("data/hooks/update"), hook).unwrap();
+    room.commit("work", "a.txt", "one").await;
+    assert!(!room.git("work", &["push", "--quiet"]).await.ok);
+    let process = std::fs::read_to_string(started).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "the hook lives on: {stat}");
+    let before = room.git("work", &["rev-parse", "HEAD~1"]).await.fine();
+    assert!(room.git("work", &["ls-remote", "origin", "main"]).await.fine().contains(before.trim()));
+}
+
+#[tokio::test]
+async fn a_push_whose_body_is_compressed_is_refused() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let room = Room::new().await;
+    room.order("a", "basic", Value::Null).await.unwrap();
+    let credentials = room.bind("a", "b", Value::Null).await.unwrap();
+    let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
+    let cases = [
+        ("git-receive-pack", "gzip", true),
+        ("git-receive-pack", "identity, gzip", true),
+        ("git-receive-pack", "identity", false),
+        ("git-upload-pack", "gzip", false),
+        ("git-upload-pack", "deflate", true),
+    ];
+    for (verb, encoding, refused) in cases {
+        let mut stream = tokio::net::TcpStream::connect(room.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!(
+            "POST {path}/{verb} HTTP/1.1\r\nHost: b\r\nConnection: close\r\nAuthorization: Basic {basic}\r\nContent-Encoding: {encoding}\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // An exchange without a body may end in the middle.
+        stream.read_to_end(&mut answer).await.ok();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 "), "{verb} {encoding} was answered");
+        assert_eq!(answer.contains(" 415 "), refused, "{verb} {encoding}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn no_token_is_in_the_database_or_any_other_file_in_clear() {
     let room = Room::with(Wish { hooks_anywhere: true, ..Wish::default() }).await;
     let url = room.ready("a", Value::Null).await;
