@@ -147,7 +147,7 @@ async fn serve(
     guest: &Guest,
     ask: Ask,
 ) -> HttpResponse {
-    let Some(turn) = embedded.turn().await else {
+    let Some(turn) = embedded.turn(&repository.resource).await else {
         return busy("too many clones and pushes are under way");
     };
     let room = match ask.pushes() {
