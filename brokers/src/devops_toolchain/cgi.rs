@@ -1,7 +1,7 @@
 //! The bridge from HTTP to Git's own `http-backend`, as CGI describes it: bodies flow both ways while it runs.
 //!
 //! It deliberately knows nothing of users and rules; whoever calls it has decided. Invariant: the program gets only what is
-//! passed here, no more bytes than allowed, and never runs for longer than the limit.
+//! passed here, no more bytes than allowed, and neither it nor what it started runs for longer than the limit.
 
 use std::io;
 use std::time::Duration;
@@ -10,8 +10,10 @@ use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
+
+use super::group;
 
 /// How large the head of an answer may be.
 const HEAD_MAX: usize = 16 * 1024;
@@ -56,7 +58,8 @@ pub(super) enum CgiError {
     NoAnswer,
 }
 
-/// Runs the program with that body. `after` runs once it has ended, even if the client is gone by then.
+/// Runs the program with that body. `after` runs once it and all that it started has ended, even if the client is gone by
+/// then, and also where it could not be run.
 pub(super) async fn exchange<F>(
     mut command: Command,
     payload: Payload,
@@ -64,16 +67,18 @@ pub(super) async fn exchange<F>(
     after: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Answer, CgiError>
 where
-    F: Future<Output = ()> + Send,
+    F: Future<Output = ()> + Send + 'static,
 {
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().map_err(CgiError::Run)?;
-    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(CgiError::NoAnswer);
+    let (mut child, stdin, stdout, stderr) = match spawn(&mut command) {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            // A task of its own, which a client that goes away doesn't end.
+            tokio::spawn(after()).await.ok();
+            return Err(CgiError::Run(error));
+        }
     };
     let (head_sender, head) = oneshot::channel();
-    let (sender, body) = mpsc::channel(CHUNKS_WAITING);
+    let (sender, mut body) = mpsc::channel(CHUNKS_WAITING);
     // The payload belongs to this thread; the rest must outlast the connection.
     let feeding = actix_web::rt::spawn(feed(stdin, payload, bounds));
     tokio::spawn(async move {
@@ -85,32 +90,49 @@ where
             tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await.ok();
             said
         };
-        let work =
-            async { tokio::join!(relay(stdout, head_sender, &sender, bounds.outlasts), complaint, child.wait()) };
-        match tokio::time::timeout(bounds.time, work).await {
+        let work = async {
+            // It is waited for last: until then the number of its group is its own.
+            let (relayed, said) = tokio::join!(relay(stdout, head_sender, &sender, bounds), complaint);
+            (relayed, said, child.wait().await)
+        };
+        let ended = tokio::time::timeout(bounds.time, work).await;
+        let failure = match ended {
             Ok((relayed, said, Ok(status))) if relayed.is_ok() && status.success() => {
                 tracing::debug!(said = %String::from_utf8_lossy(&said), "an exchange ended");
+                None
             }
             Ok((_, said, status)) => {
                 tracing::warn!(?status, said = %String::from_utf8_lossy(&said), "an exchange failed");
-                sender.send(Err(io::Error::other("the exchange failed"))).await.ok();
+                Some(io::Error::other("the exchange failed"))
             }
             Err(_) => {
                 tracing::warn!("an exchange took too long and was ended");
-                child.kill().await.ok();
-                sender.try_send(Err(io::ErrorKind::TimedOut.into())).ok();
+                group::end(&mut child).await;
+                Some(io::ErrorKind::TimedOut.into())
             }
-        }
+        };
         // Before the client hears that it is over, so that what it asks next is answered accordingly.
         after().await;
-        drop(sender);
+        if let Some(error) = failure {
+            // One that doesn't read would be waited for.
+            tokio::time::timeout(bounds.idle, sender.send(Err(error))).await.ok();
+        }
     });
-    let answered = tokio::time::timeout(bounds.time, head).await;
-    let Ok(Ok(head)) = answered else {
+    let Ok(head) = head.await else {
         feeding.abort();
+        // Answered when it is over: the exchange is bounded.
+        while body.recv().await.is_some() {}
         return Err(CgiError::NoAnswer);
     };
     Ok(Answer { head, body })
+}
+
+fn spawn(command: &mut Command) -> io::Result<(Child, ChildStdin, ChildStdout, ChildStderr)> {
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn()?;
+    match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+        (Some(stdin), Some(stdout), Some(stderr)) => Ok((child, stdin, stdout, stderr)),
+        _ => Err(io::ErrorKind::BrokenPipe.into()),
+    }
 }
 
 /// Hands the body over, up to the bound; beyond it the program meets an end that is none.
@@ -130,12 +152,12 @@ async fn feed(mut stdin: ChildStdin, mut payload: Payload, bounds: Bounds) {
 }
 
 /// Reads the answer: the head for the one, the body for the other. A client that goes away doesn't stop the reading of an
-/// exchange that outlasts it, so that a push that has begun comes to its end.
+/// exchange that outlasts it, so that a push that has begun comes to its end. Nor does one that doesn't read for long.
 async fn relay(
     mut stdout: ChildStdout,
     head: oneshot::Sender<AnswerHead>,
     body: &mpsc::Sender<Result<Bytes, io::Error>>,
-    outlasts: bool,
+    bounds: Bounds,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let end = loop {
@@ -148,10 +170,12 @@ async fn relay(
     };
     let first = buffer.split_to(end);
     head.send(parse_head(&first).ok_or(io::ErrorKind::InvalidData)?).ok();
+    let mut heard = true;
     loop {
-        if !buffer.is_empty() {
-            let sent = body.send(Ok(buffer.split().freeze())).await;
-            if sent.is_err() && !outlasts {
+        let chunk = buffer.split().freeze();
+        if heard && !chunk.is_empty() {
+            heard = matches!(tokio::time::timeout(bounds.idle, body.send(Ok(chunk))).await, Ok(Ok(())));
+            if !heard && !bounds.outlasts {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
         }

@@ -20,6 +20,8 @@ const BUILD_MAX: i64 = 2 * 3600;
 /// How often a CI server is asked that can't be reached, with up to five minutes in between: about a week.
 const ATTEMPTS_MAX: u32 = 2000;
 const LONGEST_WAIT: i64 = 300;
+/// After which time a build looks again that waits for another one of its repository.
+const ONE_BY_ONE_WAIT: i64 = 5;
 /// How often a build that runs is asked for while the server can't be reached.
 const LOST_AFTER: u32 = 500;
 
@@ -71,11 +73,17 @@ impl Ci {
     ) -> Result<Outcome, Fault> {
         if let Some(minutes) = repository.builds.minutes_month {
             let (begin, next) = month(now);
-            let used = store.build_seconds_since(&row.repository, begin).await.map_err(database)?;
+            let used = store.build_seconds_since(&row.repository, begin, now).await.map_err(database)?;
             if used >= i64::try_from(minutes.saturating_mul(60)).unwrap_or(i64::MAX) {
                 let reason = "the minutes of this month are used up: it waits for the next one, or for more minutes";
                 // Looked at again in an hour, since an update may bring more minutes.
                 let next_at = next.min(now.saturating_add(3600));
+                return Ok(Outcome { reason: Some(reason.to_owned()), next_at, ..Outcome::of(row) });
+            }
+            // What many at once will use is only known afterwards.
+            if store.other_runs(row).await.map_err(database)? {
+                let reason = "another build of this repository runs: with a limit of minutes they go one by one";
+                let next_at = now.saturating_add(ONE_BY_ONE_WAIT);
                 return Ok(Outcome { reason: Some(reason.to_owned()), next_at, ..Outcome::of(row) });
             }
         }

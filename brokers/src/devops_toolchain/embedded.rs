@@ -21,13 +21,16 @@ use super::cgi::Bounds;
 use super::ci::Ci;
 use super::driver::{Driver, Project};
 use super::parameters::{AccessOrder, ProjectOrder, Role};
-use super::repository::{Repositories, RepositoryError};
+use super::repository::{REFS_PUSHED_MAX, Repositories, RepositoryError};
+use super::shared::Shared;
 use super::store::{BuildRow, RepositoryRow, Store, TokenRow};
 use super::webhook::Webhooks;
 use super::{Limits, time};
 
 /// How long a clone or push waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(30);
+/// Which part of all turns one repository may take.
+const TURNS_PART: usize = 4;
 /// How much of each kind one round takes on.
 const ROUND: u32 = 50;
 
@@ -41,6 +44,10 @@ pub(super) struct Embedded {
     pub(super) ci: Option<Ci>,
     pub(super) webhooks: Webhooks,
     turns: Arc<Semaphore>,
+    /// Those of one repository: nobody takes everybody's.
+    own_turns: Shared<Semaphore>,
+    /// Whoever lists branches writes down what it saw before the next one lists them.
+    looking: Shared<Mutex<()>>,
     /// How many pushes are under way, by repository.
     pushes: Mutex<HashMap<String, usize>>,
     /// One round at a time.
@@ -84,7 +91,22 @@ impl Embedded {
         let Parts { store, repositories, clock, public_url, limits, ci, webhooks } = parts;
         let turns = Arc::new(Semaphore::new(limits.exchanges));
         let (pushes, round, wake) = (Mutex::default(), Mutex::default(), Notify::new());
-        Self { store, repositories, clock, public_url, limits, ci, webhooks, turns, pushes, round, wake }
+        let (own_turns, looking) = (Shared::default(), Shared::default());
+        Self {
+            store,
+            repositories,
+            clock,
+            public_url,
+            limits,
+            ci,
+            webhooks,
+            turns,
+            own_turns,
+            looking,
+            pushes,
+            round,
+            wake,
+        }
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -99,10 +121,15 @@ impl Embedded {
         format!("{}/git/{slug}.git", self.public_url)
     }
 
-    /// A turn to clone or push; `None` where there was none for long.
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
-        turn.ok()?.ok()
+    /// A turn to clone or push, of the repository's own and of all; `None` where there was none for long.
+    pub(super) async fn turn(&self, resource: &str) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = self.own_turns.of(resource, || Semaphore::new((self.limits.exchanges / TURNS_PART).max(1)));
+        let both = async {
+            // Its own first: who waits for that takes none of the others'.
+            let own = own.acquire_owned().await.ok()?;
+            Some([own, Arc::clone(&self.turns).acquire_owned().await.ok()?])
+        };
+        tokio::time::timeout(TURN_WAIT, both).await.ok()?
     }
 
     /// How many bytes may still be pushed, this time.
@@ -137,6 +164,7 @@ impl Embedded {
             .env("GIT_HTTP_EXPORT_ALL", "1")
             .env("REMOTE_USER", &guest.username)
             .env("BOURSE_ROLE", guest.role.word())
+            .env("BOURSE_REFS_MAX", REFS_PUSHED_MAX.to_string())
             .env("BOURSE_BRANCH", &repository.branch)
             .env("BOURSE_PROTECTED", flag(rules.protected))
             .env("BOURSE_FORCE", flag(rules.allow_force_push))
@@ -149,7 +177,7 @@ impl Embedded {
     pub(super) fn bounds(&self, push: bool) -> Bounds {
         // Pkt-lines and the list of commands come on top of the pack.
         let body_bytes = if push { self.limits.push_bytes.saturating_add(1 << 20) } else { 16 << 20 };
-        Bounds { body_bytes, time: self.limits.exchange, idle: Duration::from_secs(60), outlasts: push }
+        Bounds { body_bytes, time: self.limits.exchange, idle: self.limits.idle, outlasts: push }
     }
 
     /// Writes down that a push begins.
@@ -182,6 +210,8 @@ impl Embedded {
     }
 
     async fn look(&self, resource: &str, pusher: Option<&str>) -> Result<(), Fault> {
+        let lock = self.looking.of(resource, Mutex::default);
+        let _alone = lock.lock().await;
         let Some(row) = self.store.repository(resource).await.map_err(database)?.filter(|row| !row.archived) else {
             return Ok(());
         };
@@ -326,7 +356,11 @@ impl Driver for Embedded {
     async fn retire(&self, project: &Project<'_>) -> Result<(), Fault> {
         let resource = &project.instance.resource;
         self.store.archive(resource).await.map_err(database)?;
-        self.repositories.bundle(resource).await.map_err(repository)
+        // The repository itself is kept until it is purged: a bundle that can't be made must not keep it in use.
+        if let Err(error) = self.repositories.bundle(resource).await {
+            tracing::error!(error = ?error, repository = resource, "a retired toolchain has no bundle");
+        }
+        Ok(())
     }
 
     async fn revive(&self, project: &Project<'_>) -> Result<Object, Fault> {

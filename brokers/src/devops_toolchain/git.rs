@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
+
+use super::group;
 
 /// How long a command may take that isn't a client's exchange.
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
@@ -79,12 +81,24 @@ impl Git {
             command.env(format!("GIT_CONFIG_KEY_{at}"), key).env(format!("GIT_CONFIG_VALUE_{at}"), value);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        group::lead(&mut command);
         command
     }
 
     /// Runs `git {verb} {arguments}` in that repository and returns what it prints.
     pub(super) async fn run(
         &self,
+        verb: &'static str,
+        arguments: &[&str],
+        repository: Option<&Path>,
+        input: &[u8],
+    ) -> Result<Vec<u8>, GitError> {
+        self.run_within(COMMAND_LIMIT, verb, arguments, repository, input).await
+    }
+
+    async fn run_within(
+        &self,
+        limit: Duration,
         verb: &'static str,
         arguments: &[&str],
         repository: Option<&Path>,
@@ -103,13 +117,42 @@ impl Git {
                 stdin.write_all(input).await.ok();
             }
         };
-        let exchange = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = tokio::time::timeout(COMMAND_LIMIT, exchange).await.map_err(|_| GitError::Slow(verb))?;
-        let output = output.map_err(GitError::Run)?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(GitError::Run(io::ErrorKind::BrokenPipe.into()));
+        };
+        let (mut printed, mut said) = (Vec::new(), Vec::new());
+        let exchange = async {
+            // It is waited for last: until then the number of its group is its own.
+            let ((), out, err) = tokio::join!(feed, stdout.read_to_end(&mut printed), stderr.read_to_end(&mut said));
+            out.and(err)?;
+            child.wait().await
+        };
+        let Ok(status) = tokio::time::timeout(limit, exchange).await else {
+            group::end(&mut child).await;
+            return Err(GitError::Slow(verb));
+        };
+        if status.map_err(GitError::Run)?.success() {
+            return Ok(printed);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8_lossy(&said);
         Err(GitError::Failed(verb, said.trim().chars().take(ERROR_MAX).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
+        let home = tempfile::tempdir().unwrap();
+        let git = Git::find(home.path()).await.unwrap();
+        let file = home.path().join("started");
+        let alias = format!("alias.linger=!sleep 600 & echo $! >{}; wait", file.display());
+        let run = git.run_within(Duration::from_secs(2), "-c", &[&alias, "linger"], None, &[]);
+        assert!(matches!(run.await, Err(GitError::Slow("-c"))));
+        let started = std::fs::read_to_string(file).unwrap();
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", started.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "it lives on: {state}");
     }
 }

@@ -121,7 +121,22 @@ async fn respond(embedded: &Arc<Embedded>, request: &HttpRequest, payload: Paylo
     if ask.pushes() && guest.role < Role::Write {
         return plain(StatusCode::FORBIDDEN, "this token may only read");
     }
+    if let Some(refusal) = refuse_encoding(request, ask) {
+        return refusal;
+    }
     serve(embedded, request, payload, &repository, &guest, ask).await
+}
+
+/// Git compresses what it asks for, never what it pushes: an inflated push would have no bound.
+fn refuse_encoding(request: &HttpRequest, ask: Ask) -> Option<HttpResponse> {
+    let mut encodings = request.headers().get_all(CONTENT_ENCODING);
+    let fits = encodings.all(|encoding| match encoding.as_bytes() {
+        encoding if encoding.eq_ignore_ascii_case(b"identity") => true,
+        b"gzip" | b"x-gzip" => ask == Ask::Fetch,
+        _ => false,
+    });
+    let sentence = if ask == Ask::Push { "a push must not be compressed" } else { "only gzip is understood" };
+    (!fits).then(|| plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence))
 }
 
 async fn serve(
@@ -132,7 +147,7 @@ async fn serve(
     guest: &Guest,
     ask: Ask,
 ) -> HttpResponse {
-    let Some(turn) = embedded.turn().await else {
+    let Some(turn) = embedded.turn(&repository.resource).await else {
         return busy("too many clones and pushes are under way");
     };
     let room = match ask.pushes() {

@@ -13,10 +13,12 @@ mod egress;
 mod embedded;
 pub mod forgejo;
 mod git;
+mod group;
 mod http;
 mod parameters;
 pub mod plan;
 mod repository;
+mod shared;
 mod store;
 mod template;
 mod webhook;
@@ -56,15 +58,23 @@ pub struct Limits {
     pub repository_bytes: u64,
     /// How much one push may bring.
     pub push_bytes: u64,
-    /// How many clones and pushes run at once; more wait for half a minute.
+    /// How many clones and pushes run at once, of one repository at most a quarter of that; more wait for half a minute.
     pub exchanges: usize,
     /// How long one may take.
     pub exchange: Duration,
+    /// How long a client may neither send nor read.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { repository_bytes: 1 << 30, push_bytes: 256 << 20, exchanges: 16, exchange: Duration::from_secs(600) }
+        Self {
+            repository_bytes: 1 << 30,
+            push_bytes: 256 << 20,
+            exchanges: 16,
+            exchange: Duration::from_secs(600),
+            idle: Duration::from_secs(60),
+        }
     }
 }
 

@@ -13,9 +13,13 @@ use super::template::Template;
 
 /// The `update` hook of all repositories.
 const UPDATE_HOOK: &str = include_str!("hook.sh");
+/// The `pre-receive` hook of all repositories.
+const PRE_RECEIVE_HOOK: &str = include_str!("pre-receive.sh");
 /// Who made the first commit.
 const AUTHOR: &str = "Bourse <toolchain@bourse.invalid>";
-/// How many branches and tags are looked at after a push.
+/// How many branches and tags a push may lead to.
+pub(super) const REFS_PUSHED_MAX: usize = 1000;
+/// How many branches are looked at after a push: those who push at the same time don't see each other's.
 const REFS_MAX: usize = 10_000;
 
 /// Why a repository can't be used.
@@ -51,17 +55,19 @@ pub(super) struct Repositories {
 }
 
 impl Repositories {
-    /// Makes the directories and the hook.
+    /// Makes the directories and the hooks.
     pub(super) async fn open(data: &Path) -> Result<Self, RepositoryError> {
         let data = std::path::absolute(data).map_err(disk("find the data directory"))?;
         for folder in ["repos", "exports", "hooks", "home"] {
             std::fs::create_dir_all(data.join(folder)).map_err(disk("make the directories"))?;
         }
         // Renamed into place: another process may be running it.
-        let (hook, made) = (data.join("hooks/update"), data.join("hooks/.update.new"));
-        std::fs::write(&made, UPDATE_HOOK).map_err(disk("write the hook"))?;
-        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o755)).map_err(disk("write the hook"))?;
-        std::fs::rename(&made, &hook).map_err(disk("write the hook"))?;
+        for (name, text) in [("update", UPDATE_HOOK), ("pre-receive", PRE_RECEIVE_HOOK)] {
+            let (hook, made) = (data.join("hooks").join(name), data.join(format!("hooks/.{name}.new")));
+            std::fs::write(&made, text).map_err(disk("write a hook"))?;
+            std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o755)).map_err(disk("write a hook"))?;
+            std::fs::rename(&made, &hook).map_err(disk("write a hook"))?;
+        }
         Ok(Self { git: Git::find(&data.join("home")).await?, root: data.into() })
     }
 
@@ -143,13 +149,29 @@ impl Repositories {
     /// Writes all of its history into one file beside the repositories, unless it is there already.
     pub(super) async fn bundle(&self, resource: &str) -> Result<(), RepositoryError> {
         let (path, file) = (self.path(resource), self.bundle_path(resource));
-        if !path.is_dir() || file.is_file() || self.branches(resource).await?.is_empty() {
+        if !path.is_dir() || file.is_file() {
             return Ok(());
         }
+        // One that is there is enough, however many there are: Git makes no empty bundle.
+        if self.git.run("for-each-ref", &["--count=1", "refs/heads"], Some(&path), &[]).await?.is_empty() {
+            return Ok(());
+        }
+        self.drop_unfinished(resource)?;
         let unfinished = file.with_extension("new");
         let text = unfinished.to_string_lossy().into_owned();
-        self.git.run("bundle", &["create", "--quiet", &text, "--all"], Some(&path), &[]).await?;
+        let made = self.git.run("bundle", &["create", "--quiet", &text, "--all"], Some(&path), &[]).await;
+        if made.is_err() {
+            self.drop_unfinished(resource)?;
+        }
+        made?;
         std::fs::rename(&unfinished, &file).map_err(disk("keep the bundle"))
+    }
+
+    /// Removes what a bundle that came to no end has left: Git's lock too, which would be in the way of the next one.
+    fn drop_unfinished(&self, resource: &str) -> Result<(), RepositoryError> {
+        let file = self.bundle_path(resource);
+        remove_file(&file.with_extension("new"))?;
+        remove_file(&file.with_extension("new.lock"))
     }
 
     pub(super) fn bundle_path(&self, resource: &str) -> PathBuf {
@@ -158,12 +180,8 @@ impl Repositories {
 
     /// Removes the bundle of a repository that is taken into use again: it would grow old.
     pub(super) fn drop_bundle(&self, resource: &str) -> Result<(), RepositoryError> {
-        match std::fs::remove_file(self.bundle_path(resource)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(RepositoryError::Disk("remove the bundle", error))
-            }
-            _ => Ok(()),
-        }
+        self.drop_unfinished(resource)?;
+        remove_file(&self.bundle_path(resource))
     }
 
     /// Destroys it and its bundle; what isn't there is destroyed.
@@ -186,6 +204,13 @@ fn remove(path: &Path) -> Result<(), RepositoryError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(RepositoryError::Disk("remove the repository", error))
         }
+        _ => Ok(()),
+    }
+}
+
+fn remove_file(path: &Path) -> Result<(), RepositoryError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RepositoryError::Disk("remove the bundle", error)),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ mod conformance;
 mod doors;
 mod forgejo;
 mod life;
+mod refs;
 mod room;
 mod rules;
 mod scripted;

@@ -77,8 +77,11 @@ where number = $1 and state in ('pending', 'running')";
 const COUNT_SECONDS: &str = "update repository set ci_seconds = ci_seconds + $2 where resource = $1";
 
 const SECONDS_SINCE: &str = "\
-select coalesce(sum(finished_at - started_at), 0) from build
-where repository = $1 and finished_at >= $2 and started_at is not null";
+select coalesce(sum(coalesce(finished_at, max($3, started_at)) - started_at), 0) from build
+where repository = $1 and started_at is not null and (finished_at >= $2 or (finished_at is null and state = 'running'))";
+
+const OTHER_RUNS: &str = "\
+select exists (select 1 from build where repository = $1 and number <> $2 and state = 'running')";
 
 fn build(row: &SqliteRow) -> Result<BuildRow, sqlx::Error> {
     Ok(BuildRow {
@@ -230,13 +233,19 @@ impl Store {
         transaction.commit().await
     }
 
-    /// How long was built since then.
+    /// Whether another build of that repository has been asked for and is not over.
+    pub(in crate::devops_toolchain) async fn other_runs(&self, row: &BuildRow) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(OTHER_RUNS).bind(&row.repository).bind(row.number).fetch_one(self.db.reader()).await
+    }
+
+    /// How long was built since then, up to now where it still goes on.
     pub(in crate::devops_toolchain) async fn build_seconds_since(
         &self,
         repository: &str,
         since: i64,
+        now: i64,
     ) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar(SECONDS_SINCE).bind(repository).bind(since).fetch_one(self.db.reader()).await
+        sqlx::query_scalar(SECONDS_SINCE).bind(repository).bind(since).bind(now).fetch_one(self.db.reader()).await
     }
 }
 

@@ -119,6 +119,34 @@ async fn nothing_is_built_where_builds_are_off_or_their_minutes_are_used_up() {
 }
 
 #[tokio::test]
+async fn with_a_limit_of_minutes_builds_go_one_by_one_and_one_that_still_runs_counts() {
+    let room = Room::with(Wish { builds: Some(nowhere()), ..Wish::default() }).await;
+    let url = room.ready("a", json!({"ci": {"minutes_month": 1}})).await;
+    room.clone_to(&url, "work").await.fine();
+    let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
+    let statement =
+        "insert into build (repository, revision, branch, state, queued_at, next_at, started_at, request, deadline)
+        select resource, 'before', 'main', 'running', $1, $1 + 9999, $1, 1, $1 + 9999 from repository";
+    let mut writer = db.writer().await.unwrap();
+    sqlx::query(statement).bind(super::room::START).execute(writer.connection().unwrap()).await.unwrap();
+    drop(writer);
+    room.commit("work", "a.txt", "one").await;
+    room.git("work", &["push", "--quiet"]).await.fine();
+    for (seconds, sentence) in [(0, "one by one"), (5, "one by one"), (55, "used up")] {
+        room.pass(seconds);
+        room.service.work().await.unwrap();
+        let last = room.attributes("a").await["last_build"].take();
+        assert_eq!(last["state"], "pending");
+        assert!(last["reason"].as_str().unwrap().contains(sentence), "{last}");
+    }
+    room.update("a", None, json!({"ci": {"minutes_month": null}})).await.unwrap();
+    room.pass(3600);
+    room.service.work().await.unwrap();
+    let last = room.attributes("a").await["last_build"].take();
+    assert!(last["reason"].as_str().unwrap().contains("can't be reached"), "it is asked for: {last}");
+}
+
+#[tokio::test]
 async fn what_was_pushed_just_before_the_broker_died_is_looked_at_when_it_begins_again() {
     let room = Room::with(Wish { builds: Some(nowhere()), ..Wish::default() }).await;
     let url = room.ready("a", Value::Null).await;

@@ -174,22 +174,120 @@ async fn what_is_no_git_request_is_answered_and_harms_nobody() {
 
 #[tokio::test]
 async fn a_client_that_stalls_is_let_go_and_those_who_wait_for_its_turn_get_theirs() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
     let limits = Limits { exchanges: 1, exchange: Duration::from_secs(2), ..Limits::default() };
     let room = Room::with(Wish { limits, ..Wish::default() }).await;
     let url = room.ready("a", Value::Null).await;
     let credentials = room.bind("a", "b", Value::Null).await.unwrap();
     let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
     let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
+    let mut stalled = stall(&room, &path, &basic).await;
+    room.clone_to(&url, "work").await.fine();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), stalled.read_to_end(&mut answer)).await;
+    assert!(ended.is_ok(), "the connection was closed");
+}
+
+/// A request to that path whose body never comes.
+async fn stall(room: &Room, path: &str, basic: &str) -> tokio::net::TcpStream {
+    use tokio::io::AsyncWriteExt as _;
     let mut stalled = tokio::net::TcpStream::connect(room.url.strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
         "POST {path}/git-receive-pack HTTP/1.1\r\nHost: b\r\nAuthorization: Basic {basic}\r\nContent-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000\r\n\r\n"
     );
     stalled.write_all(head.as_bytes()).await.unwrap();
+    stalled
+}
+
+#[tokio::test]
+async fn those_who_stall_in_one_repository_take_nobody_elses_turns() {
+    let limits = Limits { exchanges: 4, ..Limits::default() };
+    let room = Room::with(Wish { limits, ..Wish::default() }).await;
+    room.order("a", "basic", Value::Null).await.unwrap();
+    let credentials = room.bind("a", "b", Value::Null).await.unwrap();
+    let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
+    let mut stalled = Vec::new();
+    for _ in 0..8 {
+        stalled.push(stall(&room, &path, &basic).await);
+    }
+    let other = room.ready("b", Value::Null).await;
+    let cloned = tokio::time::timeout(Duration::from_secs(20), room.clone_to(&other, "other")).await;
+    cloned.expect("it waits for nobody").fine();
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_let_go() {
+    use tokio::io::AsyncWriteExt as _;
+    let limits = Limits { exchanges: 1, idle: Duration::from_secs(1), ..Limits::default() };
+    let room = Room::with(Wish { limits, ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    let credentials = room.bind("a", "b", Value::Null).await.unwrap();
+    let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
     room.clone_to(&url, "work").await.fine();
-    let mut answer = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(30), stalled.read_to_end(&mut answer)).await;
-    assert!(ended.is_ok(), "the connection was closed");
+    let head = room.commit("work", "large.bin", &noise(24 << 20)).await;
+    room.git("work", &["push", "--quiet"]).await.fine();
+    let body = format!("0032want {head}\n00000009done\n");
+    let mut deaf = tokio::net::TcpStream::connect(room.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let request = format!(
+        "POST {path}/git-upload-pack HTTP/1.1\r\nHost: b\r\nAuthorization: Basic {basic}\r\nContent-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    deaf.write_all(request.as_bytes()).await.unwrap();
+    let mut first = [0; 15];
+    tokio::io::AsyncReadExt::read_exact(&mut deaf, &mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    let listed = tokio::time::timeout(Duration::from_secs(20), room.git("work", &["ls-remote", "origin"])).await;
+    listed.expect("its turn is free again").fine();
+}
+
+#[tokio::test]
+async fn a_push_that_takes_too_long_is_over_with_all_that_it_started_when_the_client_hears_of_it() {
+    let limits = Limits { exchange: Duration::from_secs(3), ..Limits::default() };
+    let room = Room::with(Wish { limits, ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    room.clone_to(&url, "work").await.fine();
+    let started = room.path("started");
+    let hook = format!("#!/bin/sh\necho $$ >{}\nexec sleep 600\n", started.display());
+    std::fs::write(room.path("data/hooks/update"), hook).unwrap();
+    room.commit("work", "a.txt", "one").await;
+    assert!(!room.git("work", &["push", "--quiet"]).await.ok);
+    let process = std::fs::read_to_string(started).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "the hook lives on: {stat}");
+    let before = room.git("work", &["rev-parse", "HEAD~1"]).await.fine();
+    assert!(room.git("work", &["ls-remote", "origin", "main"]).await.fine().contains(before.trim()));
+}
+
+#[tokio::test]
+async fn a_push_whose_body_is_compressed_is_refused() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let room = Room::new().await;
+    room.order("a", "basic", Value::Null).await.unwrap();
+    let credentials = room.bind("a", "b", Value::Null).await.unwrap();
+    let (path, (username, token)) = (path_of(&room, &credentials), pair(&credentials));
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{username}:{token}"));
+    let cases = [
+        ("git-receive-pack", "gzip", true),
+        ("git-receive-pack", "identity, gzip", true),
+        ("git-receive-pack", "identity", false),
+        ("git-upload-pack", "gzip", false),
+        ("git-upload-pack", "deflate", true),
+    ];
+    for (verb, encoding, refused) in cases {
+        let mut stream = tokio::net::TcpStream::connect(room.url.strip_prefix("http://").unwrap()).await.unwrap();
+        let head = format!(
+            "POST {path}/{verb} HTTP/1.1\r\nHost: b\r\nConnection: close\r\nAuthorization: Basic {basic}\r\nContent-Encoding: {encoding}\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // An exchange without a body may end in the middle.
+        stream.read_to_end(&mut answer).await.ok();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 "), "{verb} {encoding} was answered");
+        assert_eq!(answer.contains(" 415 "), refused, "{verb} {encoding}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -124,3 +124,23 @@ async fn a_name_that_leads_to_what_is_near_is_refused_when_it_is_called() {
     room.service.work().await.unwrap();
     assert!(receiver.came.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn pushes_at_the_same_time_are_each_told_once_and_none_is_taken_back() {
+    let room = Room::with(Wish { hooks_anywhere: true, ..Wish::default() }).await;
+    let url = room.ready("a", Value::Null).await;
+    room.bind("a", "hook", json!({"kind": "webhook", "url": "http://127.0.0.1:1/"})).await.unwrap();
+    room.clone_to(&url, "work").await.fine();
+    let branches: Vec<_> = (0..8).map(|number| format!("HEAD:refs/heads/b{number}")).collect();
+    let pushes = branches.iter().map(async |branch| {
+        room.git("work", &["push", "--quiet", "origin", branch]).await.fine();
+    });
+    futures_util::future::join_all(pushes).await;
+    let db = osb::kit::Db::open(&room.path("data/devops-toolchain.db"), "").await.unwrap();
+    let told: Vec<String> = sqlx::query_scalar("select body from delivery").fetch_all(db.reader()).await.unwrap();
+    let told: Vec<Value> = told.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert!(told.iter().all(|event| event["before"].is_null() && event["after"].is_string()), "{told:?}");
+    let mut named: Vec<_> = told.iter().map(|event| event["branch"].as_str().unwrap().to_owned()).collect();
+    named.sort();
+    assert_eq!(named, (0..8).map(|number| format!("b{number}")).collect::<Vec<_>>());
+}
