@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use osb::kit::{Clock, Db, Sealer};
 
 use super::{Common, Error, serve_kit};
@@ -18,6 +19,10 @@ pub(super) struct Args {
     /// What makes vaults: this broker itself, or an OpenBao or Vault server.
     #[arg(long, value_enum, env = "BOURSE_BROKERS_VAULT_DRIVER", default_value_t = DriverName::Embedded)]
     driver: DriverName,
+    /// A network of proxies that are believed where a request to an embedded vault comes from (the last address of
+    /// X-Forwarded-For that is not one of theirs). More than once, or in the environment with commas.
+    #[arg(long, value_name = "CIDR", env = "BOURSE_BROKERS_TRUSTED_PROXY", value_delimiter = ',')]
+    trusted_proxy: Vec<IpNet>,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -120,7 +125,7 @@ fn text(file: &Path) -> Result<String, ArgsError> {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let Args { common, driver, server } = args;
+    let Args { common, driver, trusted_proxy, server } = args;
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(NAME, source);
     common.make_data()?;
     let listener = common.listener()?;
@@ -131,6 +136,7 @@ pub(super) async fn run(args: Args) -> Result<(), Error> {
         DriverName::Embedded => {
             let address = common.public_url(&listener)?;
             let (service, api) = KeyVault::embedded(db.clone(), sealer.clone(), Clock::System, &address);
+            let api = api.behind(&trusted_proxy);
             let routes = move |config: &mut actix_web::web::ServiceConfig| api.configure()(config);
             serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| routes, nothing).await
         }

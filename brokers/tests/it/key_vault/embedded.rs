@@ -122,6 +122,37 @@ async fn who_guesses_has_to_wait() {
 }
 
 #[tokio::test]
+async fn who_has_good_credentials_gets_in_however_often_others_fail_from_the_same_address() {
+    let room = Room::embedded().await;
+    room.order("a", Kv, Value::Null).await.unwrap();
+    let credentials = room.bind("a", Kv, "b", Value::Null).await.unwrap();
+    let mut stranger = Consumer::of(&credentials);
+    stranger.token = "s.guess".into();
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses.push(stranger.post("sys/wrapping/unwrap", Value::Null).await.0);
+        statuses.push(stranger.token_for(&credentials["auth"], "guess").await.0);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(Consumer::log_in(&credentials).await.is_known().await, "unwraps and logs in");
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_bound_networks_hold_for_the_caller() {
+    for (proxy, from_inside, from_outside) in [("127.0.0.0/8", 404, 403), ("192.0.2.0/24", 403, 403)] {
+        let room = Room::behind(&[proxy.parse().unwrap()]).await;
+        let token = consumer(&room, json!({"bound_cidrs": ["10.0.0.0/8"]})).await;
+        let url = format!("{}/v1/kv/data/x", token.address);
+        for (forwarded, expected) in [("198.51.100.1, 10.0.0.9", from_inside), ("10.0.0.9, 198.51.100.1", from_outside)]
+        {
+            let headers = [("X-Vault-Token", token.token.as_str()), ("X-Forwarded-For", forwarded)];
+            let answer = token.http.send("GET", &url, &headers, None).await.unwrap();
+            assert_eq!(answer.status, expected, "{proxy}: {forwarded}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_too_large_malformed_or_elsewhere_is_refused() {
     let room = Room::embedded().await;
     let consumer = consumer(&room, Value::Null).await;
