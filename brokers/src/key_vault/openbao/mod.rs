@@ -373,7 +373,7 @@ impl Driver for OpenBao {
     async fn look(&self, vault: &str, has_keys: bool) -> Result<Contents, Fault> {
         let place = self.place(vault);
         let keys = if has_keys { self.keys(&place).await? } else { Vec::new() };
-        Ok(Contents { secrets: self.count_secrets(&place).await?, keys, requests: None })
+        Ok(Contents { secrets: self.count_secrets(&place).await?, keys, requests: None, bytes: None })
     }
 }
 

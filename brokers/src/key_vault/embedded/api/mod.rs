@@ -60,6 +60,20 @@ impl Api {
         Self { proxies: proxies.into(), ..self }
     }
 
+    /// Lets each vault hold so many bytes; what would make it larger is answered 507.
+    #[must_use]
+    pub fn holding(self, bytes: u64) -> Self {
+        self.store.hold_at_most(bytes);
+        self
+    }
+
+    /// Brings the requests that were counted to disk: for an orderly end, after the last answer and before the file is closed.
+    pub async fn flush(&self) {
+        if let Err(error) = self.store.flush().await {
+            tracing::error!(%error, "requests that were counted are lost");
+        }
+    }
+
     /// Mounts `/v1` in the app whose `configure` it is given to.
     pub fn configure(&self) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
         let api = self.clone();
