@@ -10,8 +10,10 @@ mod faults;
 mod key_vault;
 mod vnet_ipam;
 
+use std::fs::DirBuilder;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +109,9 @@ pub enum Error {
     /// Anyone could order.
     #[error("`{0}` can be reached from elsewhere: give --username and --password, or listen on 127.0.0.1")]
     Unlocked(SocketAddr),
+    /// The same, through what stands in front of it.
+    #[error("`{0}` is how others reach it, so anybody could order: give --username and --password")]
+    Published(String),
     /// The issuer's URL is none.
     #[error("could not use the stamp issuer `{0}`")]
     Issuer(String, #[source] StampError),
@@ -139,9 +144,10 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
 }
 
 impl Common {
-    /// Makes the directory for what is kept.
+    /// Makes the directory for what is kept, for its owner only.
     fn make_data(&self) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.data).map_err(|source| Error::Data(self.data.display().to_string(), source))
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.data);
+        made.map_err(|source| Error::Data(self.data.display().to_string(), source))
     }
 
     /// The socket to listen on: before the broker is made, so that it can know its address.
@@ -151,6 +157,9 @@ impl Common {
         let address = addresses.next().ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
         if self.username.is_none() && !address.ip().is_loopback() {
             return Err(Error::Unlocked(address));
+        }
+        if let Some(url) = self.public_url.as_ref().filter(|url| self.username.is_none() && !is_loopback(url)) {
+            return Err(Error::Published(url.clone()));
         }
         TcpListener::bind(address).map_err(failed)
     }
@@ -202,6 +211,17 @@ impl Door for Lock {
             Self::None(door) => door.open(head).await,
         }
     }
+}
+
+/// Whether only this machine can mean that URL.
+fn is_loopback(url: &str) -> bool {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// How often meters are read.

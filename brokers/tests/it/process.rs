@@ -88,6 +88,10 @@ async fn check_refused(arguments: &[&str], code: i32, sentence: &str) {
 async fn what_cannot_work_is_refused_with_a_sentence() {
     check_refused(&["vnet-ipam", "--pools", "no-such-file"], 1, "could not read the pools in `no-such-file`").await;
     check_refused(&["faults", "--username", "u"], 2, "--password").await;
+    let published = ["devops-toolchain", "--public-url", "https://git.example.com"];
+    check_refused(&published, 1, "`https://git.example.com` is how others reach it, so anybody could order").await;
+    let aside = ["devops-toolchain", "--public-url", "http://127.0.0.1.example.com:80"];
+    check_refused(&aside, 1, "give --username and --password").await;
     check_refused(&["faults", "--stamp", "required"], 2, "--stamp-issuer").await;
     check_refused(&["faults", "--stamp-issuer", "nonsense"], 1, "could not use the stamp issuer `nonsense`").await;
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::broker::{Core, answer, check_ids, check_maintenance, check_tenant, refused};
+use super::janitor::LOOK_AGAIN;
 use super::rows::{InstanceRow, Phase};
 use super::service::{Fault, Instance, Secret, Service};
 use super::stamped::tenant_of;
@@ -112,7 +113,8 @@ impl<S: Service> Core<S> {
         }
         if let Some(events) = events {
             // Another reading that came between has covered the window.
-            self.rows.measured(&mut transaction, (&row.instance.resource, row.measured), now, &events).await?;
+            let until = (now, self.next_look(now));
+            self.rows.measured(&mut transaction, (&row.instance.resource, row.measured), until, &events).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -199,7 +201,10 @@ impl<S: Service> Core<S> {
     async fn enter(&self, resource: &str, phase: Phase) -> Result<(), Error> {
         let mut writer = self.db.writer().await?;
         let mut transaction = writer.begin().await?;
-        self.rows.set_phase(&mut transaction, resource, phase).await?;
+        let look_at = self.clock.seconds().saturating_add(LOOK_AGAIN);
+        if !self.rows.set_phase(&mut transaction, resource, phase, look_at).await? {
+            return Err(Error::concurrency("this service instance is being deleted"));
+        }
         Ok(transaction.commit().await?)
     }
 

@@ -17,6 +17,8 @@ use crate::Error;
 const ROUND: i64 = 200;
 /// After how many seconds a purge that failed is tried again.
 const PURGE_AGAIN: i64 = 300;
+/// The same for a deletion that can't be finished, and for meters that can't be read.
+pub(super) const LOOK_AGAIN: i64 = 60;
 /// How often the rounds come.
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -51,9 +53,16 @@ impl<S: Service> Broker<S> {
     /// for another round.
     pub async fn tend(&self) {
         let core = &self.core;
-        if let Err(fault) = core.service.tend().await {
+        // Beside the rest: what a service waits for holds up no deletion.
+        let tended = core.service.tend();
+        let (tended, ()) = tokio::join!(tended, self.see_to());
+        if let Err(fault) = tended {
             tracing::warn!(error = ?fault, "a service could not be tended");
         }
+    }
+
+    async fn see_to(&self) {
+        let core = &self.core;
         if let Err(error) = core.purge_due().await {
             tracing::warn!(%error, "purging stopped");
         }
@@ -74,6 +83,9 @@ impl<S: Service> Core<S> {
             // It may have been taken into use again while the lock was waited for.
             let row = self.rows.retained_one(self.db.reader(), &due.instance.resource).await?;
             let Some(instance) = row.map(|row| row.instance) else { continue };
+            if !self.begin_purge(&instance.resource).await? {
+                continue;
+            }
             let again_at = match self.service.purge(&instance).await {
                 Ok(()) => None,
                 Err(fault) => {
@@ -89,14 +101,37 @@ impl<S: Service> Core<S> {
         Ok(())
     }
 
+    /// From then on it can't be taken into use again.
+    pub(super) async fn begin_purge(&self, resource: &str) -> Result<bool, Error> {
+        let mut writer = self.db.writer().await?;
+        let mut transaction = writer.begin().await?;
+        let begun = self.rows.begin_purge(&mut transaction, resource).await?;
+        transaction.commit().await?;
+        Ok(begun)
+    }
+
+    /// When an instance whose meters have just been read is looked at again.
+    pub(super) fn next_look(&self, now: i64) -> i64 {
+        now.saturating_add(i64::try_from(self.measure_every.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    async fn put_off(&self, resource: &str, until: i64) -> Result<(), Error> {
+        let mut writer = self.db.writer().await?;
+        let mut transaction = writer.begin().await?;
+        self.rows.look_at(&mut transaction, resource, until).await?;
+        Ok(transaction.commit().await?)
+    }
+
     async fn finish_deletions(&self) -> Result<(), Error> {
-        for row in self.rows.instances(self.db.reader(), true, i64::MAX, ROUND).await? {
+        let now = self.clock.seconds();
+        for row in self.rows.due(self.db.reader(), true, now, ROUND).await? {
             let Some(_held) = self.lock(&row.instance.id).await else { continue };
             // It may have ended while the lock was waited for.
             if let Some(row) = self.found(&row.instance.id).await?.filter(|row| row.phase == Phase::Retiring)
                 && let Err(error) = self.take_away(&row).await
             {
                 tracing::warn!(instance.id = row.instance.id, %error, "a deletion could not be finished yet");
+                self.put_off(&row.instance.resource, now.saturating_add(LOOK_AGAIN)).await?;
             }
         }
         for id in self.rows.revoking(self.db.reader(), ROUND).await? {
@@ -115,8 +150,7 @@ impl<S: Service> Core<S> {
 
     async fn measure_due(&self) -> Result<(), Error> {
         let now = self.clock.seconds();
-        let every = i64::try_from(self.measure_every.as_secs()).unwrap_or(i64::MAX);
-        for row in self.rows.instances(self.db.reader(), false, now.saturating_sub(every), ROUND).await? {
+        for row in self.rows.due(self.db.reader(), false, now, ROUND).await? {
             self.measure(&row, now).await?;
         }
         Ok(())
@@ -124,10 +158,14 @@ impl<S: Service> Core<S> {
 
     /// Reads the meters of an instance and keeps what they say.
     pub(super) async fn measure(&self, row: &InstanceRow, now: i64) -> Result<(), Error> {
-        let Some(events) = self.readings(row, now).await else { return Ok(()) };
+        let Some(events) = self.readings(row, now).await else {
+            return self.put_off(&row.instance.resource, now.saturating_add(LOOK_AGAIN)).await;
+        };
         let mut writer = self.db.writer().await?;
         let mut transaction = writer.begin().await?;
-        self.rows.measured(&mut transaction, (&row.instance.resource, row.measured), now, &events).await?;
+        self.rows
+            .measured(&mut transaction, (&row.instance.resource, row.measured), (now, self.next_look(now)), &events)
+            .await?;
         Ok(transaction.commit().await?)
     }
 

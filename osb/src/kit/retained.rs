@@ -59,7 +59,11 @@ impl<S: Service> Broker<S> {
     /// # Errors
     /// 404 where there is none, 409 where its id is taken by another, and what the service says.
     pub async fn restore(&self, resource: &str) -> Result<(), Error> {
-        let (mut instance, _held) = self.retained_one(resource).await?;
+        let (row, _held) = self.retained_one(resource).await?;
+        if row.purging {
+            return Err(Error::conflict("its data is being destroyed: it can't be taken into use again"));
+        }
+        let mut instance = row.instance;
         let taken = || Error::conflict("another service instance has this id now: it has to be deleted first");
         if self.core.found(&instance.id).await?.is_some() {
             return Err(taken());
@@ -81,7 +85,11 @@ impl<S: Service> Broker<S> {
     /// # Errors
     /// 404 where there is none, and what the service says.
     pub async fn purge_now(&self, resource: &str) -> Result<(), Error> {
-        let (instance, _held) = self.retained_one(resource).await?;
+        let (row, _held) = self.retained_one(resource).await?;
+        let instance = row.instance;
+        if !self.core.begin_purge(resource).await? {
+            return Ok(());
+        }
         self.core.service.purge(&instance).await.map_err(|fault| answer(fault, false))?;
         let mut writer = self.core.db.writer().await?;
         let mut transaction = writer.begin().await?;
@@ -91,14 +99,17 @@ impl<S: Service> Broker<S> {
         Ok(())
     }
 
-    async fn retained_one(&self, resource: &str) -> Result<(super::Instance, tokio::sync::OwnedMutexGuard<()>), Error> {
+    async fn retained_one(
+        &self,
+        resource: &str,
+    ) -> Result<(super::rows::Retained, tokio::sync::OwnedMutexGuard<()>), Error> {
         let missing = || Error::not_found("there is no retired service instance of this name");
         let row = self.core.rows.retained_one(self.core.db.reader(), resource).await?.ok_or_else(missing)?;
         let busy = || Error::concurrency("another order for this service instance is under way");
         let held = self.core.lock(&row.instance.id).await.ok_or_else(busy)?;
         // It may have gone while the lock was waited for.
         let row = self.core.rows.retained_one(self.core.db.reader(), resource).await?.ok_or_else(missing)?;
-        Ok((row.instance, held))
+        Ok((row, held))
     }
 
     /// The same over HTTP, behind the server's door: `GET /retained`, `POST /retained/{resource}/restore`,

@@ -78,6 +78,8 @@ pub(super) struct BindingRow {
 #[derive(Clone, Debug)]
 pub(super) struct Retained {
     pub(super) instance: Instance,
+    /// Whether destroying its data has begun.
+    pub(super) purging: bool,
     pub(super) retired_at: i64,
     pub(super) purge_at: i64,
 }
@@ -97,8 +99,8 @@ pub(super) struct Rows {
 
 const INSTANCE: &str = "select resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, phase, \
      state, created_at, measured_at, measured from kit_instance";
-const RETAINED: &str = "select resource, id, service_id, plan_id, parameters, tenant, state, created_at, retired_at, purge_at \
-     from kit_retained";
+const RETAINED: &str = "select resource, id, service_id, plan_id, parameters, tenant, state, created_at, retired_at, purge_at, \
+     purging from kit_retained";
 const BINDING: &str = "select resource, id, parameters, predecessor, user_name, tenant, phase, issued, created_at, expires_at, \
      renew_before from kit_binding";
 
@@ -109,17 +111,17 @@ impl Rows {
         row.map(|row| self.instance_of(&row)).transpose()
     }
 
-    /// Instances of a phase, those whose meters were read longest ago first.
-    pub(super) async fn instances(
+    /// Instances that are to be looked at by now, those that wait longest first: ones that are going, or ones that stand.
+    pub(super) async fn due(
         &self,
         pool: &SqlitePool,
         retiring: bool,
-        measured_until: i64,
+        now: i64,
         limit: i64,
     ) -> Result<Vec<InstanceRow>, RowError> {
         let phases = if retiring { "phase = 'retiring'" } else { "phase in ('ready', 'changing')" };
-        let text = format!("{INSTANCE} where {phases} and measured_at <= $1 order by measured_at limit $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(measured_until).bind(limit).fetch_all(pool).await?;
+        let text = format!("{INSTANCE} where {phases} and look_at <= $1 order by look_at limit $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(now).bind(limit).fetch_all(pool).await?;
         rows.iter().map(|row| self.instance_of(row)).collect()
     }
 
@@ -154,7 +156,8 @@ impl Rows {
         let instance = &row.instance;
         let done = sqlx::query(
             "insert into kit_instance (resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, \
-             phase, created_at, measured_at) values ($1, $2, $3, $4, $5, $6, $7, $8, 'creating', $9, $9) on conflict (id) do nothing",
+             phase, created_at, measured_at, look_at) values ($1, $2, $3, $4, $5, $6, $7, $8, 'creating', $9, $9, $9) \
+             on conflict (id) do nothing",
         )
         .bind(&instance.resource)
         .bind(&instance.id)
@@ -170,14 +173,25 @@ impl Rows {
         Ok(done.rows_affected() == 1)
     }
 
+    /// False where it is there no more, or is going: nothing calls that off. What is going has until `look_at`, then the
+    /// janitor sees to it.
     pub(super) async fn set_phase(
         &self,
         db: &mut SqliteConnection,
         resource: &str,
         phase: Phase,
-    ) -> Result<(), RowError> {
-        let text = "update kit_instance set phase = $2 where resource = $1";
-        sqlx::query(text).bind(resource).bind(phase.word()).execute(db).await?;
+        look_at: i64,
+    ) -> Result<bool, RowError> {
+        let text = "update kit_instance set phase = $2, look_at = case when $2 = 'retiring' then $3 else look_at end \
+             where resource = $1 and (phase <> 'retiring' or $2 = 'retiring')";
+        let done = sqlx::query(text).bind(resource).bind(phase.word()).bind(look_at).execute(db).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// When the janitor sees to it next.
+    pub(super) async fn look_at(&self, db: &mut SqliteConnection, resource: &str, at: i64) -> Result<(), RowError> {
+        let text = "update kit_instance set look_at = $2 where resource = $1";
+        sqlx::query(text).bind(resource).bind(at).execute(db).await?;
         Ok(())
     }
 
@@ -249,10 +263,18 @@ impl Rows {
             created_at: row.try_get("created_at")?,
             resource,
         };
-        Ok(Retained { instance, retired_at: row.try_get("retired_at")?, purge_at: row.try_get("purge_at")? })
+        let purging = row.try_get::<i64, _>("purging")? == 1;
+        Ok(Retained { instance, purging, retired_at: row.try_get("retired_at")?, purge_at: row.try_get("purge_at")? })
     }
 
-    /// A retired instance is one again, and ready. False where its id is taken by another one, or it is retired no more.
+    /// Writes down that its data is being destroyed. False where it is retired no more.
+    pub(super) async fn begin_purge(&self, db: &mut SqliteConnection, resource: &str) -> Result<bool, RowError> {
+        let done = sqlx::query("update kit_retained set purging = 1 where resource = $1").bind(resource);
+        Ok(done.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// A retired instance is one again, and ready. False where its id is taken by another one, it is retired no more, or
+    /// its data is being destroyed.
     pub(super) async fn restore(
         &self,
         db: &mut SqliteConnection,
@@ -261,8 +283,9 @@ impl Rows {
     ) -> Result<bool, RowError> {
         let done = sqlx::query(
             "insert into kit_instance (resource, id, service_id, plan_id, organization_guid, space_guid, parameters, tenant, \
-             phase, created_at, measured_at, measured) select resource, id, service_id, plan_id, organization_guid, space_guid, \
-             parameters, tenant, 'ready', created_at, $2, measured from kit_retained where resource = $1 on conflict do nothing",
+             phase, created_at, measured_at, measured, look_at) select resource, id, service_id, plan_id, organization_guid, \
+             space_guid, parameters, tenant, 'ready', created_at, $2, measured, $2 from kit_retained \
+             where resource = $1 and purging = 0 on conflict do nothing",
         )
         .bind(&instance.resource)
         .bind(now)
@@ -406,12 +429,12 @@ impl Rows {
         &self,
         db: &mut SqliteConnection,
         (resource, measured): (&str, i64),
-        until: i64,
+        (until, look_at): (i64, i64),
         events: &[Value],
     ) -> Result<bool, RowError> {
-        let text =
-            "update kit_instance set measured = measured + 1, measured_at = $3 where resource = $1 and measured = $2";
-        let done = sqlx::query(text).bind(resource).bind(measured).bind(until).execute(&mut *db).await?;
+        let text = "update kit_instance set measured = measured + 1, measured_at = $3, look_at = $4 \
+             where resource = $1 and measured = $2";
+        let done = sqlx::query(text).bind(resource).bind(measured).bind(until).bind(look_at).execute(&mut *db).await?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }

@@ -17,10 +17,12 @@ create table if not exists kit_instance (
     created_at integer not null,
     -- Until when its meters have been read, and how often.
     measured_at integer not null,
-    measured integer not null default 0
+    measured integer not null default 0,
+    -- When the janitor sees to it next: to its meters, or to a deletion that stopped half-way.
+    look_at integer not null
 ) strict;
 
-create index if not exists kit_instance_measured on kit_instance (measured_at) where phase in ('ready', 'changing');
+create index if not exists kit_instance_look on kit_instance (look_at);
 
 create table if not exists kit_binding (
     resource text primary key,
@@ -55,7 +57,9 @@ create table if not exists kit_retained (
     created_at integer not null,
     measured integer not null,
     retired_at integer not null,
-    purge_at integer not null
+    purge_at integer not null,
+    -- Destroying its data has begun: it can't be taken into use again.
+    purging integer not null default 0 check (purging in (0, 1))
 ) strict;
 
 create index if not exists kit_retained_due on kit_retained (purge_at);

@@ -232,6 +232,9 @@ async fn a_process_that_dies_on_the_way_leaves_what_the_next_one_finishes() {
     let room = Room::open(folder.path(), Arc::clone(&service)).await;
     refused(room.provision("a", SMALL, json!({"size": 3})).await, 422, "being deleted");
     room.broker.tend().await;
+    assert_eq!(service.held().lockers.values().collect::<Vec<_>>(), [&true], "its caller may still be at it");
+    room.at(START + 60);
+    room.broker.tend().await;
     refused(room.deprovision("a", SMALL).await, 410, "");
     assert_eq!(service.held().lockers.values().collect::<Vec<_>>(), [&false], "retired, and its data kept");
 }
@@ -269,6 +272,8 @@ async fn a_deletion_ends_access_at_once_and_destroys_data_when_its_time_has_come
     room.service.goes_wrong(On::Purge, Wrong::Unavailable);
     room.broker.tend().await;
     assert_eq!(room.made(), 2, "it failed, and is tried again");
+    let half = room.broker.retained().await.unwrap();
+    refused(room.broker.restore(&half[0].resource).await, 409, "is being destroyed");
     room.at(START + DAY + 300);
     room.broker.tend().await;
     assert_eq!(room.service.held().lockers.values().collect::<Vec<_>>(), [&true]);
@@ -356,17 +361,20 @@ async fn meters_are_read_when_it_is_made_at_intervals_and_a_last_time() {
     room.broker.tend().await;
     room.at(START + 3_610);
     room.broker.tend().await;
+    assert_eq!(room.usage().await.len(), 3, "what can't be read has to wait");
+    room.at(START + 3_660);
+    room.broker.tend().await;
     room.at(START + 4_000);
     room.deprovision("a", SMALL).await.unwrap();
     let events = room.usage().await;
     assert_eq!(events.len(), 9);
     let delta = &events[5];
     assert_eq!(delta["type"], "io.bourse.usage.delta");
-    assert_eq!((&delta["source"], &delta["time"]), (&json!("/brokers/locker"), &json!("2023-11-14T23:13:30Z")));
+    assert_eq!((&delta["source"], &delta["time"]), (&json!("/brokers/locker"), &json!("2023-11-14T23:14:20Z")));
     assert_eq!(
         delta["data"],
         json!({"instance_id": "a", "meter": "moved", "quantity": "2", "unit": "1",
-               "window": {"start": "2023-11-14T22:13:20Z", "end": "2023-11-14T23:13:30Z"}}),
+               "window": {"start": "2023-11-14T22:13:20Z", "end": "2023-11-14T23:14:20Z"}}),
         "the window that could not be read is in it"
     );
     assert_eq!(events[7]["data"]["window"], Value::Null);
@@ -473,4 +481,30 @@ async fn operators_see_what_is_kept_take_it_into_use_again_or_destroy_it_behind_
     room.broker.tend().await;
     assert_eq!(room.made(), 2, "what is in use again is not purged");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_in_one_process_is_called_off_by_no_update_in_another() {
+    let (folder, one) = Room::new().await;
+    let two = Room::open(folder.path(), Arc::clone(&one.service)).await;
+    one.provision("a", SMALL, Value::Null).await.unwrap();
+    one.service.goes_wrong(On::Change, Wrong::Hangs);
+    let call = Call::default();
+    let request = UpdateRequest { instance_id: "a".into(), service_id: SERVICE.into(), ..UpdateRequest::default() };
+    let update = one.broker.update(&call, request);
+    let deleted = async {
+        while one.service.held().calls.last() != Some(&On::Change) {
+            one.service.reached.notified().await;
+        }
+        one.service.goes_wrong(On::Retire, Wrong::Failed);
+        refused(two.deprovision("a", SMALL).await, 500, "");
+    };
+    tokio::select! {
+        _ = update => panic!("it came back"),
+        () = deleted => {}
+    }
+    refused(two.update("a", None, json!({"size": 2})).await, 422, "being deleted");
+    two.at(START + 60);
+    two.broker.tend().await;
+    refused(two.deprovision("a", SMALL).await, 410, "");
 }

@@ -42,7 +42,7 @@ impl Ipam {
 pub(crate) async fn known(file: &SqlitePool, resource: &str) {
     let row =
         "insert into kit_instance (resource, id, service_id, plan_id, organization_guid, space_guid, parameters, phase,
-        created_at, measured_at) values ($1, $1, 's', 'p', 'o', 's', '{}', 'creating', 0, 0)";
+        created_at, measured_at, look_at) values ($1, $1, 's', 'p', 'o', 's', '{}', 'creating', 0, 0, 0)";
     sqlx::query(row).bind(resource).execute(file).await.unwrap();
 }
 
