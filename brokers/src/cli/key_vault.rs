@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use ipnet::IpNet;
 use osb::kit::{Clock, Db, Sealer};
 
 use super::{Common, Error, serve_kit};
@@ -18,6 +19,14 @@ pub(super) struct Args {
     /// What makes vaults: this broker itself, or an OpenBao or Vault server.
     #[arg(long, value_enum, env = "BOURSE_BROKERS_VAULT_DRIVER", default_value_t = DriverName::Embedded)]
     driver: DriverName,
+    /// A network of proxies that are believed where a request to an embedded vault comes from (the last address of
+    /// X-Forwarded-For that is not one of theirs). More than once, or in the environment with commas.
+    #[arg(long, value_name = "CIDR", env = "BOURSE_BROKERS_TRUSTED_PROXY", value_delimiter = ',')]
+    trusted_proxy: Vec<IpNet>,
+    /// How many MiB an embedded vault may hold.
+    #[arg(long, value_name = "MIB", env = "BOURSE_BROKERS_VAULT_MIB", default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    vault_mib: u32,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -120,22 +129,25 @@ fn text(file: &Path) -> Result<String, ArgsError> {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Error> {
-    let Args { common, driver, server } = args;
+    let Args { common, driver, trusted_proxy, vault_mib, server } = args;
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Broker(NAME, source);
     common.make_data()?;
     let listener = common.listener()?;
     let sealer = Sealer::from_file(&common.data.join("key-vault.key")).map_err(|source| failed(source.into()))?;
     let db = Db::open(&common.data.join("key-vault.db"), SCHEMA).await.map_err(|source| failed(source.into()))?;
-    let nothing = std::future::ready(());
     match driver {
         DriverName::Embedded => {
             let address = common.public_url(&listener)?;
             let (service, api) = KeyVault::embedded(db.clone(), sealer.clone(), Clock::System, &address);
+            let api = api.behind(&trusted_proxy).holding(u64::from(vault_mib) * 1024 * 1024);
+            let counted = api.clone();
+            let ending = async move { counted.flush().await };
             let routes = move |config: &mut actix_web::web::ServiceConfig| api.configure()(config);
-            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| routes, nothing).await
+            serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| routes, ending).await
         }
         DriverName::Openbao => {
             let config = server.config().map_err(|source| failed(source.into()))?;
+            let nothing = std::future::ready(());
             let service = KeyVault::openbao(config, Clock::System).await.map_err(|source| failed(source.into()))?;
             serve_kit(&common, NAME, listener, (Arc::new(service), db, sealer), |_| |_: &mut _| {}, nothing).await
         }

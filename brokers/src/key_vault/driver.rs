@@ -36,6 +36,8 @@ pub(super) struct Contents {
     pub(super) keys: Vec<Key>,
     /// Requests so far and, of these, uses of keys; `None` where nobody counts.
     pub(super) requests: Option<(u64, u64)>,
+    /// How many bytes it holds; `None` where nobody counts.
+    pub(super) bytes: Option<u64>,
 }
 
 /// A key, as it may be shown.

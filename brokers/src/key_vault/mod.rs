@@ -196,6 +196,7 @@ impl Service for KeyVault {
             readings.push(Reading::new("api_ops", api_ops));
             readings.push(Reading::new("transit_ops", transit_ops));
         }
+        readings.extend(contents.bytes.map(|bytes| Reading::new("stored_bytes", bytes)));
         Ok(readings)
     }
 }

@@ -12,8 +12,8 @@ pub const CATALOG: &str = include_str!("../../../catalog/key-vault.json");
 /// The offering `managed-key-vault`.
 pub const SERVICE_ID: &str = "930a466c-6fed-4f79-aaf7-8481eae2bf6f";
 
-/// Meters that need to see each request, which a driver of somebody else's server doesn't.
-const COUNTED_BY_REQUEST: [&str; 2] = ["api_ops", "transit_ops"];
+/// Meters that need to see each request, or the file, which a driver of somebody else's server doesn't.
+const OF_EMBEDDED: [&str; 3] = ["api_ops", "transit_ops", "stored_bytes"];
 
 /// A plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(super) fn catalog_without_request_meters() -> &'static str {
         let plans = catalog["services"][0]["plans"].as_array_mut();
         for plan in plans.into_iter().flatten() {
             if let Some(meters) = plan["metadata"]["x-meters"].as_array_mut() {
-                meters.retain(|meter| !COUNTED_BY_REQUEST.iter().any(|key| meter["key"] == *key));
+                meters.retain(|meter| !OF_EMBEDDED.iter().any(|key| meter["key"] == *key));
             }
         }
         catalog.to_string()
@@ -87,6 +87,7 @@ mod tests {
                 assert_eq!(schema["properties"]["keys"].is_null(), !plan.has_keys());
                 let meters: Vec<_> = osb::kit::Meter::of(shown).into_iter().map(|meter| meter.key).collect();
                 assert_eq!(meters.iter().any(|key| key == "api_ops"), text == CATALOG);
+                assert_eq!(meters.iter().any(|key| key == "stored_bytes"), text == CATALOG);
                 assert_eq!(meters.iter().any(|key| key == "key_versions"), plan.has_keys());
             }
         }

@@ -17,8 +17,9 @@ use super::prefix::{Prefix, Version};
 use super::store::{self, Address, Network, Placed, Status};
 use super::{VnetIpam, answer};
 
-/// How many networks one round removes at the driver.
-const REMOVED_AT_ONCE: i64 = 100;
+/// How many networks one round removes at the driver, and how many may fail in it: each may take as long as a call may.
+const REMOVED_AT_ONCE: usize = 100;
+const FAILED_AT_ONCE: usize = 10;
 
 impl VnetIpam {
     async fn network(&self, instance: &Instance) -> Result<Network, Fault> {
@@ -55,6 +56,26 @@ impl VnetIpam {
             }
         }
         Ok(repaired)
+    }
+
+    /// Removes networks at the driver whose time has come. One that can't be removed is put off, so that it stops no other.
+    async fn remove_rested(&self) -> Result<(), store::Error> {
+        let mut failed = 0;
+        for _ in 0..REMOVED_AT_ONCE {
+            let Some(resource) = self.store.next_removable().await? else { break };
+            let Err(error) = self.driver.remove(&resource).await else {
+                self.store.removed(&resource).await?;
+                continue;
+            };
+            tracing::error!(network = resource, ?error, "a network can't be removed now: it is tried again later");
+            // An answer that was lost may be of a removal that is still to come.
+            self.store.put_off(&resource, matches!(error, DriverError::Unavailable { .. })).await?;
+            failed += 1;
+            if failed >= FAILED_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Asks the driver for a prefix.
@@ -290,11 +311,9 @@ impl Service for VnetIpam {
 
     async fn tend(&self) -> Result<(), Fault> {
         self.store.tidy().await.map_err(answer::from_store)?;
-        for resource in self.store.removable(REMOVED_AT_ONCE).await.map_err(answer::from_store)? {
-            self.driver.remove(&resource).await?;
-            self.store.removed(&resource).await.map_err(answer::from_store)?;
-        }
-        self.look_at_pools().await.map_err(answer::from_store)
+        // First: it must not wait for a driver.
+        self.look_at_pools().await.map_err(answer::from_store)?;
+        self.remove_rested().await.map_err(answer::from_store)
     }
 }
 

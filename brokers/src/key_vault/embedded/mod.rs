@@ -49,7 +49,10 @@ impl From<StoreError> for Fault {
         if error.is_busy() {
             return Self::unavailable("the vault's file is busy: try again later");
         }
-        Self::failed(error)
+        match error {
+            StoreError::OutOfRoom(_) => Self::invalid(error.to_string()),
+            error => Self::failed(error),
+        }
     }
 }
 
@@ -180,6 +183,7 @@ impl Driver for Embedded {
     async fn look(&self, vault: &str, has_keys: bool) -> Result<Contents, Fault> {
         let requests = self.store.count(vault).await?;
         let secrets = self.store.live_secrets(vault).await?;
+        let bytes = self.store.stored_bytes(vault).await?;
         let rings = if has_keys { self.store.rings(vault).await? } else { Vec::new() };
         let key = |ring: key_ring::Ring| Key {
             kind: ring.kind.name().to_owned(),
@@ -187,6 +191,11 @@ impl Driver for Embedded {
             versions: u64::try_from(ring.versions.len()).unwrap_or(u64::MAX),
             name: ring.name,
         };
-        Ok(Contents { secrets, keys: rings.into_iter().map(key).collect(), requests: Some(requests) })
+        Ok(Contents {
+            secrets,
+            keys: rings.into_iter().map(key).collect(),
+            requests: Some(requests),
+            bytes: Some(bytes),
+        })
     }
 }

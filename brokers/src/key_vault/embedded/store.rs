@@ -5,9 +5,11 @@
 pub(super) mod access;
 mod entries;
 mod keys;
+mod room;
 pub(super) mod secrets;
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicI64;
 
 use dashmap::DashMap;
 use ipnet::IpNet;
@@ -37,6 +39,8 @@ pub(super) enum StoreError {
     Cipher(#[from] CipherError),
     #[error("there is no such vault")]
     NoVault,
+    #[error("this vault is full: it may hold {0} bytes; destroy versions or secrets that are not needed")]
+    OutOfRoom(i64),
     #[error("others read the file: what was deleted still lies beside it")]
     Held,
 }
@@ -60,6 +64,8 @@ pub(super) struct Store {
     counted: DashMap<String, (u64, u64)>,
     /// Whether freed pages are overwritten; set before the first write.
     prepared: Mutex<bool>,
+    /// How many bytes each vault may hold.
+    bytes_max: AtomicI64,
 }
 
 /// What a vault says about its secrets and its consumers.
@@ -121,7 +127,14 @@ impl FromRow<'_, SqliteRow> for VaultRow {
 
 impl Store {
     pub(super) fn new(db: Db, sealer: Sealer, clock: Clock) -> Self {
-        Self { db, sealer, clock, counted: DashMap::new(), prepared: Mutex::new(false) }
+        Self {
+            db,
+            sealer,
+            clock,
+            counted: DashMap::new(),
+            prepared: Mutex::new(false),
+            bytes_max: AtomicI64::new(room::BYTES_MAX),
+        }
     }
 
     /// Makes the connection that writes overwrite what it frees, so that destroyed keys don't stay in free pages.
@@ -256,12 +269,18 @@ impl Store {
         }
     }
 
-    /// Brings into the file what was counted, and clears away what is over.
-    pub(super) async fn tend(&self) -> Result<(), StoreError> {
+    /// Brings into the file what was counted of all vaults.
+    pub(super) async fn flush(&self) -> Result<(), StoreError> {
         let vaults: Vec<String> = self.counted.iter().map(|entry| entry.key().clone()).collect();
         for vault in vaults {
             self.count(&vault).await?;
         }
+        Ok(())
+    }
+
+    /// Brings into the file what was counted, and clears away what is over.
+    pub(super) async fn tend(&self) -> Result<(), StoreError> {
+        self.flush().await?;
         let now = self.clock.seconds();
         let mut writer = self.db.writer().await?;
         let connection = writer.connection()?;

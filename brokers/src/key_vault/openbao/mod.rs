@@ -173,6 +173,19 @@ impl OpenBao {
         Ok(())
     }
 
+    /// Whether a vault is there with all that it was made of.
+    async fn stands(&self, place: &Place, wanted: &Wanted<'_>) -> Result<bool, CallError> {
+        if self.isolation == Isolation::Namespaces {
+            let path = format!("sys/namespaces/{}", wanted.name);
+            if self.server.get(self.server.parent(), &path).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        let mounts = self.server.get(place.namespace(), "sys/mounts").await?.unwrap_or_default();
+        let is_there = |name: &str| mounts["data"].get(format!("{name}/")).is_some();
+        Ok(is_there(&place.kv) && (!wanted.has_keys || is_there(&place.transit)))
+    }
+
     async fn configure_kv(&self, place: &Place, order: &Order) -> Result<(), CallError> {
         let config = json!({
             "max_versions": order.max_versions,
@@ -317,6 +330,10 @@ impl Driver for OpenBao {
     }
 
     async fn reopen(&self, wanted: &Wanted<'_>) -> Result<Object, Fault> {
+        // Before anything is made: an empty vault in its place would pass for the one that was deleted.
+        if !self.stands(&self.place(wanted.name), wanted).await? {
+            return Err(Fault::failed("the vault is not on the server any more: it can't be taken into use again"));
+        }
         self.make(wanted).await
     }
 
@@ -373,7 +390,7 @@ impl Driver for OpenBao {
     async fn look(&self, vault: &str, has_keys: bool) -> Result<Contents, Fault> {
         let place = self.place(vault);
         let keys = if has_keys { self.keys(&place).await? } else { Vec::new() };
-        Ok(Contents { secrets: self.count_secrets(&place).await?, keys, requests: None })
+        Ok(Contents { secrets: self.count_secrets(&place).await?, keys, requests: None, bytes: None })
     }
 }
 

@@ -6,6 +6,9 @@ use super::blocks::{self, Holder};
 use super::work::Work;
 use super::{Error, Network, Status, Store, prefix_of, version_of};
 
+/// How long a network that could not be removed at the driver is put off, in seconds.
+const PUT_OFF: i64 = 5 * 60;
+
 /// Frees what reservations held that have run out.
 pub(super) async fn lapse(connection: &mut SqliteConnection, now: i64) -> Result<(), Error> {
     let due = "select resource, routing_domain from network where reserved_until <= $1";
@@ -82,13 +85,21 @@ impl Store {
         self.begin(&mut writer).await?.commit().await
     }
 
-    /// Networks whose time to be removed at the driver has come; from now on they are being removed.
-    pub(crate) async fn removable(&self, limit: i64) -> Result<Vec<String>, Error> {
+    /// A network whose time to be removed at the driver has come; from now on it is being removed.
+    pub(crate) async fn next_removable(&self) -> Result<Option<String>, Error> {
         let mut writer = self.db.writer().await?;
         let due = "update resting set removing = 1
-            where resource in (select resource from resting where until <= $1 order by until limit $2) returning resource";
-        let rows = sqlx::query(due).bind(self.now()).bind(limit).fetch_all(writer.connection()?).await?;
-        rows.iter().map(|row| Ok(row.try_get("resource")?)).collect()
+            where resource = (select resource from resting where until <= $1 order by until limit 1) returning resource";
+        Ok(sqlx::query_scalar(due).bind(self.now()).fetch_optional(writer.connection()?).await?)
+    }
+
+    /// It could not be removed now: that is tried again later. Where nothing of it is under way it may be taken into use
+    /// again until then.
+    pub(crate) async fn put_off(&self, resource: &str, under_way: bool) -> Result<(), Error> {
+        let mut writer = self.db.writer().await?;
+        let put_off = sqlx::query("update resting set until = $2, removing = $3 where resource = $1").bind(resource);
+        put_off.bind(self.now() + PUT_OFF).bind(under_way).execute(writer.connection()?).await?;
+        Ok(())
     }
 
     /// One of them is removed.

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use bourse_brokers::key_vault::SCHEMA;
 use bourse_brokers::key_vault::plan::Plan::{Kv, KvTransit};
 use serde_json::{Value, json};
 
-use super::room::{Consumer, DAY, Room};
+use super::room::{Consumer, DAY, Desk, Room};
+use crate::process::{start, stop};
 
 async fn consumer(room: &Room, with: Value) -> Consumer {
     room.order("a", KvTransit, with).await.unwrap();
@@ -122,6 +124,37 @@ async fn who_guesses_has_to_wait() {
 }
 
 #[tokio::test]
+async fn who_has_good_credentials_gets_in_however_often_others_fail_from_the_same_address() {
+    let room = Room::embedded().await;
+    room.order("a", Kv, Value::Null).await.unwrap();
+    let credentials = room.bind("a", Kv, "b", Value::Null).await.unwrap();
+    let mut stranger = Consumer::of(&credentials);
+    stranger.token = "s.guess".into();
+    let mut statuses = Vec::new();
+    for _ in 0..60 {
+        statuses.push(stranger.post("sys/wrapping/unwrap", Value::Null).await.0);
+        statuses.push(stranger.token_for(&credentials["auth"], "guess").await.0);
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert!(Consumer::log_in(&credentials).await.is_known().await, "unwraps and logs in");
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_bound_networks_hold_for_the_caller() {
+    for (proxy, from_inside, from_outside) in [("127.0.0.0/8", 404, 403), ("192.0.2.0/24", 403, 403)] {
+        let room = Room::behind(&[proxy.parse().unwrap()]).await;
+        let token = consumer(&room, json!({"bound_cidrs": ["10.0.0.0/8"]})).await;
+        let url = format!("{}/v1/kv/data/x", token.address);
+        for (forwarded, expected) in [("198.51.100.1, 10.0.0.9", from_inside), ("10.0.0.9, 198.51.100.1", from_outside)]
+        {
+            let headers = [("X-Vault-Token", token.token.as_str()), ("X-Forwarded-For", forwarded)];
+            let answer = token.http.send("GET", &url, &headers, None).await.unwrap();
+            assert_eq!(answer.status, expected, "{proxy}: {forwarded}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_too_large_malformed_or_elsewhere_is_refused() {
     let room = Room::embedded().await;
     let consumer = consumer(&room, Value::Null).await;
@@ -213,4 +246,81 @@ async fn meters_go_on_where_they_were_after_a_restart() {
     room.pass(3600);
     room.broker.tend().await;
     assert_eq!(readings(&room, "api_ops").await.last(), Some(&7));
+}
+
+#[tokio::test]
+async fn a_vault_that_is_full_refuses_until_something_is_destroyed_and_others_go_on() {
+    const MOST: u64 = 400_000;
+    let room = Room::embedded_with(tempfile::tempdir().unwrap(), |api| api.holding(MOST)).await;
+    let full = consumer(&room, Value::Null).await;
+    let large = || json!({"v": "x".repeat(100_000)});
+    let mut statuses = Vec::new();
+    for path in ["a", "a", "b", "c", "d"] {
+        statuses.push(full.write(path, large()).await);
+    }
+    assert_eq!(statuses, [200, 200, 200, 507, 507]);
+    let (_, answer) = full.post("kv/data/d", json!({"data": large()})).await;
+    assert!(answer["errors"][0].as_str().unwrap().contains("this vault is full"), "{answer}");
+    assert_eq!(full.get("kv/metadata/d").await.0, 404, "what was refused left nothing");
+    room.order("other", Kv, Value::Null).await.unwrap();
+    let other = Consumer::of(&room.bind("other", Kv, "o", json!({"auth": "token"})).await.unwrap());
+    assert_eq!(other.write("a", large()).await, 200);
+
+    let bytes = async || {
+        let select = "select max(bytes) from vault_bytes";
+        sqlx::query_scalar::<_, i64>(select).fetch_one(room.db.reader()).await.unwrap()
+    };
+    let held = bytes().await;
+    assert!((300_000..400_000).contains(&held), "{held}");
+    assert_eq!(full.post("kv/destroy/a", json!({"versions": [1]})).await.0, 204);
+    assert!(bytes().await < held - 100_000);
+    assert_eq!(full.write("c", large()).await, 200);
+    room.pass(3600);
+    room.broker.tend().await;
+    assert!(readings(&room, "stored_bytes").await.iter().any(|bytes| (300_000..400_000).contains(bytes)));
+    full.post("transit/encrypt/k", json!({"plaintext": "aGk="})).await;
+    for path in ["a", "b", "c"] {
+        assert_eq!(full.call("DELETE", &format!("kv/metadata/{path}"), Value::Null).await.0, 204);
+    }
+    full.post("transit/keys/k/config", json!({"deletion_allowed": true})).await;
+    full.call("DELETE", "transit/keys/k", Value::Null).await;
+    other.write("x", json!({"v": 1})).await;
+    let empty = "select min(bytes) from vault_bytes";
+    let empty: i64 = sqlx::query_scalar(empty).fetch_one(room.db.reader()).await.unwrap();
+    assert_eq!(empty, 0, "what is gone counts no more");
+}
+
+#[tokio::test]
+async fn bytes_of_a_file_that_did_not_count_them_are_counted_when_it_is_opened() {
+    let room = Room::embedded().await;
+    let consumer = consumer(&room, json!({"keys": [{"name": "k"}]})).await;
+    consumer.write("folder/x", json!({"v": "y".repeat(1000)})).await;
+    let select = "select bytes from vault_bytes";
+    let counted: i64 = sqlx::query_scalar(select).fetch_one(room.db.reader()).await.unwrap();
+    let mut writer = room.db.writer().await.unwrap();
+    sqlx::query("delete from vault_bytes").execute(writer.connection().unwrap()).await.unwrap();
+    drop(writer);
+    let Room { folder, running, broker, .. } = room;
+    running.stop().await;
+    broker.close().await;
+    let room = Room::embedded_in(folder).await;
+    let again: i64 = sqlx::query_scalar(select).fetch_one(room.db.reader()).await.unwrap();
+    assert!(counted > 1000 && again == counted, "{counted} {again}");
+}
+
+#[tokio::test]
+async fn requests_that_were_counted_outlive_an_orderly_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, url) = start(&["key-vault"], directory.path()).await;
+    let client = osb::client::Client::builder(&url).build().unwrap();
+    let desk = Desk(std::sync::Arc::new(client));
+    desk.order("a", Kv, Value::Null).await.unwrap();
+    let token = Consumer::of(&desk.bind("a", Kv, "b", json!({"auth": "token"})).await.unwrap());
+    for _ in 0..7 {
+        assert_eq!(token.read("x").await.0, 404);
+    }
+    assert_eq!(stop(child).await, Some(0));
+    let db = osb::kit::Db::open(&directory.path().join("key-vault.db"), SCHEMA).await.unwrap();
+    let counted: i64 = sqlx::query_scalar("select api_ops from vault").fetch_one(db.reader()).await.unwrap();
+    assert_eq!(counted, 7);
 }

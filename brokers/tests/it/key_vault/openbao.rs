@@ -116,6 +116,31 @@ async fn a_retired_vault_is_taken_into_use_again_with_what_it_holds() {
     }
 }
 
+#[tokio::test]
+async fn a_retired_vault_that_was_deleted_on_the_server_is_not_taken_into_use_again() {
+    let bao = Bao::start().await;
+    for isolation in [Isolation::Namespaces, Isolation::Mounts] {
+        let room = Room::openbao(&bao, isolation, Vec::new()).await;
+        let shown = room.order("a", Kv, Value::Null).await.unwrap();
+        room.delete("a", Kv).await.unwrap();
+        let namespace = shown.get("namespace").and_then(Value::as_str);
+        let kv = format!("sys/mounts/{}", shown["mounts"]["kv"].as_str().unwrap());
+        let root = bao.root(namespace);
+        assert_eq!(root.call("DELETE", &kv, Value::Null).await.0, 204);
+        let resource = room.broker.retained().await.unwrap()[0].resource.clone();
+        assert!(room.broker.restore(&resource).await.is_err(), "{isolation:?}: without its mount");
+        assert_eq!(room.broker.retained().await.unwrap().len(), 1, "{isolation:?}: it is still there to be destroyed");
+        let (status, mounts) = root.get("sys/mounts").await;
+        let mount = format!("{}/", shown["mounts"]["kv"].as_str().unwrap());
+        assert!(status == 200 && mounts["data"][mount].is_null(), "{isolation:?}: nothing was made in its place");
+        if let Some(namespace) = namespace {
+            let path = format!("sys/namespaces/{namespace}");
+            assert_eq!(bao.root(None).call("DELETE", &path, Value::Null).await.0, 200);
+            assert!(room.broker.restore(&resource).await.is_err(), "without its namespace");
+        }
+    }
+}
+
 /// A token of an issuer that signs with ES256.
 fn jwt(key: &EcdsaKeyPair, claims: Value) -> String {
     let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());

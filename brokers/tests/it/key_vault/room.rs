@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bourse_brokers::key_vault::plan::{Plan, SERVICE_ID};
-use bourse_brokers::key_vault::{Isolation, Issuer, KeyVault, OpenBaoConfig, SCHEMA, TokenSource};
+use bourse_brokers::key_vault::{Api, Isolation, Issuer, KeyVault, OpenBaoConfig, SCHEMA, TokenSource};
 use osb::kit::{Broker, Clock, Db, Http, Sealer, Setup};
 use osb::server::{BasicAuth, Running, Server};
 use osb::{
@@ -41,10 +41,20 @@ impl Room {
         Self::embedded_in(folder).await
     }
 
+    /// One whose callers come through proxies of these networks.
+    pub(crate) async fn behind(proxies: &[ipnet::IpNet]) -> Self {
+        Self::embedded_with(tempfile::tempdir().unwrap(), |api| api.behind(proxies)).await
+    }
+
     pub(crate) async fn embedded_in(folder: tempfile::TempDir) -> Self {
+        Self::embedded_with(folder, |api| api).await
+    }
+
+    pub(crate) async fn embedded_with(folder: tempfile::TempDir, set: impl FnOnce(Api) -> Api) -> Self {
         let (listener, address) = listen();
         let (db, sealer, now, clock) = open(&folder).await;
         let (service, api) = KeyVault::embedded(db.clone(), sealer.clone(), clock.clone(), &address);
+        let api = set(api);
         let broker = offer(service, &db, sealer, clock);
         let server = Server::new(BasicAuth::new(Arc::new(broker.clone()), "u", "p"));
         let mounted = server.clone();

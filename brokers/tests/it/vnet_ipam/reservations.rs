@@ -1,8 +1,12 @@
 //! Reserve, confirm, expire.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
-use osb::{Call, ServiceBroker};
+use async_trait::async_trait;
+use bourse_brokers::vnet_ipam::driver::{AllocationRequest, Driver, DriverError, NetworkSpec, Workload};
+use bourse_brokers::vnet_ipam::prefix::Prefix;
+use osb::{Call, Object, ServiceBroker};
 use serde_json::{Value, json};
 
 use super::{address, call, check_refused, delete, fetch};
@@ -87,4 +91,91 @@ async fn a_reservation_that_is_given_up_leaves_no_quarantine_and_a_network_does(
     broker.update(&call(), change("b", json!({"confirm": true}))).await.unwrap();
     delete(&broker, "b", "small").await;
     check_refused(network(&broker, "c", "small", json!({"pool": "one"})).await, 400, "nothing is free");
+}
+
+/// A driver that can't remove one network.
+#[derive(Default)]
+struct Stuck {
+    /// As the driver says it, by whether the answer is lost.
+    lost: bool,
+    /// The first one that it was asked to remove.
+    stuck: Mutex<Option<String>>,
+    asked: Mutex<Vec<String>>,
+    mended: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait]
+impl Driver for Stuck {
+    async fn allocate(&self, _: &AllocationRequest) -> Result<Option<Prefix>, DriverError> {
+        Ok(None)
+    }
+
+    async fn apply(&self, _: &NetworkSpec) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn remove(&self, resource: &str) -> Result<(), DriverError> {
+        self.asked.lock().unwrap().push(resource.to_owned());
+        let stuck = self.stuck.lock().unwrap().get_or_insert_with(|| resource.to_owned()).clone();
+        if stuck != resource || self.mended.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let what = "it is held".to_owned();
+        Err(if self.lost {
+            DriverError::Unavailable { what, retry_after_seconds: None, detail: None }
+        } else {
+            DriverError::Failed { what, detail: None }
+        })
+    }
+
+    async fn attach(&self, _: &NetworkSpec, _: &Workload) -> Result<Object, DriverError> {
+        Ok(Object::new())
+    }
+
+    async fn detach(&self, _: &str, _: &str) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &NetworkSpec) -> Result<Vec<String>, DriverError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_can_not_be_removed_is_put_off_and_stops_no_other() {
+    for lost in [false, true] {
+        let ipam = Ipam::new();
+        let driver = Arc::new(Stuck { lost, ..Stuck::default() });
+        let broker = ipam.open_with(&[], Arc::clone(&driver) as Arc<dyn Driver>).await;
+        for id in ["a", "b", "c"] {
+            network(&broker, id, "small", json!({"reserve": true})).await.unwrap();
+        }
+        ipam.now.fetch_add(DAY, Ordering::SeqCst);
+        broker.tend().await;
+        let asked = || driver.asked.lock().unwrap().len();
+        assert_eq!(asked(), 3, "the others are removed in the same round");
+        broker.tend().await;
+        assert_eq!(asked(), 3, "it is put off");
+        ipam.now.fetch_add(300, Ordering::SeqCst);
+        broker.tend().await;
+        assert_eq!(asked(), 4, "and tried again");
+        let mut waiting = 0;
+        for id in ["a", "b", "c"] {
+            match broker.update(&call(), change(id, json!({"confirm": true}))).await {
+                Ok(_) => assert_eq!(shown(&broker, id).await["state"], "confirmed"),
+                Err(error) => {
+                    assert_eq!(error.status, 503, "{error:?}");
+                    waiting += 1;
+                }
+            }
+        }
+        assert_eq!(waiting, usize::from(lost), "only what may still be under way is waited for");
+        driver.mended.store(true, Ordering::SeqCst);
+        ipam.now.fetch_add(300, Ordering::SeqCst);
+        broker.tend().await;
+        assert_eq!(asked(), 4 + usize::from(lost), "what is in use again is not removed");
+        for id in ["a", "b", "c"] {
+            broker.update(&call(), change(id, json!({"confirm": true}))).await.unwrap();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! path, or left out: a token belongs to one vault). It deliberately writes no request to a log, not even its path.
 //! Invariant: but for health, login and unwrapping, nothing is answered before a token was found good for that vault.
 
+mod caller;
 mod input;
 mod kv;
 mod login;
@@ -12,11 +13,11 @@ mod sys;
 mod token;
 mod transit;
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use ipnet::IpNet;
 use osb::Object;
 use serde_json::Value;
 
@@ -38,6 +39,7 @@ const TARGET_MAX: usize = 8 * 1024;
 pub struct Api {
     store: Arc<Store>,
     limits: Arc<Limits>,
+    proxies: Arc<[IpNet]>,
 }
 
 impl std::fmt::Debug for Api {
@@ -48,7 +50,28 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, limits: Arc::default() }
+        Self { store, limits: Arc::default(), proxies: Arc::default() }
+    }
+
+    /// Believes proxies of these networks where a request comes from: the last address of `X-Forwarded-For` that is not
+    /// one of theirs. From anybody else the header is ignored.
+    #[must_use]
+    pub fn behind(self, proxies: &[IpNet]) -> Self {
+        Self { proxies: proxies.into(), ..self }
+    }
+
+    /// Lets each vault hold so many bytes; what would make it larger is answered 507.
+    #[must_use]
+    pub fn holding(self, bytes: u64) -> Self {
+        self.store.hold_at_most(bytes);
+        self
+    }
+
+    /// Brings the requests that were counted to disk: for an orderly end, after the last answer and before the file is closed.
+    pub async fn flush(&self) {
+        if let Err(error) = self.store.flush().await {
+            tracing::error!(%error, "requests that were counted are lost");
+        }
     }
 
     /// Mounts `/v1` in the app whose `configure` it is given to.
@@ -65,7 +88,7 @@ impl Api {
     }
 
     async fn respond(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        let answer = match read(request, payload).await {
+        let answer = match read(request, payload, &self.proxies).await {
             Ok(input) => self.answer(request, &input).await,
             Err(refused) => Err(refused),
         };
@@ -133,7 +156,7 @@ fn admit(session: &Session, input: &Input) -> Result<(), Reply> {
     if from_there && that_one { Ok(()) } else { Err(Reply::denied()) }
 }
 
-async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Input, Reply> {
+async fn read(request: &HttpRequest, payload: web::Payload, proxies: &[IpNet]) -> Result<Input, Reply> {
     let uri = request.uri();
     let (sent, query) = (uri.path(), uri.query().unwrap_or(""));
     if sent.len() + query.len() > TARGET_MAX {
@@ -156,8 +179,9 @@ async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Input, Rep
         (one, other) => one.or(other).map(str::to_owned),
     };
     let path = rest.to_owned();
-    // Behind a socket of another kind there is no address; then no bound network fits.
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    let forwarded: Vec<_> = request.headers().get_all("X-Forwarded-For").collect();
+    let forwarded = forwarded.iter().map(|line| line.to_str().unwrap_or_default());
+    let peer = caller::caller(request.peer_addr().map(|peer| peer.ip()), forwarded, proxies);
     Ok(Input { verb, path, namespace, version, body: body(payload).await?, token, peer })
 }
 

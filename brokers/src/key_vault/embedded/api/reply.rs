@@ -93,6 +93,9 @@ impl From<StoreError> for Reply {
         if error.is_busy() {
             return Self::error(503, "the vault is busy: try again later");
         }
+        if let StoreError::OutOfRoom(_) = &error {
+            return Self::error(507, error);
+        }
         if let StoreError::Cipher(refused) = &error {
             return Self::bad(refused);
         }

@@ -98,16 +98,14 @@ fn wrapping_token(input: &Input) -> Result<&str, Reply> {
 }
 
 fn not_valid(limits: &Limits, input: &Input) -> Reply {
-    limits.failed(input.peer);
-    Reply::bad("wrapping token is not valid or does not exist")
-}
-
-fn may_try(limits: &Limits, input: &Input) -> Result<(), Reply> {
-    if limits.may_log_in(input.peer) { Ok(()) } else { Err(Reply::error(429, "too many tries failed: wait")) }
+    if limits.may_fail(input.peer) {
+        Reply::bad("wrapping token is not valid or does not exist")
+    } else {
+        Reply::error(429, "too many tries failed: wait")
+    }
 }
 
 pub(super) async fn unwrap(store: &Store, limits: &Limits, input: &Input) -> Answered {
-    may_try(limits, input)?;
     let unwrapped = store.unwrap(wrapping_token(input)?).await?.ok_or_else(|| not_valid(limits, input))?;
     match serde_json::from_slice(&unwrapped.answer) {
         Ok(answer) => Ok(Reply::data(answer)),
@@ -116,7 +114,6 @@ pub(super) async fn unwrap(store: &Store, limits: &Limits, input: &Input) -> Ans
 }
 
 pub(super) async fn lookup(store: &Store, limits: &Limits, input: &Input) -> Answered {
-    may_try(limits, input)?;
     let wrapped = store.wrapped(wrapping_token(input)?).await?.ok_or_else(|| not_valid(limits, input))?;
     Ok(Reply::data(json!({
         "creation_path": wrapped.creation_path,

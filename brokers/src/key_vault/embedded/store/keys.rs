@@ -94,6 +94,7 @@ impl Store {
         let entry = sqlx::query(NAME).bind(&vault.name).bind(vault.key.mac("folder", "\0keys"));
         let entry = entry.bind(vault.key.mac("key", name)).bind(vault.key.seal("key-name", name.as_bytes())?);
         entry.execute(&mut *tx).await?;
+        self.check_room(&mut tx, &vault.name).await?;
         tx.commit().await?;
         Ok(Some(ring))
     }

@@ -99,3 +99,79 @@ create table if not exists vault_wrapped (
 
 create index if not exists vault_wrapped_grantee on vault_wrapped (grantee);
 create index if not exists vault_wrapped_expires on vault_wrapped (expires_at);
+
+-- How many bytes of secrets, keys and their names each vault holds, counted in the transaction that changes them.
+create table if not exists vault_bytes (
+    vault text primary key references vault (name) on delete cascade,
+    bytes integer not null
+) strict, without rowid;
+
+create trigger if not exists vault_bytes_begin after insert on vault
+begin
+    insert into vault_bytes (vault, bytes) values (new.name, 0);
+end;
+
+create trigger if not exists vault_secret_adds after insert on vault_secret
+begin
+    update vault_bytes set bytes = bytes + length(new.path_mac) + length(new.record) where vault = new.vault;
+end;
+
+create trigger if not exists vault_secret_changes after update of record on vault_secret
+begin
+    update vault_bytes set bytes = bytes + length(new.record) - length(old.record) where vault = new.vault;
+end;
+
+-- Its versions go first, while it is still known which vault they are of.
+create trigger if not exists vault_secret_frees before delete on vault_secret
+begin
+    delete from vault_version where secret = old.number;
+    update vault_bytes set bytes = bytes - length(old.path_mac) - length(old.record) where vault = old.vault;
+end;
+
+create trigger if not exists vault_version_adds after insert on vault_version
+begin
+    update vault_bytes set bytes = bytes + length(new.body)
+    where vault = (select vault from vault_secret where number = new.secret);
+end;
+
+create trigger if not exists vault_version_frees after delete on vault_version
+begin
+    update vault_bytes set bytes = bytes - length(old.body)
+    where vault = (select vault from vault_secret where number = old.secret);
+end;
+
+create trigger if not exists vault_entry_adds after insert on vault_entry
+begin
+    update vault_bytes set bytes = bytes + length(new.folder_mac) + length(new.entry_mac) + length(new.entry)
+    where vault = new.vault;
+end;
+
+create trigger if not exists vault_entry_frees after delete on vault_entry
+begin
+    update vault_bytes set bytes = bytes - length(old.folder_mac) - length(old.entry_mac) - length(old.entry)
+    where vault = old.vault;
+end;
+
+create trigger if not exists vault_key_adds after insert on vault_key
+begin
+    update vault_bytes set bytes = bytes + length(new.name_mac) + length(new.ring) where vault = new.vault;
+end;
+
+create trigger if not exists vault_key_changes after update of ring on vault_key
+begin
+    update vault_bytes set bytes = bytes + length(new.ring) - length(old.ring) where vault = new.vault;
+end;
+
+create trigger if not exists vault_key_frees after delete on vault_key
+begin
+    update vault_bytes set bytes = bytes - length(old.name_mac) - length(old.ring) where vault = old.vault;
+end;
+
+-- What a file of an earlier version holds.
+insert into vault_bytes (vault, bytes)
+select name,
+    coalesce((select sum(length(path_mac) + length(record)) from vault_secret where vault = name), 0)
+    + coalesce((select sum(length(body)) from vault_version join vault_secret on number = secret where vault = name), 0)
+    + coalesce((select sum(length(folder_mac) + length(entry_mac) + length(entry)) from vault_entry where vault = name), 0)
+    + coalesce((select sum(length(name_mac) + length(ring)) from vault_key where vault = name), 0)
+from vault where name not in (select vault from vault_bytes);

@@ -168,6 +168,7 @@ impl Store {
         sqlx::query(INSERT).bind(secret).bind(number(version)).bind(sealed).execute(&mut *tx).await?;
         drop_bodies(&mut tx, secret, &dropped).await?;
         keep(vault, &mut tx, secret, &record, now).await?;
+        self.check_room(&mut tx, &vault.name).await?;
         tx.commit().await?;
         Ok(Ok((version, record)))
     }
@@ -211,6 +212,7 @@ impl Store {
         record.updated = now;
         change(&mut record);
         keep(vault, &mut tx, secret, &record, now).await?;
+        self.check_room(&mut tx, &vault.name).await?;
         Ok(tx.commit().await?)
     }
 
