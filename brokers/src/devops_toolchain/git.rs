@@ -149,8 +149,8 @@ mod tests {
         let git = Git::find(home.path()).await.unwrap();
         let file = home.path().join("started");
         let alias = format!("alias.linger=!sleep 600 & echo $! >{}; wait", file.display());
-        let run = git.run_within(Duration::from_secs(2), "-c", &[&alias, "linger"], None, &[]);
-        assert!(matches!(run.await, Err(GitError::Slow("-c"))));
+        let run = git.run_within(Duration::from_secs(2), "-c", &[&alias, "linger"], None, &[]).await;
+        assert!(matches!(run, Err(GitError::Slow("-c"))), "{run:?}");
         let started = std::fs::read_to_string(file).unwrap();
         let state = std::fs::read_to_string(format!("/proc/{}/stat", started.trim())).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "it lives on: {state}");

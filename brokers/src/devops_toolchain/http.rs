@@ -21,6 +21,8 @@ use super::store::RepositoryRow;
 
 /// The longest address of a repository.
 const SLUG_MAX: usize = 80;
+/// How much a compressed request to fetch may have: Git inflates it, at worst to a thousand times as much.
+const COMPRESSED_MAX: u64 = 1 << 20;
 
 /// What smart HTTP asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +176,10 @@ async fn serve(
         .env("QUERY_STRING", query)
         .env("REQUEST_METHOD", request.method().as_str());
     pass_headers(request, &mut command);
-    let bounds = embedded.bounds(ask == Ask::Push);
+    let mut bounds = embedded.bounds(ask == Ask::Push);
+    if request.headers().contains_key(CONTENT_ENCODING) && ask == Ask::Fetch {
+        bounds.body_bytes = bounds.body_bytes.min(COMPRESSED_MAX);
+    }
     let after = {
         let (embedded, resource, username) =
             (Arc::clone(embedded), repository.resource.clone(), guest.username.clone());

@@ -286,7 +286,10 @@ async fn a_push_whose_body_is_compressed_is_refused() {
         stream.read_to_end(&mut answer).await.ok();
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.starts_with("HTTP/1.1 "), "{verb} {encoding} was answered");
-        assert_eq!(answer.contains(" 415 "), refused, "{verb} {encoding}: {answer}");
+        // Git's own 415, for want of a content type, says something else.
+        let ours = answer.contains("must not be compressed") || answer.contains("only gzip is understood");
+        assert_eq!(ours, refused, "{verb} {encoding}: {answer}");
+        assert!(!refused || answer.starts_with("HTTP/1.1 415 "), "{answer}");
     }
 }
 
