@@ -266,8 +266,13 @@ async fn serve_kit<S: Service, R: Fn(&mut ServiceConfig) + Clone + Send + 'stati
 
 /// Says where it listens, and serves until the process is told to end.
 async fn serve(running: Running) -> Result<(), Error> {
+    // Listened for before anybody knows that it runs: who is told can tell it to end.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(&running.url())?;
-    until_told().await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     running.stop().await;
     Ok(())
 }
@@ -276,13 +281,4 @@ fn announce(url: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {url}")?;
     out.flush()
-}
-
-async fn until_told() -> io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
