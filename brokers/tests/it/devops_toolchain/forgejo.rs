@@ -1,6 +1,7 @@
-//! The drivers `forgejo` and `gitea` against a script. Paths, fields and statuses are those of the servers' published API
-//! descriptions: Forgejo's `templates/swagger/v1_json.tmpl` (API v1, of the development branch after version 15, which has
-//! `POST /repos/{owner}/{repo}/actions/runners` and deprecates registration tokens), and Gitea's file of the same name (1.22 on).
+//! The drivers `forgejo` and `gitea` against a script. Branch protection, runners, tokens and teams are those of Forgejo's
+//! `templates/swagger/v1_json.tmpl` (API v1, of the development branch after version 15, which has
+//! `POST /repos/{owner}/{repo}/actions/runners` and deprecates registration tokens); the fields of all bodies that are sent were
+//! compared with types made from Gitea's file of the same name. No server of either was run, and statuses are as far as known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
