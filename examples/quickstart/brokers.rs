@@ -34,6 +34,7 @@ pub(crate) struct Brokers {
     _janitors: Vec<Janitor>,
     _builds: devops_toolchain::Working,
     bastion: Process,
+    vault: key_vault::Api,
     /// The brokers' files.
     files: Vec<Db>,
 }
@@ -79,6 +80,7 @@ impl Brokers {
         let listener = TcpListener::bind(LOOPBACK)?;
         let (db, sealer, _) = place.open("key-vault", key_vault::SCHEMA).await?;
         let (vaults, api) = KeyVault::embedded(db.clone(), sealer.clone(), Clock::System, &url(&listener)?);
+        let vault = api.clone();
         let routes = move |config: &mut ServiceConfig| api.configure()(config);
         files.push(db.clone());
         let kept = (Arc::new(vaults), db, sealer);
@@ -108,7 +110,7 @@ impl Brokers {
         let faults = Faults::new();
         let door = place.door(Arc::new(faults.clone()), "faults");
         running.push(("faults", faults::wire::bind(door, &faults, LOOPBACK)?));
-        Ok(Self { running, _janitors: janitors, _builds: builds, bastion, files })
+        Ok(Self { running, _janitors: janitors, _builds: builds, bastion, vault, files })
     }
 
     /// Name and URL of each.
@@ -127,6 +129,7 @@ impl Brokers {
             running.stop().await;
         }
         self.bastion.stop().await;
+        self.vault.flush().await;
         for db in self.files {
             db.close().await;
         }

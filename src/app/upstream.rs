@@ -43,7 +43,7 @@ impl Verifiers {
         }
         let tls = osb::client::TlsOptions { ca_pem: outgoing.ca_pem.clone(), ..Default::default() };
         let verifier = Verifier::new(&trust.issuer, &trust.jwks_url, trust.audience.as_deref().unwrap_or_default())
-            .egress(Arc::<crate::backend::egress::Egress>::clone(&outgoing.egress))
+            .egress(Arc::<osb::client::Egress>::clone(&outgoing.egress))
             .tls(tls)
             .proxy(outgoing.proxy.clone());
         // Without an audience the platform's password says that the call was meant for this hub.

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use osb::client::EgressPolicy;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use osb::client::{Egress, EgressResolver, permits_literal};
 use reqwest::{Method, RequestBuilder, Url};
 
-use super::Egress;
 use crate::config;
 
 /// Why a request could not be made or was not answered.
@@ -95,7 +93,7 @@ impl Outgoing {
             }
             builder = builder.tls_certs_merge(roots);
         }
-        let resolver = Resolver { egress: Arc::clone(&self.egress), exempt };
+        let resolver = EgressResolver { policy: Arc::<Egress>::clone(&self.egress), exempt };
         let client = builder.dns_resolver(resolver).build().map_err(Error::Build)?;
         Ok(Http { client, egress: Arc::clone(&self.egress) })
     }
@@ -108,7 +106,7 @@ impl Http {
     /// Where the URL is none, or holds an address that may not be connected to.
     pub fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, Error> {
         let url = web_url(url).ok_or(Error::Url)?;
-        if literal(&url).is_some_and(|ip| !self.egress.permits(ip)) {
+        if !permits_literal(self.egress.as_ref(), &url) {
             return Err(Error::Egress);
         }
         Ok(self.client.request(method, url))
@@ -146,27 +144,6 @@ pub fn web_url(text: &str) -> Option<Url> {
 /// The address that stands in the URL in place of a name.
 pub fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
-}
-
-struct Resolver {
-    egress: Arc<Egress>,
-    /// The proxy's own name, which the operator chose.
-    exempt: Option<String>,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let egress = Arc::clone(&self.egress);
-        let exempt = self.exempt.as_deref() == Some(name.as_str());
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<_> = found.filter(|address| exempt || egress.permits(address.ip())).collect();
-            if permitted.is_empty() {
-                return Err(Error::Egress.into());
-            }
-            Ok(Box::new(permitted.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 
 pub mod breaker;
 pub mod bulkhead;
-pub mod egress;
 pub mod http;
 
 use std::collections::HashMap;
@@ -20,7 +19,6 @@ use tokio::time::Instant;
 pub use breaker::{Breaker, BreakerState};
 use breaker::{Leave, Outcome};
 use bulkhead::{Bulkhead, Place};
-pub use egress::Egress;
 pub use http::Outgoing;
 
 use crate::clock::Clock;
@@ -136,7 +134,7 @@ impl Backend {
             .credentials(credentials(&access.credentials))
             .timeout(self.timeout)
             .tls(tls(access.tls.clone(), self.outgoing.ca_pem.as_deref()))
-            .egress(Arc::<Egress>::clone(&self.outgoing.egress))
+            .egress(Arc::<osb::client::Egress>::clone(&self.outgoing.egress))
             .proxy(self.outgoing.proxy.clone());
         if let Some(version) = &settings.api_version {
             client = client.api_version(version.as_str());

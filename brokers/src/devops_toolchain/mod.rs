@@ -9,7 +9,6 @@ mod access;
 mod cgi;
 mod ci;
 mod driver;
-mod egress;
 mod embedded;
 pub mod forgejo;
 mod git;

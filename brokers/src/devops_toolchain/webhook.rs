@@ -3,18 +3,19 @@
 //! It deliberately keeps no event for ever: after [`ATTEMPTS_MAX`] tries over about a day it is dropped, with a warning. Invariant:
 //! per web hook, events are sent in their order, each at least once; its id tells repeats apart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
+use osb::client::{Egress, EgressResolver, permits_literal};
 use osb::kit::seal::random;
 use osb::kit::{Binding, Fault, Issued, Refusal};
 use reqwest::Url;
 use ring::hmac;
 use serde_json::json;
 
-use super::egress::{Egress, Resolver};
 use super::embedded::{database, object};
 use super::store::{DeliveryRow, RepositoryRow, Store};
 
@@ -29,7 +30,7 @@ const LONGEST_WAIT: i64 = 6 * 3600;
 
 /// Sends events.
 pub(super) struct Webhooks {
-    egress: Egress,
+    egress: Arc<Egress>,
     http: reqwest::Client,
 }
 
@@ -37,7 +38,7 @@ impl Webhooks {
     pub(super) fn new(allow: Vec<IpNet>) -> Result<Self, reqwest::Error> {
         // Another part of the process may have installed the same provider already.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let egress = Egress::new(allow);
+        let egress = Arc::new(Egress::new(allow));
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
@@ -45,14 +46,14 @@ impl Webhooks {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .dns_resolver(Resolver(egress.clone()))
+            .dns_resolver(EgressResolver { policy: Arc::<Egress>::clone(&egress), exempt: None })
             .build()?;
         Ok(Self { egress, http })
     }
 
     /// Whether events may be sent there.
     pub(super) fn check(&self, url: &str) -> Result<(), Refusal> {
-        if Url::parse(url).is_ok_and(|url| self.egress.permits_literal(&url)) {
+        if Url::parse(url).is_ok_and(|url| permits_literal(self.egress.as_ref(), &url)) {
             return Ok(());
         }
         Err(Refusal::Invalid(
@@ -99,7 +100,7 @@ impl Webhooks {
 
     async fn send(&self, store: &Store, delivery: &DeliveryRow, now: i64) -> Result<(), String> {
         let url = Url::parse(&delivery.url).map_err(|_| "its URL can't be read".to_owned())?;
-        if !self.egress.permits_literal(&url) {
+        if !permits_literal(self.egress.as_ref(), &url) {
             return Err("that address may not be called from here".to_owned());
         }
         let secret =

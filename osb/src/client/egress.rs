@@ -3,7 +3,6 @@
 //!
 //! Through a proxy the proxy resolves names; then only the literal addresses can be judged here.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,35 +15,29 @@ pub trait EgressPolicy: Send + Sync + 'static {
     fn permits(&self, ip: IpAddr) -> bool;
 }
 
-pub(super) fn permits(policy: &dyn EgressPolicy, ip: IpAddr) -> bool {
+fn permits(policy: &dyn EgressPolicy, ip: IpAddr) -> bool {
     policy.permits(ip) && policy.permits(ip.to_canonical())
 }
 
 /// True unless the URL's host is an address that the policy refuses. Names are judged when they are resolved.
-pub(super) fn permits_literal(policy: &dyn EgressPolicy, url: &Url) -> bool {
+pub fn permits_literal(policy: &dyn EgressPolicy, url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.parse().map_or(true, |ip| permits(policy, ip))
 }
 
 /// Resolves names with the system and leaves out what the policy refuses.
-pub(super) struct PolicyResolver {
-    pub(super) policy: Arc<dyn EgressPolicy>,
-    /// The proxy's own name, which the operator chose.
-    pub(super) exempt: Option<String>,
+pub struct EgressResolver {
+    /// What decides.
+    pub policy: Arc<dyn EgressPolicy>,
+    /// A name that is resolved whatever the policy says: the proxy's own, which the operator chose.
+    pub exempt: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the egress policy refuses this host")]
 struct Refused;
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the egress policy refuses this host")
-    }
-}
-
-impl std::error::Error for Refused {}
-
-impl Resolve for PolicyResolver {
+impl Resolve for EgressResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = Arc::clone(&self.policy);
         let exempt = self.exempt.as_deref() == Some(name.as_str());
@@ -58,5 +51,19 @@ impl Resolve for PolicyResolver {
             let addresses: Addrs = Box::new(permitted.into_iter());
             Ok(addresses)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Egress;
+
+    #[test]
+    fn names_are_judged_when_they_are_resolved_and_addresses_at_once() {
+        let egress = Egress::default();
+        assert!(permits_literal(&egress, &Url::parse("http://hooks.example/").unwrap()));
+        assert!(!permits_literal(&egress, &Url::parse("http://[::1]/").unwrap()));
+        assert!(!permits_literal(&egress, &Url::parse("http://0x7f.1/").unwrap()), "the URL parser knows such forms");
     }
 }

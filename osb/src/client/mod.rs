@@ -7,6 +7,7 @@
 //! It never repeats a request by itself (but once, after a 401 to an OAuth2 token), follows no redirect, and uses no proxy
 //! that was not asked for. Invariant: [`Failure::NotSent`] means that no byte of the request can have left.
 
+mod addresses;
 mod broker;
 mod build;
 mod credentials;
@@ -24,9 +25,10 @@ use reqwest::header::{
 };
 use reqwest::{Method, Url};
 
+pub use addresses::Egress;
 pub use build::{BuildError, ClientBuilder, TlsOptions};
 pub use credentials::Credentials;
-pub use egress::EgressPolicy;
+pub use egress::{EgressPolicy, EgressResolver, permits_literal};
 pub use failure::{Failure, UnknownReason};
 
 use crate::{Call, CatalogDocument, WireRequest, WireResponse};

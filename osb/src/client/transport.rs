@@ -10,7 +10,7 @@ use actix_web::http::header::HttpDate;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ETAG, HeaderMap, RETRY_AFTER};
 
-use super::egress::{self, EgressPolicy, PolicyResolver};
+use super::egress::{self, EgressPolicy, EgressResolver};
 use super::{BuildError, Failure, TlsOptions, UnknownReason};
 use crate::{WireResponse, clock};
 
@@ -62,7 +62,7 @@ impl Transport {
             http = http.proxy(proxy);
         }
         if let Some(policy) = &options.egress {
-            http = http.dns_resolver(PolicyResolver { policy: Arc::clone(policy), exempt: proxy_host });
+            http = http.dns_resolver(EgressResolver { policy: Arc::clone(policy), exempt: proxy_host });
         }
         let http = http.build().map_err(|error| BuildError::Http(innermost(&error)))?;
         Ok(Self { http, egress: options.egress })

@@ -1,13 +1,14 @@
-//! Where the hub may connect to. Loopback, link-local (where clouds keep their metadata), multicast and unspecified addresses
+//! A policy for who calls URLs that others chose. Loopback, link-local (where clouds keep their metadata), multicast and unspecified addresses
 //! are refused, in whichever form they are written, unless the configuration allows them.
 //!
-//! It is asked about literal addresses at registration and about every address that a name resolves to before each connect,
-//! so a name that changes its mind in between gains nothing.
+//! It is asked about literal addresses when a URL is taken and, by [`EgressResolver`](super::EgressResolver), about every address
+//! that a name resolves to before each connect, so a name that changes its mind in between gains nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use osb::client::EgressPolicy;
+
+use super::EgressPolicy;
 
 /// Which addresses may be connected to.
 #[derive(Clone, Debug, Default)]
