@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer};
 
 use crate::secret::Secret;
@@ -55,6 +56,8 @@ pub struct Config {
     pub operations: Operations,
     /// Where events go.
     pub events: Events,
+    /// How usage becomes charges.
+    pub billing: Billing,
     /// What is logged.
     pub log: Log,
 }
@@ -196,6 +199,24 @@ pub struct Operations {
     pub remember: Duration,
     /// At once in one process.
     pub concurrency: usize,
+}
+
+/// `[billing]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Billing {
+    /// Of tenants that say nothing.
+    #[serde(deserialize_with = "zone")]
+    pub time_zone: TimeZone,
+    /// Between a month's end and its close.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+    /// How old usage may be when it arrives.
+    #[serde(deserialize_with = "duration")]
+    pub accept_late: Duration,
+    /// How far ahead a broker's clock may be.
+    #[serde(deserialize_with = "duration")]
+    pub accept_early: Duration,
 }
 
 /// `[events]`
@@ -344,6 +365,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = TimeZone::get(&name).ok().filter(|zone| zone.iana_name().is_some());
+    known.ok_or_else(|| serde::de::Error::custom(format!("`{name}` is no time zone of the IANA database")))
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

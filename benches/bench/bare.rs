@@ -142,7 +142,7 @@ async fn provision(db: &Db, template: &Template) -> Outcome<()> {
             instance.operation_id = None;
             instance.ready_at = Some(now);
             finish(&mut operation, now);
-            spans::open(tx, &instance, &operation.id, now).await?;
+            spans::open(tx, &instance, spans::Opening::Setup, &operation.id, now).await?;
             tell(tx, &mut instance, &operation, None, EventKind::InstanceProvisioned, now).await?;
             operations::save(tx, &operation).await?;
             instances::save(tx, &instance, true, now).await

@@ -271,16 +271,129 @@ create table spans (
     offering_id text not null,
     plan_id text not null,
     platform_id text not null,
+    -- As they were called when it was opened.
+    offering text not null,
+    plan text not null,
     tenant_id text not null,
     tenant text not null,
+    -- Whether a provision began with it.
+    setup bigint not null,
     started_at bigint not null,
     ended_at bigint,
     opened_by text not null,
-    closed_by text
+    closed_by text,
+    -- When its end was written, which may be later than the end itself.
+    closed_at bigint
 );
 create unique index spans_open on spans (instance_id) where ended_at is null;
 create unique index spans_opened_by on spans (opened_by);
 create index spans_tenant on spans (tenant_id, started_at);
+
+-- What was said about a tenant from when on: charges before a change keep what was said before it.
+create table tenant_versions (
+    tenant_id text not null references tenants (id),
+    since bigint not null,
+    document text not null,
+    primary key (tenant_id, since)
+);
+
+-- What is measured of an instance, in one way. A plan that declares a meter otherwise from some day on begins another series.
+create table usage_series (
+    id integer primary key autoincrement,
+    instance_id text not null references instances (id),
+    meter text not null,
+    kind text not null,
+    aggregation text not null,
+    unit text not null,
+    unique (instance_id, meter, kind, aggregation, unit)
+);
+
+-- Who reports: the source of a broker's events. A name may be another broker's one day, and its ids are its own.
+create table usage_sources (
+    id integer primary key autoincrement,
+    broker_id text not null references brokers (id),
+    source text not null,
+    unique (broker_id, source)
+);
+
+-- Readings, as they arrived; none is ever changed or removed. `at` is the instant that a reading belongs to: the start of its window,
+-- or its time. `corrects` names an event of the same source whose quantity is this one instead, or that is void where there is none.
+create table usage_events (
+    position integer primary key autoincrement,
+    source_id bigint not null references usage_sources (id),
+    event_id text not null,
+    content blob not null,
+    series_id bigint not null references usage_series (id),
+    at bigint not null,
+    ended_at bigint,
+    quantity text,
+    reset_id text,
+    dimensions text,
+    corrects text,
+    recorded_at bigint not null
+);
+create unique index usage_events_key on usage_events (source_id, event_id);
+create index usage_events_series on usage_events (series_id, at);
+create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
+create index usage_events_recorded on usage_events (recorded_at);
+
+-- Events whose key another one has taken with another content.
+create table usage_conflicts (
+    position integer primary key autoincrement,
+    source_id bigint not null references usage_sources (id),
+    event_id text not null,
+    content blob not null,
+    document text not null,
+    recorded_at bigint not null,
+    unique (source_id, event_id, content)
+);
+
+create table price_books (
+    id text primary key,
+    currency text not null,
+    effective_from bigint not null,
+    document text not null,
+    created_at bigint not null,
+    created_by text not null
+);
+
+-- A month of a tenant that is closed: what was known of it at `horizon`, for ever the same bytes.
+create table statements (
+    tenant_id text not null references tenants (id),
+    period text not null,
+    horizon bigint not null,
+    document text not null,
+    digest text not null,
+    closed_at bigint not null,
+    primary key (tenant_id, period)
+);
+
+create table budgets (
+    name text primary key,
+    document text not null,
+    version bigint not null,
+    created_at bigint not null
+);
+
+-- Thresholds that were reached, so that each is told once in a period.
+create table budget_notices (
+    budget text not null,
+    period text not null,
+    threshold text not null,
+    at bigint not null,
+    primary key (budget, period, threshold)
+);
+
+-- Where what is charged for and what is there are not the same, and series that fell silent.
+create table billing_cases (
+    id text primary key,
+    kind text not null,
+    instance_id text not null references instances (id),
+    detail text not null,
+    opened_at bigint not null,
+    closed_at bigint
+);
+create unique index billing_cases_open on billing_cases (instance_id, kind, detail) where closed_at is null;
 
 create table audit (
     position integer primary key autoincrement,

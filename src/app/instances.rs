@@ -232,7 +232,7 @@ async fn forget(
     let called_off = call_off_all(tx, id, reason, now).await?;
     let last = called_off.last().cloned().or(latest);
     let Some(operation) = last else { return Err(Error::not_found("operation of instance", id)) };
-    spans::close(tx, id, &operation.id, now).await?;
+    spans::close(tx, id, &operation.id, now, now).await?;
     // Of an order that failed already, nothing is left to tell.
     let event = match (row.ready_at, row.state) {
         (Some(_), _) => Some(EventKind::InstanceDeprovisioned),

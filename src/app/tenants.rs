@@ -101,6 +101,7 @@ impl App {
                 let (put, view) = write(tx, before.clone(), new, now).await?;
                 if before.is_none_or(|before| before.tag() != view.tag()) {
                     audit::append(tx, &audit).await?;
+                    tenants::add_version(tx, &view.tenant, now).await?;
                     events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
                 Ok((put, view))

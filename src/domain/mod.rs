@@ -3,12 +3,16 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod decimal;
 pub mod event;
 pub mod identity;
 pub mod instance;
+pub mod meter;
 pub mod name;
 pub mod operation;
+pub mod period;
 pub mod platform;
+pub mod price;
 pub mod reference;
 pub mod stamp;
 pub mod tenant;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::identity::Identity;
+use super::period::Zone;
 
 /// Labels of one tenant.
 pub const LABELS_MAX: usize = 32;
@@ -58,6 +59,10 @@ pub struct TenantDocument {
     /// Free words, at most 32.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Whose months and days it is charged by, such as `Europe/Berlin`; the hub's (`billing.time_zone`) where absent. Another one
+    /// counts from the next month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     /// Who may order for it, or see it.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -110,6 +115,9 @@ impl TenantDocument {
         check_length("/groups", self.groups.len(), GROUPS_MAX, &mut found);
         for (index, group) in self.groups.iter().enumerate() {
             check_value(format!("/groups/{index}"), group, &mut found);
+        }
+        if let Some(Err(error)) = self.time_zone.as_ref().map(|zone| zone.parse::<Zone>()) {
+            found.push(("/time_zone".to_owned(), error.to_string()));
         }
         self.check_labels(&mut found);
         self.check_members(&mut found);
@@ -222,6 +230,8 @@ mod tests {
             &[&format!("/labels/{}", "a~1b~0".repeat(16))],
         );
         check(|d| d.groups = vec!["g".repeat(256)], &["/groups/0"]);
+        check(|d| d.time_zone = Some("Asia/Kolkata".to_owned()), &[]);
+        check(|d| d.time_zone = Some("Berlin".to_owned()), &["/time_zone"]);
     }
 
     #[test]

@@ -80,6 +80,18 @@ pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
     Ok(())
 }
 
+const ADD_VERSION: &str = "insert into tenant_versions (tenant_id, since, document) values ($1, $2, $3) \
+    on conflict (tenant_id, since) do update set document = excluded.document";
+
+/// Keeps what is said about a tenant from now on; what was said before stays for the charges before.
+///
+/// # Errors
+/// [`Error`].
+pub async fn add_version(tx: &mut Tx<'_>, tenant: &Tenant, since: Time) -> Result<(), Error> {
+    let sql = sqlx::query(ADD_VERSION).bind(tenant.id.clone()).bind(since.0).bind(stored(&tenant.document));
+    tx.execute(sql).await.map(drop)
+}
+
 const STANDS: &str = "select id, name, document from tenants where id = $1 and deleted_at is null";
 const STANDS_SHARED: &str = "select id, name, document from tenants where id = $1 and deleted_at is null for share";
 

@@ -149,7 +149,7 @@ async fn write(tx: &mut Tx<'_>, adopted: Adopted) -> Result<(), Error> {
         return Err(taken());
     }
     finished(tx, &provision).await?;
-    spans::open(tx, &instance, &provision.id, now).await?;
+    spans::open(tx, &instance, spans::Opening::Going, &provision.id, now).await?;
     let (event, reason) = (EventKind::InstanceProvisioned, Some("adopted".to_owned()));
     tell(tx, &mut instance, &provision, None, event, reason, &names, now).await?;
     for (binding, bind) in bindings {

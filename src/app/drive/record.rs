@@ -19,6 +19,7 @@ use crate::domain::tenant::Tenant;
 use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
+use crate::store::spans::Opening;
 use crate::store::{Tx, bindings, events, instances, operations, spans, tenants};
 
 /// The least time between the end of an order's call and the deletion that settles that nothing is left of it.
@@ -266,12 +267,12 @@ pub(super) fn hand_on(rows: &mut Rows, clean_up: &OperationRow) {
 async fn write(tx: &mut Tx<'_>, rows: &mut Rows, effects: Effects, names: &Names, now: Time) -> Result<(), Error> {
     let operation_id = rows.operation.id.clone();
     match effects.span {
-        Some(SpanChange::Open) => spans::open(tx, &rows.instance, &operation_id, now).await?,
+        Some(SpanChange::Open) => spans::open(tx, &rows.instance, Opening::Setup, &operation_id, now).await?,
         Some(SpanChange::Split) => {
-            spans::close(tx, &rows.instance.id, &operation_id, now).await?;
-            spans::open(tx, &rows.instance, &operation_id, now).await?;
+            spans::close(tx, &rows.instance.id, &operation_id, now, now).await?;
+            spans::open(tx, &rows.instance, Opening::Going, &operation_id, now).await?;
         }
-        Some(SpanChange::Close(at)) => spans::close(tx, &rows.instance.id, &operation_id, at).await?,
+        Some(SpanChange::Close(at)) => spans::close(tx, &rows.instance.id, &operation_id, at, now).await?,
         None => {}
     }
     if let Some(kind) = effects.event {

@@ -40,6 +40,9 @@ pub struct TenantOut {
     groups: Vec<String>,
     /// Free words.
     labels: BTreeMap<String, String>,
+    /// Whose months and days it is charged by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
     /// Who may order for it, or see it.
     members: Vec<Member>,
     /// What platforms call it.
@@ -59,6 +62,7 @@ impl From<TenantView> for TenantOut {
             owner,
             groups,
             labels,
+            time_zone,
             members,
             identities,
         } = view.tenant.document;
@@ -72,6 +76,7 @@ impl From<TenantView> for TenantOut {
             owner,
             groups,
             labels,
+            time_zone,
             members,
             identities,
             created_at: view.created_at,
