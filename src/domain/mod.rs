@@ -15,4 +15,5 @@ pub mod platform;
 pub mod price;
 pub mod reference;
 pub mod stamp;
+pub mod tariff;
 pub mod tenant;
