@@ -16,4 +16,5 @@ pub mod price;
 pub mod rating;
 pub mod reference;
 pub mod stamp;
+pub mod tariff;
 pub mod tenant;
