@@ -25,6 +25,7 @@ pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;
+pub mod prices;
 mod provision;
 pub mod references;
 pub mod registry;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
+use super::prices::PlanPrice;
 use super::references::Relations;
 use super::sealed;
 use super::{App, Error, Issue, Listed, Page};
@@ -52,6 +53,8 @@ pub struct Standing {
     pub operation: Option<OperationRow>,
     /// What it refers to, and who refers to it, where that was asked for.
     pub relations: Option<Relations>,
+    /// What its plan costs now, where the price book in force says.
+    pub price: Option<PlanPrice>,
 }
 
 /// A binding as whoever asked for it sees it.
@@ -209,7 +212,8 @@ impl App {
                 Box::pin(async move { Ok::<_, Error>(crate::store::operations::latest(tx, &key, None).await?) })
             })
             .await?;
-        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None })
+        let price = self.plan_price(&row.plan_id).await?;
+        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None, price })
     }
 
     /// Deletes an instance by name. `Some` while it goes on.

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod import;
 pub mod merged;
 pub mod plan;
+pub mod prices;
 #[cfg(test)]
 mod properties;
 pub mod schema;

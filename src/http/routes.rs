@@ -7,7 +7,7 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, tenants};
+use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, prices, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -297,6 +297,15 @@ pub const ROUTES: &[Route] = &[
         .gives::<instances::OperationOut>(),
     Route::new(Post, "/api/v1/operations/{id}/cancel", Admin, "Call an operation off", || to(instances::cancel))
         .gives::<instances::OperationOut>(),
+    // Prices.
+    Route::new(Get, "/api/v1/price-books", Admin, "List price books", || to(prices::list))
+        .pages::<prices::PriceBookOut>(&[]),
+    Route::new(Post, "/api/v1/price-books", Admin, "Add a price book", || to(prices::create))
+        .takes::<crate::domain::price::BookDocument>()
+        .gives::<prices::PriceBookOut>()
+        .with(&[201]),
+    Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
+        .gives::<prices::PriceBookOut>(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

@@ -20,6 +20,7 @@ pub mod migrations;
 pub mod offerings;
 pub mod operations;
 pub mod platforms;
+pub mod price_books;
 pub mod processes;
 pub mod references;
 pub mod sinks;

@@ -405,11 +405,13 @@ mod tests {
     #[test]
     fn a_meter_that_can_not_be_measured_is_told_and_the_offering_served() {
         let mut service = service("1", &["a"]);
-        let meters = json!([{"key": "gb", "kind": "gauge", "unit": "GB"}, {"key": "ops", "kind": "rate", "unit": "1/s"}]);
+        let meters =
+            json!([{"key": "gb", "kind": "gauge", "unit": "GB"}, {"key": "ops", "kind": "rate", "unit": "1/s"}]);
         service["plans"][0]["metadata"] = json!({ "x-meters": meters });
         let offerings = imported(&[service], &[]);
         assert_eq!(offerings[0].state, State::Available);
-        let told: Vec<_> = offerings[0].findings.iter().map(|finding| (finding.severity, finding.pointer.as_str())).collect();
+        let told: Vec<_> =
+            offerings[0].findings.iter().map(|finding| (finding.severity, finding.pointer.as_str())).collect();
         assert_eq!(told, [(Severity::Warning, "/services/0/plans/0/metadata/x-meters/1/kind")]);
     }
 

@@ -60,7 +60,7 @@ fn entries(broker_id: &str, broker_name: &str, deleted: bool, offering: &Offerin
     read.plans =
         plans.iter().filter(|(plan, _)| plan.state == State::Available).map(|(_, read)| read.clone()).collect();
     let read = Arc::new(read);
-    let entry = |(plan, document): (&super::Plan, osb::ServicePlan)| {
+    let entry = |(plan, document): (&Plan, osb::ServicePlan)| {
         Arc::new(PlanEntry {
             plan_id: plan.id.clone(),
             plan_name: plan.name.clone(),
@@ -284,9 +284,8 @@ impl Merged {
         let fields = rendered.as_object_mut()?;
         fields.insert("id".to_owned(), plan.id.clone().into());
         let tariffs = self.prices.tariffs.as_deref();
-        let costs = tariffs.and_then(|tariffs| {
-            tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0)
-        });
+        let costs =
+            tariffs.and_then(|tariffs| tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0));
         if let Some(costs) = costs {
             let metadata = fields.entry("metadata").or_insert_with(|| Value::Object(osb::Object::new()));
             if metadata.is_null() {
@@ -358,7 +357,8 @@ mod tests {
         for plan in 0..2 {
             catalog["services"][0]["plans"][plan]["metadata"] = json!({"costs": said, "bullets": ["b"]});
         }
-        let source = Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse", terms: Default::default() };
+        let source =
+            Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse", terms: Default::default() };
         let offerings = import(source, &catalog, &[]).unwrap();
         let part = Arc::new(Part::new("1".to_owned(), "a".to_owned(), 1, false, offerings));
         let rules = json!([{"offering": "db", "plan": "small", "model": "flat", "amount": "99", "per": "month"}]);

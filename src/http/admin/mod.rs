@@ -8,4 +8,5 @@ pub mod instances;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
+pub mod prices;
 pub mod tenants;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instances::{DependentOut, InstanceOut, OperationOut, ReferenceOut, related};
+use super::prices::PriceOut;
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
 use crate::app::{self, App};
 use crate::domain::instance::BindingState;
@@ -39,8 +40,8 @@ pub struct OrderedOut {
     instance: InstanceOut,
     /// Its latest operation.
     operation: Option<OperationOut>,
-    /// What it costs; `null` where no price is known.
-    price: Option<String>,
+    /// What it costs by the price book in force; `null` where none says.
+    price: Option<PriceOut>,
     /// The instances that its parameters refer to; GET tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
     references: Option<Vec<ReferenceOut>>,
@@ -55,7 +56,7 @@ impl From<Standing> for OrderedOut {
         Self {
             instance: standing.instance.into(),
             operation: standing.operation.map(OperationOut::from),
-            price: None,
+            price: standing.price.map(PriceOut::from),
             references,
             dependents,
         }
