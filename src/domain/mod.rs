@@ -16,3 +16,4 @@ pub mod price;
 pub mod reference;
 pub mod stamp;
 pub mod tenant;
+pub mod usage;
