@@ -143,12 +143,15 @@ impl UsageEvent {
         let (source, id) = (required(event, "source")?, required(event, "id")?);
         let kind = required(event, "type")?;
         let what = What::read(&kind).ok_or_else(|| {
-            let message = format!("`type` must be {TYPE_PREFIX}delta, gauge, counter or correction, not {}", cut(&kind));
+            let message =
+                format!("`type` must be {TYPE_PREFIX}delta, gauge, counter or correction, not {}", cut(&kind));
             Rejection::new("unknown_type", message)
         })?;
         let content_type = text(event, "datacontenttype")?;
         if content_type.is_some_and(|kind| !is_json(&kind)) {
-            return Err(Rejection::malformed("`data` must be JSON: leave `datacontenttype` out or say application/json"));
+            return Err(Rejection::malformed(
+                "`data` must be JSON: leave `datacontenttype` out or say application/json",
+            ));
         }
         let time = instant(&required(event, "time")?, "time")?;
         let data = event.get("data").and_then(Value::as_object);
@@ -177,10 +180,14 @@ impl UsageEvent {
                 return Err(Rejection::malformed("a correction can't correct itself"));
             }
             (What::Reading(_), Some(_)) => {
-                return Err(Rejection::malformed("only an event of type io.bourse.usage.correction `corrects` another"));
+                return Err(Rejection::malformed(
+                    "only an event of type io.bourse.usage.correction `corrects` another",
+                ));
             }
             (What::Reading(_), None) if quantity.is_none() => {
-                return Err(Rejection::malformed("`quantity` is missing: a decimal number in a string, such as \"12.5\""));
+                return Err(Rejection::malformed(
+                    "`quantity` is missing: a decimal number in a string, such as \"12.5\"",
+                ));
             }
             _ => {}
         }

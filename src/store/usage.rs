@@ -16,7 +16,7 @@ use super::{Error, Tx};
 use crate::domain::decimal::Decimal;
 use crate::domain::meter::{Aggregation, Kind};
 
-pub use readings::{History, series_of_instance};
+pub use readings::series_of_instance;
 
 /// What makes a series: one way in which something is measured of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn what_counts_values_of_a_dimension_needs_it() {
-        let users = meters(json!([{"key": "gb", "kind": "delta", "unit": "GB", "aggregation": "unique", "unique_by": "user"}]));
+        let users =
+            meters(json!([{"key": "gb", "kind": "delta", "unit": "GB", "aggregation": "unique", "unique_by": "user"}]));
         let mut reading = event("delta", NOW, "GB");
         check(&reading, None, &[&users], Err("missing_dimension"));
         reading.dimensions.insert("user".to_owned(), "eve".to_owned());

@@ -30,7 +30,10 @@ fn code(event: &Value) -> &'static str {
 #[test]
 fn a_delta_counts_at_the_start_of_its_window_and_anything_else_at_its_time() {
     let read = UsageEvent::read(&delta()).unwrap();
-    assert_eq!((read.at.to_string().as_str(), read.ended_at.map(|end| end.0 - read.at.0)), ("2026-11-22T10:00:00.000000Z", Some(3_600_000_000)));
+    assert_eq!(
+        (read.at.to_string().as_str(), read.ended_at.map(|end| end.0 - read.at.0)),
+        ("2026-11-22T10:00:00.000000Z", Some(3_600_000_000))
+    );
     assert_eq!((read.quantity.unwrap().to_string().as_str(), read.broker()), ("12.5", Some("ipam")));
     let gauge = UsageEvent::read(&with("/type", json!("io.bourse.usage.gauge"))).unwrap();
     assert_eq!((gauge.at, gauge.ended_at), (gauge.time, None));

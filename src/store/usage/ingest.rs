@@ -12,8 +12,8 @@ use sqlx::any::AnyRow;
 use super::{SeriesKey, series};
 use crate::clock::Time;
 use crate::domain::usage::UsageEvent;
-use crate::store::db::{Tx, column};
 use crate::store::Error;
+use crate::store::db::{Tx, column};
 
 /// An event to be written.
 #[derive(Clone, Debug)]
@@ -75,10 +75,7 @@ pub async fn sources(tx: &mut Tx<'_>, wanted: &[(String, String)]) -> Result<Has
     Ok(all)
 }
 
-async fn sources_known(
-    tx: &mut Tx<'_>,
-    wanted: &[(String, String)],
-) -> Result<HashMap<(String, String), i64>, Error> {
+async fn sources_known(tx: &mut Tx<'_>, wanted: &[(String, String)]) -> Result<HashMap<(String, String), i64>, Error> {
     let sql = tx.shared(SOURCES_SQLITE, SOURCES_POSTGRES);
     let rows = tx.fetch_all(sqlx::query(sql).bind(json!(wanted).to_string())).await?;
     let read = |row| Ok(((column(row, "broker_id")?, column(row, "source")?), column(row, "id")?));
@@ -148,9 +145,7 @@ const INSERT_POSTGRES: &str = "insert into usage_events (source_id, event_id, co
 /// [`Error`]
 pub async fn insert(tx: &mut Tx<'_>, events: &[NewEvent<'_>], now: Time) -> Result<HashSet<Key>, Error> {
     let mut sorted: Vec<&NewEvent<'_>> = events.iter().collect();
-    sorted.sort_unstable_by(|one, other| {
-        (one.source_id, &one.event.id).cmp(&(other.source_id, &other.event.id))
-    });
+    sorted.sort_unstable_by(|one, other| (one.source_id, &one.event.id).cmp(&(other.source_id, &other.event.id)));
     let rows: Vec<Value> = sorted.iter().map(|new| row(new)).collect();
     let sql = tx.shared(INSERT_SQLITE, INSERT_POSTGRES);
     let written = tx.fetch_all(sqlx::query(sql).bind(json!(rows).to_string()).bind(now.0)).await?;

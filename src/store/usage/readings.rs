@@ -8,41 +8,15 @@ use sqlx::any::AnyRow;
 
 use super::{SeriesRow, quantity, series_of};
 use crate::clock::Time;
-use crate::domain::decimal::Decimal;
 use crate::domain::meter::{Aggregation, Kind, METERS_MAX};
-use crate::store::db::{Tx, column};
+use crate::domain::rating::{Reading, Series};
 use crate::store::Error;
+use crate::store::db::{Tx, column};
 
 /// Series that one instance may have: the meters of all plans that it ever had.
 const SERIES_MAX: usize = 16 * METERS_MAX;
 /// Rows of one statement.
 const PAGE: i64 = 5000;
-
-/// One reading, with corrections applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The instant that it counts at.
-    pub at: Time,
-    /// The number of its source.
-    pub source: i64,
-    /// Its id there.
-    pub id: String,
-    /// How much.
-    pub quantity: Decimal,
-    /// Of a counter: which run.
-    pub reset_id: Option<String>,
-    /// The value of the counted dimension, where values are counted.
-    pub value: Option<String>,
-}
-
-/// The readings of one series that a period depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct History {
-    /// The series.
-    pub series: SeriesRow,
-    /// By `at`, `source` and `id`.
-    pub readings: Vec<Reading>,
-}
 
 /// A place in a series.
 #[derive(Clone, Debug)]
@@ -111,7 +85,7 @@ const RUNS_AFTER_POSTGRES: &str = readings!(
         order by coalesce(reset_id, '') collate \"C\", at, source_id, event_id limit $5"
 );
 
-/// What the quantities of an instance in `[from, until)` depend on: its readings there; of a gauge the last one before; of a
+/// What the quantities of an instance in `[from, until)` depend on, `from` being what `rating::since` says: its readings there; of a gauge the last one before; of a
 /// counter what each run was at before, and how each goes on after (its growth counts at the reading before). Only what was recorded
 /// by the horizon; all where there is none.
 ///
@@ -123,9 +97,9 @@ pub async fn series_of_instance(
     from: Time,
     until: Time,
     horizon: Option<Time>,
-) -> Result<Vec<History>, Error> {
+) -> Result<Vec<Series>, Error> {
     let horizon = horizon.unwrap_or(Time(i64::MAX));
-    let mut histories = Vec::new();
+    let mut all: Vec<Series> = Vec::new();
     let limit = i64::try_from(SERIES_MAX).unwrap_or(i64::MAX);
     for series in series_of(tx, instance_id, limit).await? {
         let mut readings = match series.key.kind {
@@ -136,15 +110,36 @@ pub async fn series_of_instance(
         within(tx, &series, (from, until), horizon, &mut readings).await?;
         if series.key.kind == Kind::Counter {
             readings.extend(runs(tx, &series, Side::After(until), horizon).await?);
-            readings.sort_by(|one, other| {
-                (one.at, one.source).cmp(&(other.at, other.source)).then_with(|| one.id.cmp(&other.id))
-            });
         }
-        if !readings.is_empty() {
-            histories.push(History { series, readings });
-        }
+        add(&mut all, series, readings);
     }
-    Ok(histories)
+    for series in &mut all {
+        series.readings.sort_by(|one, other| {
+            (one.at, one.source).cmp(&(other.at, other.source)).then_with(|| one.id.cmp(&other.id))
+        });
+    }
+    Ok(all)
+}
+
+/// Whatever dimension was counted at a time, it is one meter.
+fn add(all: &mut Vec<Series>, row: SeriesRow, readings: Vec<Reading>) {
+    let key = row.key;
+    if readings.is_empty() {
+        return;
+    }
+    let same = |other: &&mut Series| {
+        (&other.meter, other.kind, other.aggregation, &other.unit) == (&key.meter, key.kind, key.aggregation, &key.unit)
+    };
+    match all.iter_mut().find(same) {
+        Some(other) => other.readings.extend(readings),
+        None => all.push(Series {
+            meter: key.meter,
+            kind: key.kind,
+            aggregation: key.aggregation,
+            unit: key.unit,
+            readings,
+        }),
+    }
 }
 
 async fn within(
@@ -178,12 +173,7 @@ async fn within(
     }
 }
 
-async fn last_before(
-    tx: &mut Tx<'_>,
-    series: &SeriesRow,
-    from: Time,
-    horizon: Time,
-) -> Result<Vec<Reading>, Error> {
+async fn last_before(tx: &mut Tx<'_>, series: &SeriesRow, from: Time, horizon: Time) -> Result<Vec<Reading>, Error> {
     let row = tx.fetch_optional(sqlx::query(LAST_BEFORE).bind(series.id).bind(horizon.0).bind(from.0)).await?;
     Ok(row.map(|row| reading(&row, series)).transpose()?.flatten().into_iter().collect())
 }

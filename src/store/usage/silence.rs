@@ -93,12 +93,8 @@ const OPEN: &str = "insert into billing_cases (id, kind, instance_id, detail, op
 /// # Errors
 /// [`Error`]
 pub async fn open(tx: &mut Tx<'_>, instance_id: &str, meter: &str, now: Time) -> Result<bool, Error> {
-    let sql = sqlx::query(OPEN)
-        .bind(fresh_id())
-        .bind(SILENT)
-        .bind(instance_id.to_owned())
-        .bind(meter.to_owned())
-        .bind(now.0);
+    let sql =
+        sqlx::query(OPEN).bind(fresh_id()).bind(SILENT).bind(instance_id.to_owned()).bind(meter.to_owned()).bind(now.0);
     Ok(tx.execute(sql).await? > 0)
 }
 
