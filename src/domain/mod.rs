@@ -18,3 +18,4 @@ pub mod reference;
 pub mod stamp;
 pub mod tariff;
 pub mod tenant;
+pub mod usage;
