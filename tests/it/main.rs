@@ -32,6 +32,7 @@ mod osb_side;
 mod outage;
 mod platforms;
 mod points;
+mod prices;
 mod quickstart;
 mod references;
 mod registry;
