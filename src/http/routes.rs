@@ -7,7 +7,8 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, prices, tenants};
+use super::admin::tenants;
+use super::admin::{adoption, brokers, costs, events, identities, instances, offerings, orders, platforms, prices};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -306,6 +307,10 @@ pub const ROUTES: &[Route] = &[
         .with(&[201]),
     Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
         .gives::<prices::PriceBookOut>(),
+    // Costs.
+    Route::new(Get, "/api/v1/costs", Admin, "What was used in a time, and what it costs", || to(costs::show))
+        .gives::<costs::CostsOut>()
+        .asks(&["from", "to", "group_by", "granularity", "tenant", "instance", "offering", "cost_center"]),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

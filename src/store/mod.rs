@@ -26,6 +26,7 @@ pub mod references;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
+pub mod statements;
 pub mod tenants;
 pub mod usage;
 pub mod versions;
