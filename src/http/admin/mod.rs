@@ -10,4 +10,5 @@ pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod prices;
+pub mod statements;
 pub mod tenants;
