@@ -6,6 +6,7 @@ mod ask_again;
 mod audit;
 mod auth;
 mod bind;
+pub mod budgets;
 pub mod close;
 mod context;
 pub mod costs;
@@ -85,6 +86,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
 }
 
@@ -104,6 +106,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             config,
             db,
@@ -167,6 +170,10 @@ impl App {
 
     pub(in crate::app) fn work(&self) -> &work::Work {
         &self.inner.work
+    }
+
+    pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
+        &self.inner.budgets
     }
 
     fn logins(&self) -> &auth::Logins {

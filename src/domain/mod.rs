@@ -1,6 +1,7 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
 pub mod broker;
+pub mod budget;
 pub mod caller;
 pub mod catalog;
 pub mod cost;

@@ -7,7 +7,9 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, costs, events, identities, instances, offerings, orders, platforms, prices};
+use super::admin::{
+    adoption, brokers, budgets, costs, events, identities, instances, offerings, orders, platforms, prices,
+};
 use super::admin::{statements, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -324,6 +326,15 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<statements::VerifyIn>()
     .gives::<statements::VerifiedOut>(),
+    // Budgets.
+    Route::new(Get, "/api/v1/budgets", Admin, "List budgets", || to(budgets::list)).pages::<budgets::BudgetOut>(&[]),
+    Route::new(Get, "/api/v1/budgets/{name}", Admin, "Show a budget and what was spent of it", || to(budgets::show))
+        .gives::<budgets::BudgetOut>(),
+    Route::new(Put, "/api/v1/budgets/{name}", Admin, "Create or replace a budget", || to(budgets::put))
+        .takes::<crate::domain::budget::BudgetDocument>()
+        .gives::<budgets::BudgetOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/budgets/{name}", Admin, "Delete a budget", || to(budgets::delete)).nothing(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

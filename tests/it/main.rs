@@ -8,6 +8,7 @@
 mod adopt;
 mod ask_again;
 mod bridge;
+mod budgets;
 mod cancel;
 mod chaos;
 mod cli;

@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod brokers;
+pub mod budgets;
 pub mod costs;
 pub mod events;
 pub mod identities;
