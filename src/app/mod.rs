@@ -11,6 +11,7 @@ pub mod dead_letters;
 mod deprovision;
 mod drive;
 pub mod error;
+pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod health;

@@ -4,6 +4,7 @@ pub mod broker;
 pub mod caller;
 pub mod catalog;
 pub mod decimal;
+pub mod estimate;
 pub mod event;
 pub mod identity;
 pub mod instance;

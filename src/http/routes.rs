@@ -7,7 +7,9 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, prices, tenants};
+use super::admin::{
+    adoption, brokers, estimates, events, identities, instances, offerings, orders, platforms, prices, tenants,
+};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -306,6 +308,11 @@ pub const ROUTES: &[Route] = &[
         .with(&[201]),
     Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
         .gives::<prices::PriceBookOut>(),
+    Route::new(Post, "/api/v1/estimates", Admin, "Estimate what a month of an order would cost", || {
+        to(estimates::create)
+    })
+    .takes::<estimates::EstimateIn>()
+    .gives::<estimates::EstimateOut>(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod brokers;
+pub mod estimates;
 pub mod events;
 pub mod identities;
 pub mod instances;
