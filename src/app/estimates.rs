@@ -77,8 +77,7 @@ impl App {
             Error::NotFound { .. } => Error::invalid("/tenant", error.to_string()),
             error => error,
         })?;
-        let own = tenant.document.time_zone.as_ref().and_then(|zone| zone.parse().ok());
-        Ok(Zones::always(own.unwrap_or(hub)))
+        Ok(self.charged(&tenant.id, self.clock().now()).await?.zones)
     }
 }
 

@@ -7,6 +7,7 @@ use osb::{
 };
 use serde_json::{Value, json};
 
+use super::costs::CostSoFar;
 use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
 use super::prices::PlanPrice;
@@ -55,6 +56,8 @@ pub struct Standing {
     pub relations: Option<Relations>,
     /// What its plan costs now, where the price book in force says.
     pub price: Option<PlanPrice>,
+    /// What it has cost this month so far, where that was asked for.
+    pub cost: Option<CostSoFar>,
 }
 
 /// A binding as whoever asked for it sees it.
@@ -191,7 +194,9 @@ impl App {
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
         let standing = self.standing(&orderer, &id).await?;
         let relations = self.relations(&standing.instance.row.id).await?;
-        Ok(Standing { relations: Some(relations), ..standing })
+        let row = &standing.instance.row;
+        let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
+        Ok(Standing { relations: Some(relations), cost, ..standing })
     }
 
     /// A page of a tenant's instances, wherever they were ordered from.
@@ -213,7 +218,7 @@ impl App {
             })
             .await?;
         let price = self.plan_price(&row.plan_id).await?;
-        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None, price })
+        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None, price, cost: None })
     }
 
     /// Deletes an instance by name. `Some` while it goes on.

@@ -36,13 +36,8 @@ const FIELDS: &[Column] = &[
     ("nothing expected of", "/not_expected"),
 ];
 
-const LINES: &[Column] = &[
-    ("METER", "/meter"),
-    ("QUANTITY", "/quantity"),
-    ("UNIT", "/unit"),
-    ("AMOUNT", "/amount"),
-    ("MODEL", "/model"),
-];
+const LINES: &[Column] =
+    &[("METER", "/meter"), ("QUANTITY", "/quantity"), ("UNIT", "/unit"), ("AMOUNT", "/amount"), ("MODEL", "/model")];
 
 /// Runs it.
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {

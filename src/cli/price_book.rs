@@ -77,8 +77,7 @@ const RULES: &[Column] = &[
     ("REASON", "/reason"),
 ];
 
-const TENANTS: &[Column] =
-    &[("TENANT", "/tenant"), ("BEFORE", "/before"), ("AFTER", "/after"), ("DIFFERENCE", "/difference")];
+const TENANTS: &[Column] = &[("TENANT", "/tenant"), ("OLD", "/old"), ("NEW", "/new"), ("DIFFERENCE", "/difference")];
 
 /// Runs it.
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
@@ -111,7 +110,7 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             rows(&out, &answer["tenants"], TENANTS)?;
             let unpriced = answer["unpriced"].as_array().map_or(0, Vec::len);
             if unpriced > 0 {
-                print::note(&format!("{unpriced} meters would have no price: -o json shows which"))?;
+                print::note(&format!("{unpriced} lines would lose their price: -o json shows which"))?;
             }
             Ok(())
         }

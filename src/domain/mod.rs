@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod cost;
 pub mod decimal;
 pub mod estimate;
 pub mod event;
@@ -17,5 +18,7 @@ pub mod price;
 pub mod rating;
 pub mod reference;
 pub mod stamp;
+pub mod statement;
 pub mod tariff;
 pub mod tenant;
+pub mod usage;

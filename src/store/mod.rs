@@ -26,7 +26,9 @@ pub mod references;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
+pub mod statements;
 pub mod tenants;
+pub mod usage;
 pub mod versions;
 mod writer;
 

@@ -2,6 +2,7 @@
 
 pub mod adoption;
 pub mod brokers;
+pub mod costs;
 pub mod estimates;
 pub mod events;
 pub mod identities;
@@ -10,4 +11,5 @@ pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod prices;
+pub mod statements;
 pub mod tenants;
