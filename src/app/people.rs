@@ -365,7 +365,8 @@ impl App {
 }
 
 /// Whether parameters fit their schema, told by where in the body they do not.
-fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
+/// Refuses parameters that don't fit a plan's schema.
+pub(in crate::app) fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
     if problems.is_empty() {
         return Ok(());
     }

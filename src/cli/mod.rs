@@ -3,10 +3,13 @@
 
 mod bind;
 mod broker;
+mod budget;
 mod client;
 mod conformance;
+mod cost;
 mod credentials;
 mod delete;
+mod estimate;
 mod event;
 mod files;
 mod instance;
@@ -19,6 +22,7 @@ mod operation;
 mod order;
 mod params;
 mod platform;
+mod price_book;
 mod print;
 mod problem;
 mod remote;
@@ -26,6 +30,7 @@ mod serve;
 mod settings;
 mod show;
 mod spinner;
+mod statement;
 mod tenant;
 mod tls;
 mod unbind;
@@ -65,6 +70,8 @@ enum Command {
     List(Box<Remote<list::Args>>),
     /// Show an instance.
     Show(Box<Remote<show::Args>>),
+    /// Say what a month of an order would cost.
+    Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
     Broker(Box<Remote<broker::Args>>),
     /// Platforms that order through the hub.
@@ -73,10 +80,18 @@ enum Command {
     Tenant(Box<Remote<tenant::Args>>),
     /// What can be ordered.
     Offering(Box<Remote<offering::Args>>),
+    /// What services cost, from when on.
+    PriceBook(Box<Remote<price_book::Args>>),
     /// Instances of all tenants and platforms.
     Instance(Box<Remote<instance::Args>>),
     /// What is under way and how it ended.
     Operation(Box<Remote<operation::Args>>),
+    /// What was used, and what it costs.
+    Cost(Box<Remote<cost::Args>>),
+    /// Tenants' months, and which of them are closed.
+    Statement(Box<Remote<statement::Args>>),
+    /// How much a tenant or a cost center may cost in a month.
+    Budget(Box<Remote<budget::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
@@ -155,12 +170,17 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Delete(remote) => remote.run(delete::run),
         Command::List(remote) => remote.run(list::run),
         Command::Show(remote) => remote.run(show::run),
+        Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),
         Command::Tenant(remote) => remote.run(tenant::run),
         Command::Offering(remote) => remote.run(offering::run),
+        Command::PriceBook(remote) => remote.run(price_book::run),
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
+        Command::Cost(remote) => remote.run(cost::run),
+        Command::Statement(remote) => remote.run(statement::run),
+        Command::Budget(remote) => remote.run(budget::run),
         Command::Event(remote) => remote.run(event::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod catalog;
 pub mod cost;
 pub mod decimal;
+pub mod estimate;
 pub mod event;
 pub mod identity;
 pub mod instance;

@@ -8,9 +8,9 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, brokers, budgets, costs, events, identities, instances, offerings, orders, platforms, prices,
+    adoption, brokers, budgets, costs, estimates, events, identities, instances, offerings, orders, platforms, prices,
+    statements, tenants,
 };
-use super::admin::{statements, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -307,8 +307,22 @@ pub const ROUTES: &[Route] = &[
         .takes::<crate::domain::price::BookDocument>()
         .gives::<prices::PriceBookOut>()
         .with(&[201]),
+    Route::new(
+        Post,
+        "/api/v1/price-books/simulate",
+        Admin,
+        "What a month would have cost by a book that is not added",
+        || to(prices::simulate),
+    )
+    .takes::<prices::SimulationIn>()
+    .gives::<prices::SimulationOut>(),
     Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
         .gives::<prices::PriceBookOut>(),
+    Route::new(Post, "/api/v1/estimates", Admin, "Estimate what a month of an order would cost", || {
+        to(estimates::create)
+    })
+    .takes::<estimates::EstimateIn>()
+    .gives::<estimates::EstimateOut>(),
     // Costs.
     Route::new(Get, "/api/v1/costs", Admin, "What was used in a time, and what it costs", || to(costs::show))
         .gives::<costs::CostsOut>()

@@ -85,7 +85,10 @@ async fn a_budget_that_blocks_refuses_orders_and_changes_of_plan_once_it_is_spen
         ledger.tenant("lab", json!({})).await;
         let other = "/api/v1/tenants/lab/instances/one";
         assert_eq!(ledger.hub.admin(Method::PUT, other, order("ok")).await.status, 201, "it is retail's budget");
-        assert_eq!(put(&ledger, "shop", json!({"tenant": "retail", "action": "block", "amount": "99"})).await.status, 200);
+        assert_eq!(
+            put(&ledger, "shop", json!({"tenant": "retail", "action": "block", "amount": "99"})).await.status,
+            200
+        );
         assert_eq!(ledger.hub.admin(Method::PUT, &path("two"), order("ok")).await.status, 201, "there is more");
         assert_eq!(ledger.hub.delete(&platform, "i1", "ok", false).await.status, 200, "deletions are never held back");
         ledger.hub.stop().await;
@@ -106,7 +109,11 @@ async fn what_is_no_budget_is_refused_and_a_deleted_one_is_gone() {
             (json!({"tenant": "retail", "amount": 5}), "/amount"),
         ] {
             let reply = put(&ledger, "shop", more.clone()).await;
-            assert_eq!((reply.status, &reply.body["errors"][0]["pointer"]), (422, &json!(pointer)), "{more}: {reply:?}");
+            assert_eq!(
+                (reply.status, &reply.body["errors"][0]["pointer"]),
+                (422, &json!(pointer)),
+                "{more}: {reply:?}"
+            );
         }
         assert_eq!(put(&ledger, "shop", json!({"tenant": "retail"})).await.status, 201);
         let list = ledger.hub.admin(Method::GET, "/api/v1/budgets", None).await.body;

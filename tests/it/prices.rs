@@ -1,6 +1,7 @@
 //! Price books: what is refused, which one counts when, and where prices are shown.
 
 mod books;
+mod estimates;
 mod shown;
 
 use bourse::clock::Time;

@@ -194,6 +194,16 @@ impl Merged {
         self.names.get(offering)?.get(plan)
     }
 
+    /// The names of what can be ordered.
+    pub fn offering_names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The names of the plans of an offering that can be ordered.
+    pub fn plan_names(&self, offering: &str) -> impl Iterator<Item = &str> {
+        self.names.get(offering).into_iter().flat_map(|plans| plans.keys().map(String::as_str))
+    }
+
     /// A plan of a broker by the offering's and the plan's names or the backend's ids of them, also one that can't be ordered
     /// any more; what can is preferred.
     pub fn plan_of_broker(&self, broker: &str, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {

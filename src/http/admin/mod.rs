@@ -4,6 +4,7 @@ pub mod adoption;
 pub mod brokers;
 pub mod budgets;
 pub mod costs;
+pub mod estimates;
 pub mod events;
 pub mod identities;
 pub mod instances;
