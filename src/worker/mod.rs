@@ -6,6 +6,7 @@ pub mod driver;
 pub mod refresh;
 pub mod relay;
 pub mod sequence;
+pub mod silence;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +37,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
+    tasks.spawn(silence::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }
