@@ -49,3 +49,4 @@ mod support;
 mod support_self;
 mod tenants;
 mod tidy;
+mod usage;
