@@ -1,6 +1,7 @@
 //! Usage as people look at it: what was reported, what contradicted it, and what it comes to in windows of time. What it comes to
 //! is gathered by `domain::rating`, as for money.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::{App, Error, Listed, Page};
@@ -15,8 +16,9 @@ use crate::store::usage::series_of_instance;
 
 /// Windows that one question may have.
 const WINDOWS_MAX: i64 = 1000;
-/// Quantities in one answer, but that those of one instance stay together.
-const GATHERINGS_MAX: usize = 10_000;
+/// Instances that one statement looks for, and that one question looks at.
+const INSTANCES_PAGE: i64 = 100;
+const INSTANCES_MAX: usize = 10_000;
 
 /// What is asked for, by names.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +76,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] for the tenant; [`Error::Malformed`] where the cursor is none.
     pub async fn usage_events(&self, query: UsageQuery, page: &Page) -> Result<Listed<UsageReading>, Error> {
-        let after = read_cursor(&page.after)
-            .ok_or_else(|| Error::Malformed("cursor must be the `next` of another page of this list".to_owned()))?;
+        let after = read_cursor(&page.after).ok_or_else(no_cursor)?;
         let tenant_id = match &query.tenant {
             Some(tenant) => Some(self.feed_tenant(tenant).await?),
             None => None,
@@ -105,7 +106,7 @@ impl App {
         Ok(page.cut(rows, |row| row.position.to_string()).map(view))
     }
 
-    /// What meters come to, an instance at a time, in windows of that length; in one window where there is none.
+    /// A page of what meters come to, by instance, meter and time, in windows of that length; in one window where there is none.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the tenant; [`Error::Invalid`] where the time makes no sense or has too many windows.
@@ -119,28 +120,45 @@ impl App {
             return Err(Error::invalid("", "`from` and `to` are needed"));
         };
         let edges = edges(from, until, window)?;
+        let mut place = Place::read(&page.after)?;
         let tenant_id = match &query.tenant {
             Some(tenant) => self.feed_tenant(tenant).await?,
             None => String::new(),
         };
-        let instance_id = query.instance.clone().unwrap_or_default();
-        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
-        let standing = self.db().read(|tx| {
-            Box::pin(async move { facts::stood(tx, &after, (&tenant_id, &instance_id), (from, until), rows).await })
-        });
-        let listed = page.cut(standing.await?, |row| row.id.clone());
-        let mut gathered = Vec::new();
-        let mut next = listed.next;
-        let count = listed.items.len();
-        for (index, instance) in listed.items.into_iter().enumerate() {
-            let id = instance.id.clone();
-            gathered.extend(self.gathered(instance, query.meter.as_deref(), &edges).await?);
-            if gathered.len() >= GATHERINGS_MAX && index + 1 < count {
-                next = Some(id);
-                break;
+        let wanted = usize::try_from(page.rows()).unwrap_or(usize::MAX);
+        let (mut found, mut looked) = (Vec::new(), 0);
+        while looked < INSTANCES_MAX {
+            let by = (tenant_id.clone(), query.instance.clone(), query.meter.clone());
+            let standing = self.instances_that_stood(&place.instance_id, by, (from, until)).await?;
+            let last = standing.last().map(|row| row.id.clone());
+            let more = i64::try_from(standing.len()).unwrap_or(i64::MAX) >= INSTANCES_PAGE;
+            for instance in standing {
+                looked += 1;
+                let gathered = self.gathered(instance, query.meter.as_deref(), &edges).await?;
+                found.extend(gathered.into_iter().filter(|one| place.is_before(one)));
+                if found.len() >= wanted {
+                    return Ok(page.cut(found, |one| Place::of(one).text()));
+                }
             }
+            let Some(last) = last.filter(|_| more) else { return Ok(page.cut(found, |one| Place::of(one).text())) };
+            place = Place::after(last);
         }
-        Ok(Listed { items: gathered, next })
+        Ok(Listed { items: found, next: Some(place.text()) })
+    }
+
+    async fn instances_that_stood(
+        &self,
+        first: &str,
+        (tenant, instance, meter): (String, Option<String>, Option<String>),
+        (from, until): (Time, Time),
+    ) -> Result<Vec<StandingRow>, Error> {
+        let (first, instance, meter) = (first.to_owned(), instance.unwrap_or_default(), meter.unwrap_or_default());
+        let read = self.db().read(|tx| {
+            Box::pin(async move {
+                facts::stood(tx, &first, (&tenant, &instance, &meter), (from, until), INSTANCES_PAGE).await
+            })
+        });
+        Ok(read.await?)
     }
 
     async fn gathered(
@@ -194,8 +212,58 @@ impl App {
                 }
             }
         }
+        all.sort_by_cached_key(Place::of);
         Ok(all)
     }
+}
+
+/// Where a quantity stands in the list; a page goes on after one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    instance_id: String,
+    meter: String,
+    unit: String,
+    aggregation: String,
+    from: Time,
+}
+
+impl Place {
+    fn of(gathering: &Gathering) -> Self {
+        Self {
+            instance_id: gathering.instance_id.clone(),
+            meter: gathering.meter.clone(),
+            unit: gathering.unit.clone(),
+            aggregation: gathering.aggregation.as_str().to_owned(),
+            from: gathering.from,
+        }
+    }
+
+    /// After all that an instance has: no meter's key is that high.
+    fn after(instance_id: String) -> Self {
+        let (meter, rest) = (char::MAX.to_string(), String::new());
+        Self { instance_id, meter, unit: rest.clone(), aggregation: rest, from: Time(0) }
+    }
+
+    fn is_before(&self, gathering: &Gathering) -> bool {
+        *self < Self::of(gathering)
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            let empty = String::new();
+            let (meter, unit, aggregation) = (empty.clone(), empty.clone(), empty.clone());
+            return Ok(Self { instance_id: empty, meter, unit, aggregation, from: Time(i64::MIN) });
+        }
+        serde_json::from_str(text).map_err(|_| no_cursor())
+    }
+}
+
+fn no_cursor() -> Error {
+    Error::Malformed("cursor must be the `next` of another page of this list".to_owned())
 }
 
 /// Microseconds for which the instance stood in a window, as far as it is over.

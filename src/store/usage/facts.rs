@@ -134,27 +134,30 @@ pub struct StandingRow {
 }
 
 const STOOD: &str = "select i.id, t.name as tenant from instances i join tenants t on t.id = i.tenant_id \
-    where i.id > $1 and ($2 = '' or i.tenant_id = $2) and ($3 = '' or i.id = $3) and exists (select 1 from spans p \
+    where i.id >= $1 and ($2 = '' or i.tenant_id = $2) and ($3 = '' or i.id = $3) and exists (select 1 from spans p \
         where p.instance_id = i.id and p.started_at < $5 and (p.ended_at is null or p.ended_at > $4)) \
-    order by i.id limit $6";
+    and ($6 in ('', 'instance') or exists (select 1 from usage_series s where s.instance_id = i.id and s.meter = $6)) \
+    order by i.id limit $7";
 
-/// Instances that stood within `[from, until)`, by id, after one; of one tenant (by id) or by id alone where those aren't empty.
+/// Instances that stood within `[from, until)`, by id, from one on; of one tenant (by id), by id alone, or with that meter, where
+/// those aren't empty.
 ///
 /// # Errors
 /// [`Error`]
 pub async fn stood(
     tx: &mut Tx<'_>,
-    after: &str,
-    (tenant_id, instance_id): (&str, &str),
+    first: &str,
+    (tenant_id, instance_id, meter): (&str, &str, &str),
     (from, until): (Time, Time),
     limit: i64,
 ) -> Result<Vec<StandingRow>, Error> {
     let sql = sqlx::query(STOOD)
-        .bind(after.to_owned())
+        .bind(first.to_owned())
         .bind(tenant_id.to_owned())
         .bind(instance_id.to_owned())
         .bind(from.0)
         .bind(until.0)
+        .bind(meter.to_owned())
         .bind(limit);
     let rows = tx.fetch_all(sql).await?;
     rows.iter().map(|row| Ok(StandingRow { id: column(row, "id")?, tenant: column(row, "tenant")? })).collect()

@@ -118,8 +118,9 @@ async fn quantities_do_not_depend_on_the_order_in_which_events_arrive() {
         for batch in backwards.chunks(5) {
             assert_eq!(desk.verdicts(batch).await, vec!["accepted"; batch.len()]);
         }
+        let until = desk.at(-1);
         let quantities = async |id: &str| {
-            let path = format!("/usage?instance={id}&from={from}&to={}&window=PT30M", desk.at(-1));
+            let path = format!("/usage?instance={id}&from={from}&to={until}&window=PT30M");
             let items = desk.get(&path).await["items"].as_array().expect("items").clone();
             items.iter().filter(|item| item["meter"] != "instance").map(|item| json!([item["meter"], item["from"], item["quantity"]])).collect::<Vec<_>>()
         };

@@ -19,7 +19,6 @@ async fn each_kind_of_meter_is_gathered_in_windows() {
     on_each(async |on| {
         let desk = Desk::new(on).await;
         let id = desk.order("metered", "shop", "basic").await;
-        let start = desk.at(10);
         let zero = desk.world.clock.now();
         desk.world.clock.advance(Duration::from_secs(4 * 3600));
         let hour = |hours: i64| bourse::clock::Time(zero.0 + 10_000_000 + hours * 3_600_000_000).to_string();
@@ -45,6 +44,7 @@ async fn each_kind_of_meter_is_gathered_in_windows() {
             user(3, "eve", hour(0)),
         ];
         assert_eq!(desk.verdicts(&events).await, vec!["accepted"; events.len()]);
+        let start = hour(0);
         let path = |meter: &str| format!("/usage?instance={id}&meter={meter}&from={start}&to={}&window=PT1H", hour(3));
         let quantities = async |meter: &str| rows(&desk.get(&path(meter)).await);
         let row = |meter: &str, window: i64, quantity: &str| (meter.to_owned(), hour(window), quantity.to_owned());

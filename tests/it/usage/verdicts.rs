@@ -33,13 +33,14 @@ async fn an_event_is_accepted_once_and_then_a_duplicate_or_a_conflict_for_ever()
         let conflicts = desk.get("/usage/conflicts").await;
         let items = conflicts["items"].as_array().expect("items");
         assert_eq!((items.len(), &conflicts["next"]), (2, &Value::Null), "each content once: {conflicts}");
-        assert_eq!(items[0]["refused"], other);
+        assert!(items.iter().any(|item| item["refused"] == other), "{conflicts}");
+        assert!(items.iter().any(|item| item["refused"]["time"] == later.as_str()), "{conflicts}");
         assert_eq!(items[0]["stands"]["quantity"], "12.5");
         assert_eq!(items[0]["stands"]["instance_id"], id.as_str());
         let page = desk.get("/usage/conflicts?limit=1").await;
         let next = page["next"].as_str().expect("a cursor");
         let page = desk.get(&format!("/usage/conflicts?limit=1&cursor={next}")).await;
-        assert_eq!((&page["items"][0]["refused"]["time"], &page["next"]), (&json!(later), &Value::Null));
+        assert_eq!((&page["items"][0], &page["next"]), (&items[1], &Value::Null));
         assert_eq!(desk.get("/usage/events").await["items"].as_array().map(Vec::len), Some(1));
         desk.stop().await;
     })
