@@ -4,6 +4,7 @@ mod callers;
 mod corrections;
 mod desk;
 mod forms;
+mod kit;
 mod quantities;
 mod rejections;
 mod replicas;
