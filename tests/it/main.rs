@@ -33,6 +33,7 @@ mod outage;
 mod platforms;
 mod points;
 mod quickstart;
+mod rater;
 mod references;
 mod registry;
 mod registry_http;
