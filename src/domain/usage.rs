@@ -6,6 +6,7 @@
 //! [`UsageEvent::content`] count the same.
 
 pub mod judge;
+pub mod pull;
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;

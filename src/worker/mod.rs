@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod driver;
+pub mod pull;
 pub mod refresh;
 pub mod relay;
 pub mod sequence;
@@ -38,6 +39,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     tasks.spawn(silence::run(app.clone(), stop.clone()));
+    tasks.spawn(pull::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

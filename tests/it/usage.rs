@@ -5,6 +5,7 @@ mod corrections;
 mod desk;
 mod forms;
 mod kit;
+mod pulls;
 mod quantities;
 mod rejections;
 mod replicas;

@@ -1,5 +1,6 @@
 //! Who may report what: a broker for itself, the administrator for all, nobody else.
 
+use bourse::http::routes::{Permission, ROUTES};
 use reqwest::Method;
 use serde_json::json;
 
@@ -68,11 +69,18 @@ async fn credentials_of_a_broker_open_nothing_but_reporting() {
         let refused =
             request(Method::POST, &url, Some((&platform.username, &platform.password)), Some(json!([]))).await;
         assert_eq!((refused.status, &refused.body["code"]), (403, &json!("forbidden")));
-        for path in ["usage", "usage/events", "usage/conflicts", "brokers", "instances"] {
-            let url = format!("{}/api/v1/{path}", desk.hub.url);
-            let refused = request(Method::GET, &url, Some((&desk.pair.0, &desk.pair.1)), None).await;
-            assert_eq!(refused.status, 403, "{path}");
+        let mut opened = Vec::new();
+        for route in ROUTES.iter().filter(|route| route.permission != Permission::Open) {
+            let path = route.path.replace(['{', '}'], "");
+            let method = Method::from_bytes(route.method.as_str().as_bytes()).expect("a method");
+            let url = format!("{}{path}?limit=x", desk.hub.url);
+            let answer = request(method, &url, Some((&desk.pair.0, &desk.pair.1)), Some(json!([]))).await;
+            match route.permission {
+                Permission::Broker => opened.push((route.method.as_str(), path, answer.status)),
+                Permission::Admin | Permission::Open => assert_eq!(answer.status, 403, "{path}: {answer:?}"),
+            }
         }
+        assert_eq!(opened, [("POST", "/api/v1/usage".to_owned(), 200)], "as the table says");
         let pair = format!("/api/v1/brokers/meters/credentials/{}", desk.pair.0);
         assert_eq!(desk.hub.admin(Method::DELETE, &pair, None).await.status, 204);
         assert_eq!(desk.post(&desk.hub, &json!([])).await.status, 401, "at once");

@@ -28,7 +28,7 @@ async fn what_a_broker_of_the_kit_reads_arrives_once() {
         let running = Server::new(BasicAuth::new(Arc::new(broker.clone()), "hub", "secret")).bind("127.0.0.1:0");
         let running = running.expect("could not listen");
         let body = json!({
-            "name": "ipam", "url": running.url(), "timeout_ms": TIMEOUT_MS, "stamp": "none",
+            "name": "ipam", "url": running.url(), "timeout_ms": TIMEOUT_MS,
             "credentials": {"basic": {"username": "hub", "password": "secret"}},
         });
         let made = desk.hub.admin(Method::POST, "/api/v1/brokers", Some(body)).await;
