@@ -350,6 +350,13 @@ create table usage_conflicts (
     unique (source_id, event_id, content)
 );
 
+-- Brokers that are asked for usage: up to when they were, and when they are to be asked again.
+create table usage_pulls (
+    broker_id text primary key references brokers (id),
+    since bigint not null,
+    next_at bigint not null
+);
+
 create table price_books (
     id text primary key,
     currency text not null,

@@ -32,6 +32,7 @@ pub mod points;
 pub mod prices;
 mod provision;
 pub mod rating;
+pub mod reconcile;
 pub mod references;
 pub mod registry;
 pub mod relay;
@@ -48,6 +49,7 @@ pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
+pub mod usage;
 pub mod view;
 pub mod work;
 

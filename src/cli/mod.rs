@@ -34,6 +34,7 @@ mod statement;
 mod tenant;
 mod tls;
 mod unbind;
+mod usage;
 mod wait;
 
 use std::io::{self, Write as _};
@@ -94,6 +95,8 @@ enum Command {
     Budget(Box<Remote<budget::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
+    /// What was used.
+    Usage(Box<Remote<usage::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -182,6 +185,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Statement(remote) => remote.run(statement::run),
         Command::Budget(remote) => remote.run(budget::run),
         Command::Event(remote) => remote.run(event::run),
+        Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

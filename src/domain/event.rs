@@ -54,11 +54,13 @@ pub enum EventKind {
     StatementClosed,
     /// Costs have reached a threshold of a budget.
     BudgetThreshold,
+    /// Nothing was reported of a meter for too long.
+    UsageMissing,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -77,6 +79,7 @@ impl EventKind {
         Self::TenantChanged,
         Self::StatementClosed,
         Self::BudgetThreshold,
+        Self::UsageMissing,
     ];
 
     /// The CloudEvents type.
@@ -100,6 +103,7 @@ impl EventKind {
             Self::TenantChanged => "io.bourse.tenant.changed",
             Self::StatementClosed => "io.bourse.statement.closed",
             Self::BudgetThreshold => "io.bourse.budget.threshold",
+            Self::UsageMissing => "io.bourse.usage.missing",
         }
     }
 }

@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, brokers, budgets, costs, estimates, events, identities, instances, offerings, orders, platforms, prices,
-    statements, tenants,
+    adoption, brokers, budgets, cases, costs, estimates, events, identities, instances, offerings, orders, platforms,
+    prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -62,6 +62,8 @@ pub enum Permission {
     Open,
     /// Administrators.
     Admin,
+    /// Brokers with credentials of their own, and administrators.
+    Broker,
 }
 
 /// One route.
@@ -143,7 +145,7 @@ impl Route {
 }
 
 use Method::{Delete, Get, Patch, Post, Put};
-use Permission::{Admin, Open};
+use Permission::{Admin, Broker, Open};
 
 /// All routes.
 pub const ROUTES: &[Route] = &[
@@ -340,6 +342,14 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<statements::VerifyIn>()
     .gives::<statements::VerifiedOut>(),
+    Route::new(
+        Get,
+        "/api/v1/billing-cases",
+        Admin,
+        "List where what is charged for and what is there are not the same",
+        || to(cases::list),
+    )
+    .pages::<cases::CaseOut>(&["kind", "instance", "state"]),
     // Budgets.
     Route::new(Get, "/api/v1/budgets", Admin, "List budgets", || to(budgets::list)).pages::<budgets::BudgetOut>(&[]),
     Route::new(Get, "/api/v1/budgets/{name}", Admin, "Show a budget and what was spent of it", || to(budgets::show))
@@ -364,6 +374,16 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Usage.
+    Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
+        .takes::<usage::UsageEventIn>()
+        .gives::<usage::ResultsOut>(),
+    Route::new(Get, "/api/v1/usage", Admin, "Show what meters come to in windows of time", || to(usage::gathered))
+        .pages::<usage::GatheringOut>(&["tenant", "instance", "meter", "from", "to", "window"]),
+    Route::new(Get, "/api/v1/usage/events", Admin, "List what was reported", || to(usage::events))
+        .pages::<usage::ReadingOut>(&["tenant", "instance", "meter", "from", "to"]),
+    Route::new(Get, "/api/v1/usage/conflicts", Admin, "List events whose keys others have", || to(usage::conflicts))
+        .pages::<usage::ConflictOut>(&[]),
 ];
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.

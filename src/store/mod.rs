@@ -5,6 +5,7 @@
 //! Functions take a [`Tx`]: transactions are opened and closed in `app`.
 
 pub mod audit;
+pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;
 pub mod budgets;

@@ -5,9 +5,12 @@ pub mod alive;
 pub mod budgets;
 pub mod close;
 pub mod driver;
+pub mod pull;
+pub mod reconcile;
 pub mod refresh;
 pub mod relay;
 pub mod sequence;
+pub mod silence;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +43,9 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     tasks.spawn(close::run(app.clone(), stop.clone()));
     tasks.spawn(budgets::run(app.clone(), stop.clone()));
+    tasks.spawn(reconcile::run(app.clone(), stop.clone()));
+    tasks.spawn(silence::run(app.clone(), stop.clone()));
+    tasks.spawn(pull::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod brokers;
 pub mod budgets;
+pub mod cases;
 pub mod costs;
 pub mod estimates;
 pub mod events;
@@ -14,3 +15,4 @@ pub mod platforms;
 pub mod prices;
 pub mod statements;
 pub mod tenants;
+pub mod usage;
