@@ -40,6 +40,7 @@ pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
+pub mod usage;
 pub mod view;
 pub mod work;
 

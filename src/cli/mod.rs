@@ -29,6 +29,7 @@ mod spinner;
 mod tenant;
 mod tls;
 mod unbind;
+mod usage;
 mod wait;
 
 use std::io::{self, Write as _};
@@ -79,6 +80,8 @@ enum Command {
     Operation(Box<Remote<operation::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
+    /// What was used.
+    Usage(Box<Remote<usage::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -162,6 +165,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
         Command::Event(remote) => remote.run(event::run),
+        Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

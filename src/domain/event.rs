@@ -50,11 +50,13 @@ pub enum EventKind {
     BrokerAvailable,
     /// A tenant's document changed.
     TenantChanged,
+    /// Nothing was reported of a meter for too long.
+    UsageMissing,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -71,6 +73,7 @@ impl EventKind {
         Self::BrokerUnavailable,
         Self::BrokerAvailable,
         Self::TenantChanged,
+        Self::UsageMissing,
     ];
 
     /// The CloudEvents type.
@@ -92,6 +95,7 @@ impl EventKind {
             Self::BrokerUnavailable => "io.bourse.broker.unavailable",
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
+            Self::UsageMissing => "io.bourse.usage.missing",
         }
     }
 }

@@ -17,3 +17,4 @@ pub mod rating;
 pub mod reference;
 pub mod stamp;
 pub mod tenant;
+pub mod usage;

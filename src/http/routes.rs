@@ -7,7 +7,7 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, tenants};
+use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, tenants, usage};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -59,6 +59,8 @@ pub enum Permission {
     Open,
     /// Administrators.
     Admin,
+    /// Brokers with credentials of their own, and administrators.
+    Broker,
 }
 
 /// One route.
@@ -140,7 +142,7 @@ impl Route {
 }
 
 use Method::{Delete, Get, Patch, Post, Put};
-use Permission::{Admin, Open};
+use Permission::{Admin, Broker, Open};
 
 /// All routes.
 pub const ROUTES: &[Route] = &[
@@ -312,6 +314,16 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Usage.
+    Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
+        .takes::<usage::UsageEventIn>()
+        .gives::<usage::ResultsOut>(),
+    Route::new(Get, "/api/v1/usage", Admin, "Show what meters come to in windows of time", || to(usage::gathered))
+        .pages::<usage::GatheringOut>(&["tenant", "instance", "meter", "from", "to", "window"]),
+    Route::new(Get, "/api/v1/usage/events", Admin, "List what was reported", || to(usage::events))
+        .pages::<usage::ReadingOut>(&["tenant", "instance", "meter", "from", "to"]),
+    Route::new(Get, "/api/v1/usage/conflicts", Admin, "List events whose keys others have", || to(usage::conflicts))
+        .pages::<usage::ConflictOut>(&[]),
 ];
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.

@@ -26,6 +26,7 @@ pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
 pub mod tenants;
+pub mod usage;
 pub mod versions;
 mod writer;
 

@@ -50,3 +50,4 @@ mod support;
 mod support_self;
 mod tenants;
 mod tidy;
+mod usage;

@@ -165,6 +165,11 @@ impl Merged {
         self.plans.get(plan_id)
     }
 
+    /// All plans, also those that can't be ordered any more.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<PlanEntry>> {
+        self.plans.values()
+    }
+
     /// The plan with those names, among what can be ordered.
     pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
         self.names.get(offering)?.get(plan)

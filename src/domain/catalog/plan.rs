@@ -8,6 +8,7 @@ use osb::{ServiceOffering, ServicePlan};
 use serde_json::Value;
 
 use super::schema::{Problem, Schema};
+use crate::domain::meter::Meter;
 use crate::domain::reference::References;
 
 /// A plan and all that an order of it needs to know.
@@ -49,6 +50,8 @@ pub(super) struct Schemas {
     bind: OnceLock<Option<Schema>>,
     /// What takes the name of an instance, at a provision and at an update.
     references: OnceLock<(References, References)>,
+    /// What is measured of it.
+    meters: OnceLock<Arc<[Meter]>>,
 }
 
 impl PlanEntry {
@@ -85,6 +88,15 @@ impl PlanEntry {
             let update = read(self.plan.update_schema()).or(&create);
             (create, update)
         })
+    }
+
+    /// The meters that it declares; those that can't be read are left out.
+    pub fn meters(&self) -> Arc<[Meter]> {
+        let read = || {
+            let metadata = self.plan.metadata.as_option().cloned().unwrap_or_default();
+            Meter::declared(&serde_json::json!({ "metadata": metadata })).0.into()
+        };
+        Arc::clone(self.schemas.meters.get_or_init(read))
     }
 
     /// Whether its instances can be bound to.

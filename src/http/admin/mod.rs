@@ -9,3 +9,4 @@ pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod tenants;
+pub mod usage;
