@@ -35,6 +35,7 @@ mod platforms;
 mod points;
 mod prices;
 mod quickstart;
+mod rater;
 mod references;
 mod registry;
 mod registry_http;
