@@ -371,6 +371,9 @@ create table statements (
     tenant_id text not null references tenants (id),
     period text not null,
     horizon bigint not null,
+    -- What a list shows of it.
+    currency text,
+    total text,
     document text not null,
     digest text not null,
     closed_at bigint not null,

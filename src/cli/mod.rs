@@ -7,6 +7,7 @@ mod client;
 mod conformance;
 mod credentials;
 mod delete;
+mod estimate;
 mod event;
 mod files;
 mod instance;
@@ -19,6 +20,7 @@ mod operation;
 mod order;
 mod params;
 mod platform;
+mod price_book;
 mod print;
 mod problem;
 mod remote;
@@ -66,6 +68,8 @@ enum Command {
     List(Box<Remote<list::Args>>),
     /// Show an instance.
     Show(Box<Remote<show::Args>>),
+    /// Say what a month of an order would cost.
+    Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
     Broker(Box<Remote<broker::Args>>),
     /// Platforms that order through the hub.
@@ -74,6 +78,8 @@ enum Command {
     Tenant(Box<Remote<tenant::Args>>),
     /// What can be ordered.
     Offering(Box<Remote<offering::Args>>),
+    /// What services cost, from when on.
+    PriceBook(Box<Remote<price_book::Args>>),
     /// Instances of all tenants and platforms.
     Instance(Box<Remote<instance::Args>>),
     /// What is under way and how it ended.
@@ -158,10 +164,12 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Delete(remote) => remote.run(delete::run),
         Command::List(remote) => remote.run(list::run),
         Command::Show(remote) => remote.run(show::run),
+        Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),
         Command::Tenant(remote) => remote.run(tenant::run),
         Command::Offering(remote) => remote.run(offering::run),
+        Command::PriceBook(remote) => remote.run(price_book::run),
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
         Command::Event(remote) => remote.run(event::run),

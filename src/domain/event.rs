@@ -52,11 +52,15 @@ pub enum EventKind {
     TenantChanged,
     /// Nothing was reported of a meter for too long.
     UsageMissing,
+    /// A tenant's month was closed: its statement stands for ever.
+    StatementClosed,
+    /// Costs have reached a threshold of a budget.
+    BudgetThreshold,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -74,6 +78,8 @@ impl EventKind {
         Self::BrokerAvailable,
         Self::TenantChanged,
         Self::UsageMissing,
+        Self::StatementClosed,
+        Self::BudgetThreshold,
     ];
 
     /// The CloudEvents type.
@@ -96,6 +102,8 @@ impl EventKind {
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
             Self::UsageMissing => "io.bourse.usage.missing",
+            Self::StatementClosed => "io.bourse.statement.closed",
+            Self::BudgetThreshold => "io.bourse.budget.threshold",
         }
     }
 }

@@ -3,7 +3,9 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod cost;
 pub mod decimal;
+pub mod estimate;
 pub mod event;
 pub mod identity;
 pub mod instance;
@@ -16,5 +18,7 @@ pub mod price;
 pub mod rating;
 pub mod reference;
 pub mod stamp;
+pub mod statement;
+pub mod tariff;
 pub mod tenant;
 pub mod usage;

@@ -2,6 +2,7 @@
 //! everything.
 
 pub mod alive;
+pub mod close;
 pub mod driver;
 pub mod pull;
 pub mod refresh;
@@ -40,6 +41,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     tasks.spawn(silence::run(app.clone(), stop.clone()));
     tasks.spawn(pull::run(app.clone(), stop.clone()));
+    tasks.spawn(close::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

@@ -2,11 +2,15 @@
 
 pub mod adoption;
 pub mod brokers;
+pub mod costs;
+pub mod estimates;
 pub mod events;
 pub mod identities;
 pub mod instances;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
+pub mod prices;
+pub mod statements;
 pub mod tenants;
 pub mod usage;
