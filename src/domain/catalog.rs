@@ -3,7 +3,8 @@
 //!
 //! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced; every other field, known
 //! or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
-//! left out only of what that kind of platform gets ([`cloudfoundry`]).
+//! left out only of what that kind of platform gets ([`cloudfoundry`]). A plan whose orders may wait for people is said to take
+//! longer ([`wait`]).
 
 pub mod bridge;
 pub mod clash;
@@ -16,6 +17,7 @@ pub mod plan;
 #[cfg(test)]
 mod properties;
 pub mod schema;
+pub mod wait;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +26,7 @@ use utoipa::ToSchema;
 pub use merged::{Merged, Part};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
+pub use wait::Wait;
 
 /// Whether something of the catalog can be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -50,11 +50,15 @@ pub enum EventKind {
     BrokerAvailable,
     /// A tenant's document changed.
     TenantChanged,
+    /// An order waits for somebody's yes.
+    ApprovalRequested,
+    /// Somebody said yes or no, or nobody did in time.
+    ApprovalDecided,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -71,6 +75,8 @@ impl EventKind {
         Self::BrokerUnavailable,
         Self::BrokerAvailable,
         Self::TenantChanged,
+        Self::ApprovalRequested,
+        Self::ApprovalDecided,
     ];
 
     /// The CloudEvents type.
@@ -92,6 +98,8 @@ impl EventKind {
             Self::BrokerUnavailable => "io.bourse.broker.unavailable",
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
+            Self::ApprovalRequested => "io.bourse.approval.requested",
+            Self::ApprovalDecided => "io.bourse.approval.decided",
         }
     }
 }

@@ -37,9 +37,10 @@ impl App {
         let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
         let parts = self.parts(&rows, &old).await?;
         self.backends().replace(self.made_backends(&rows));
+        let waits = self.approval_waits().await?;
         let hub = self.config().server.hub.clone();
         let merged = tokio::task::spawn_blocking(move || {
-            let merged = Merged::new(parts, hub);
+            let merged = Merged::new(parts, hub).with_waits(waits);
             // Made here once, so that no platform's request has to.
             for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
                 merged.document(None, kind);

@@ -11,7 +11,7 @@ use osb::{CatalogDocument, ServiceOffering};
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
-use super::{Offering, State, cloudfoundry, hubs};
+use super::{Offering, State, Wait, cloudfoundry, hubs, wait};
 use crate::domain::platform::PlatformKind;
 
 /// One broker's share of the catalog.
@@ -126,6 +126,8 @@ pub struct Merged {
     dashboards: HashSet<String>,
     /// This hub's name.
     hub: String,
+    /// Which plans' orders may wait, and how long.
+    waits: Vec<Wait>,
 }
 
 impl Merged {
@@ -153,6 +155,12 @@ impl Merged {
         }
         merged.parts = parts;
         merged
+    }
+
+    /// The same where orders may wait for people: before any document is asked for.
+    #[must_use]
+    pub fn with_waits(self, waits: Vec<Wait>) -> Self {
+        Self { waits, ..self }
     }
 
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
@@ -229,7 +237,9 @@ impl Merged {
             .filter(|plan| plan.state == State::Available)
             .filter_map(|plan| {
                 let mut rendered = plan.document.clone();
-                rendered.as_object_mut()?.insert("id".to_owned(), plan.id.clone().into());
+                let fields = rendered.as_object_mut()?;
+                fields.insert("id".to_owned(), plan.id.clone().into());
+                wait::lengthen(fields, &self.waits, &offering.name, &plan.name);
                 Some(rendered)
             })
             .collect();
