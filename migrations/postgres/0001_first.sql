@@ -257,8 +257,6 @@ create table approvals (
     decided_at bigint
 );
 create index approvals_operation on approvals (operation_id);
-create index approvals_state on approvals (state, id);
-create index approvals_tenant on approvals (tenant_id, id);
 create index approvals_pending on approvals (expires_at) where state = 'pending';
 
 create table events (
