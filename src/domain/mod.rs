@@ -14,6 +14,7 @@ pub mod operation;
 pub mod period;
 pub mod platform;
 pub mod price;
+pub mod rating;
 pub mod reference;
 pub mod stamp;
 pub mod tenant;

@@ -34,6 +34,7 @@ mod outage;
 mod platforms;
 mod points;
 mod quickstart;
+mod rater;
 mod references;
 mod registry;
 mod registry_http;
