@@ -56,11 +56,15 @@ pub enum EventKind {
     StatementClosed,
     /// Costs have reached a threshold of a budget.
     BudgetThreshold,
+    /// An order waits for somebody's yes.
+    ApprovalRequested,
+    /// Somebody said yes or no, or nobody did in time.
+    ApprovalDecided,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -80,6 +84,8 @@ impl EventKind {
         Self::UsageMissing,
         Self::StatementClosed,
         Self::BudgetThreshold,
+        Self::ApprovalRequested,
+        Self::ApprovalDecided,
     ];
 
     /// The CloudEvents type.
@@ -104,6 +110,8 @@ impl EventKind {
             Self::UsageMissing => "io.bourse.usage.missing",
             Self::StatementClosed => "io.bourse.statement.closed",
             Self::BudgetThreshold => "io.bourse.budget.threshold",
+            Self::ApprovalRequested => "io.bourse.approval.requested",
+            Self::ApprovalDecided => "io.bourse.approval.decided",
         }
     }
 }

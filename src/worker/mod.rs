@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod close;
+pub mod approvals;
 pub mod driver;
 pub mod pull;
 pub mod refresh;
@@ -36,6 +37,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
         tasks.close();
         return Ok(tasks);
     }
+    tasks.spawn(approvals::run(app.clone(), stop.clone()));
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
