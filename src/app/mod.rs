@@ -2,6 +2,7 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 pub mod adopt;
+pub mod approvals;
 mod ask_again;
 mod audit;
 mod auth;
@@ -92,6 +93,7 @@ struct Inner {
     logins: auth::Logins,
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
+    approval_rules: approvals::Cache,
 }
 
 impl App {
@@ -112,6 +114,7 @@ impl App {
             logins: auth::Logins::new(),
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
+            approval_rules: approvals::Cache::default(),
             config,
             db,
             clock,

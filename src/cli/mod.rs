@@ -1,6 +1,8 @@
 //! The command line: one subcommand a file. Parsing is clap's; what a subcommand prints for machines goes to stdout, all else
 //! to stderr.
 
+mod approval;
+mod approval_rule;
 mod bind;
 mod broker;
 mod budget;
@@ -93,6 +95,10 @@ enum Command {
     Statement(Box<Remote<statement::Args>>),
     /// How much a tenant or a cost center may cost in a month.
     Budget(Box<Remote<budget::Args>>),
+    /// Orders that wait for somebody's yes.
+    Approval(Box<Remote<approval::Args>>),
+    /// Which orders wait for somebody's yes.
+    ApprovalRule(Box<Remote<approval_rule::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
     /// What was used.
@@ -184,6 +190,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Cost(remote) => remote.run(cost::run),
         Command::Statement(remote) => remote.run(statement::run),
         Command::Budget(remote) => remote.run(budget::run),
+        Command::Approval(remote) => remote.run(approval::run),
+        Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
         Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),

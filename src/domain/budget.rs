@@ -98,7 +98,10 @@ impl BudgetDocument {
             }
         }
         if self.action == Action::RequireApproval {
-            wrong("/action", "approvals are not there yet: use `notify`, or `block` to refuse orders");
+            wrong(
+                "/action",
+                "a budget can't ask for approvals yet: use `notify`, or `block` to refuse orders; which orders wait for a yes is said by approval rules",
+            );
         }
         found
     }

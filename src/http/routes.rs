@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, brokers, budgets, cases, costs, estimates, events, identities, instances, offerings, orders, platforms,
-    prices, statements, tenants, usage,
+    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, identities, instances,
+    offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -359,6 +359,31 @@ pub const ROUTES: &[Route] = &[
         .gives::<budgets::BudgetOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/budgets/{name}", Admin, "Delete a budget", || to(budgets::delete)).nothing(),
+    // Orders that wait for somebody's yes.
+    Route::new(Get, "/api/v1/approval-rules", Admin, "List rules of approval", || to(approval_rules::list))
+        .pages::<approval_rules::RuleOut>(&[]),
+    Route::new(Get, "/api/v1/approval-rules/{name}", Admin, "Show a rule of approval", || to(approval_rules::show))
+        .gives::<approval_rules::RuleOut>(),
+    Route::new(Put, "/api/v1/approval-rules/{name}", Admin, "Create or replace a rule of approval", || {
+        to(approval_rules::put)
+    })
+    .takes::<crate::domain::approval::ApprovalRule>()
+    .gives::<approval_rules::RuleOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/approval-rules/{name}", Admin, "Delete a rule of approval", || {
+        to(approval_rules::delete)
+    })
+    .nothing(),
+    Route::new(Get, "/api/v1/approvals", Admin, "List approvals", || to(approvals::list))
+        .pages::<approvals::ApprovalOut>(&["state", "tenant"]),
+    Route::new(Get, "/api/v1/approvals/{id}", Admin, "Show an approval", || to(approvals::show))
+        .gives::<approvals::ApprovalOut>(),
+    Route::new(Post, "/api/v1/approvals/{id}/approve", Admin, "Agree to an order", || to(approvals::approve))
+        .takes::<approvals::DecisionIn>()
+        .gives::<approvals::ApprovalOut>(),
+    Route::new(Post, "/api/v1/approvals/{id}/deny", Admin, "Refuse an order", || to(approvals::deny))
+        .takes::<approvals::DecisionIn>()
+        .gives::<approvals::ApprovalOut>(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

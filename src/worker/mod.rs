@@ -2,6 +2,7 @@
 //! everything.
 
 pub mod alive;
+pub mod approvals;
 pub mod budgets;
 pub mod close;
 pub mod driver;
@@ -38,6 +39,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
         tasks.close();
         return Ok(tasks);
     }
+    tasks.spawn(approvals::run(app.clone(), stop.clone()));
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));

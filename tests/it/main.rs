@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod adopt;
+mod approvals;
 mod ask_again;
 mod bridge;
 mod budgets;

@@ -3,6 +3,7 @@
 mod books;
 mod estimates;
 mod shown;
+mod simulations;
 
 use bourse::clock::Time;
 use serde_json::{Value, json};

@@ -1,6 +1,8 @@
 //! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
 
 pub mod adoption;
+pub mod approval_rules;
+pub mod approvals;
 pub mod brokers;
 pub mod budgets;
 pub mod cases;
