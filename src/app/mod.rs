@@ -2,6 +2,7 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 pub mod adopt;
+pub mod approvals;
 mod ask_again;
 mod audit;
 mod auth;
@@ -47,6 +48,7 @@ pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
+pub mod usage;
 pub mod view;
 pub mod work;
 
@@ -88,6 +90,7 @@ struct Inner {
     work: work::Work,
     logins: auth::Logins,
     verifiers: upstream::Verifiers,
+    approval_rules: approvals::Cache,
 }
 
 impl App {
@@ -107,6 +110,7 @@ impl App {
             work: work::Work::default(),
             logins: auth::Logins::new(),
             verifiers: upstream::Verifiers::default(),
+            approval_rules: approvals::Cache::default(),
             config,
             db,
             clock,

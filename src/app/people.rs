@@ -152,7 +152,9 @@ impl App {
         let same = row.plan_id == plan.plan_id && same_parameters;
         match (row.state, same) {
             (InstanceState::Ready, true) => Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?))),
-            (InstanceState::Provisioning | InstanceState::Unresolved, true) if row.ready_at.is_none() => {
+            (InstanceState::WaitingApproval | InstanceState::Provisioning | InstanceState::Unresolved, true)
+                if row.ready_at.is_none() =>
+            {
                 Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
             }
             (InstanceState::Ready, false) => {

@@ -1,6 +1,8 @@
 //! The command line: one subcommand a file. Parsing is clap's; what a subcommand prints for machines goes to stdout, all else
 //! to stderr.
 
+mod approval;
+mod approval_rule;
 mod bind;
 mod broker;
 mod client;
@@ -31,6 +33,7 @@ mod spinner;
 mod tenant;
 mod tls;
 mod unbind;
+mod usage;
 mod wait;
 
 use std::io::{self, Write as _};
@@ -83,8 +86,14 @@ enum Command {
     Instance(Box<Remote<instance::Args>>),
     /// What is under way and how it ended.
     Operation(Box<Remote<operation::Args>>),
+    /// Orders that wait for somebody's yes.
+    Approval(Box<Remote<approval::Args>>),
+    /// Which orders wait for somebody's yes.
+    ApprovalRule(Box<Remote<approval_rule::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
+    /// What was used.
+    Usage(Box<Remote<usage::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -169,7 +178,10 @@ fn run(command: Command) -> Result<(), Error> {
         Command::PriceBook(remote) => remote.run(price_book::run),
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
+        Command::Approval(remote) => remote.run(approval::run),
+        Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
+        Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

@@ -1,5 +1,6 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
+pub mod approval;
 pub mod broker;
 pub mod caller;
 pub mod catalog;
