@@ -7,6 +7,7 @@ mod ask_again;
 mod audit;
 mod auth;
 mod bind;
+pub mod budgets;
 pub mod close;
 mod context;
 pub mod costs;
@@ -32,6 +33,7 @@ pub mod points;
 pub mod prices;
 mod provision;
 pub mod rating;
+pub mod reconcile;
 pub mod references;
 pub mod registry;
 pub mod relay;
@@ -89,6 +91,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
 }
@@ -109,6 +112,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
             config,
@@ -173,6 +177,10 @@ impl App {
 
     pub(in crate::app) fn work(&self) -> &work::Work {
         &self.inner.work
+    }
+
+    pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
+        &self.inner.budgets
     }
 
     fn logins(&self) -> &auth::Logins {

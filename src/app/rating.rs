@@ -90,6 +90,11 @@ impl Charged {
         document
     }
 
+    /// Whether something was ever so.
+    pub fn was_said(&self, so: impl Fn(&TenantDocument) -> bool) -> bool {
+        self.versions.iter().any(|(_, said)| so(said))
+    }
+
     /// When something changed that decides where charges go.
     fn edges(&self, within: &Range<Time>) -> Vec<Time> {
         let changes = self.versions.windows(2).filter(|pair| !same_charges(&pair[0].1, &pair[1].1));

@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod broker;
+pub mod budget;
 pub mod caller;
 pub mod catalog;
 pub mod cost;

@@ -7,8 +7,10 @@
 pub mod approval_rules;
 pub mod approvals;
 pub mod audit;
+pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;
+pub mod budgets;
 pub mod credentials;
 pub mod db;
 pub mod dead_letters;

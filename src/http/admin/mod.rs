@@ -4,6 +4,8 @@ pub mod adoption;
 pub mod approval_rules;
 pub mod approvals;
 pub mod brokers;
+pub mod budgets;
+pub mod cases;
 pub mod costs;
 pub mod estimates;
 pub mod events;
