@@ -5,6 +5,7 @@ pub mod caller;
 pub mod catalog;
 pub mod decimal;
 pub mod event;
+pub mod focus;
 pub mod identity;
 pub mod instance;
 pub mod meter;
