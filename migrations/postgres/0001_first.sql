@@ -305,7 +305,9 @@ create table usage_series (
     kind text not null,
     aggregation text not null,
     unit text not null,
-    unique (instance_id, meter, kind, aggregation, unit)
+    -- The dimension whose values are counted; empty where none is.
+    unique_by text not null,
+    unique (instance_id, meter, kind, aggregation, unit, unique_by)
 );
 
 -- Who reports: the source of a broker's events. A name may be another broker's one day, and its ids are its own.
@@ -321,7 +323,7 @@ create table usage_sources (
 create table usage_events (
     position bigint generated always as identity primary key,
     source_id bigint not null references usage_sources (id),
-    event_id text not null,
+    event_id text collate "C" not null,
     content bytea not null,
     series_id bigint not null references usage_series (id),
     at bigint not null,
@@ -329,11 +331,11 @@ create table usage_events (
     quantity text,
     reset_id text,
     dimensions text,
-    corrects text,
+    corrects text collate "C",
     recorded_at bigint not null
 );
 create unique index usage_events_key on usage_events (source_id, event_id);
-create index usage_events_series on usage_events (series_id, at);
+create index usage_events_series on usage_events (series_id, at, source_id, event_id);
 create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
 create index usage_events_recorded on usage_events (recorded_at);
 
@@ -362,6 +364,9 @@ create table statements (
     tenant_id text not null references tenants (id),
     period text not null,
     horizon bigint not null,
+    -- What a list shows of it.
+    currency text,
+    total text,
     document text not null,
     digest text not null,
     closed_at bigint not null,

@@ -305,7 +305,9 @@ create table usage_series (
     kind text not null,
     aggregation text not null,
     unit text not null,
-    unique (instance_id, meter, kind, aggregation, unit)
+    -- The dimension whose values are counted; empty where none is.
+    unique_by text not null,
+    unique (instance_id, meter, kind, aggregation, unit, unique_by)
 );
 
 -- Who reports: the source of a broker's events. A name may be another broker's one day, and its ids are its own.
@@ -333,7 +335,7 @@ create table usage_events (
     recorded_at bigint not null
 );
 create unique index usage_events_key on usage_events (source_id, event_id);
-create index usage_events_series on usage_events (series_id, at);
+create index usage_events_series on usage_events (series_id, at, source_id, event_id);
 create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
 create index usage_events_recorded on usage_events (recorded_at);
 
@@ -362,6 +364,9 @@ create table statements (
     tenant_id text not null references tenants (id),
     period text not null,
     horizon bigint not null,
+    -- What a list shows of it.
+    currency text,
+    total text,
     document text not null,
     digest text not null,
     closed_at bigint not null,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::costs::CostSoFar;
 use super::drive::{Names, tell};
 use super::references::{self, Relations};
 use super::sealed::error_to_text;
@@ -73,6 +74,8 @@ pub struct InstanceDetail {
     pub operations: Vec<OperationRow>,
     /// What it refers to, and who refers to it.
     pub relations: Relations,
+    /// What it has cost this month so far.
+    pub cost: Option<CostSoFar>,
 }
 
 impl App {
@@ -148,7 +151,8 @@ impl App {
                 })
             })
             .await?;
-        Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations, relations })
+        let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
+        Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations, relations, cost })
     }
 
     /// A row with the names of what it belongs to.

@@ -7,8 +7,10 @@ use osb::{
 };
 use serde_json::{Value, json};
 
+use super::costs::CostSoFar;
 use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
+use super::prices::PlanPrice;
 use super::references::Relations;
 use super::sealed;
 use super::{App, Error, Issue, Listed, Page};
@@ -52,6 +54,10 @@ pub struct Standing {
     pub operation: Option<OperationRow>,
     /// What it refers to, and who refers to it, where that was asked for.
     pub relations: Option<Relations>,
+    /// What its plan costs now, where the price book in force says.
+    pub price: Option<PlanPrice>,
+    /// What it has cost this month so far, where that was asked for.
+    pub cost: Option<CostSoFar>,
 }
 
 /// A binding as whoever asked for it sees it.
@@ -188,7 +194,9 @@ impl App {
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
         let standing = self.standing(&orderer, &id).await?;
         let relations = self.relations(&standing.instance.row.id).await?;
-        Ok(Standing { relations: Some(relations), ..standing })
+        let row = &standing.instance.row;
+        let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
+        Ok(Standing { relations: Some(relations), cost, ..standing })
     }
 
     /// A page of a tenant's instances, wherever they were ordered from.
@@ -209,7 +217,8 @@ impl App {
                 Box::pin(async move { Ok::<_, Error>(crate::store::operations::latest(tx, &key, None).await?) })
             })
             .await?;
-        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None })
+        let price = self.plan_price(&row.plan_id).await?;
+        Ok(Standing { instance: self.instance_view(row).await?, operation, relations: None, price, cost: None })
     }
 
     /// Deletes an instance by name. `Some` while it goes on.

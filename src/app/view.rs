@@ -54,6 +54,7 @@ impl ServiceBroker for View {
     async fn catalog(&self, call: &Call) -> Result<CatalogDocument, osb::Error> {
         let read = async {
             let orderer = self.orderer(call).await?;
+            self.app.turn_prices().await?;
             Ok(self.app.catalog().document(orderer.broker.as_deref(), orderer.platform.kind))
         };
         self.measured("catalog", "", call, read).await

@@ -1,8 +1,8 @@
 //! The merged catalog, pure: what one broker offers, read from its own catalog ([`import`]), held against what others offer
 //! ([`clash`]), and put together for platforms ([`merged`]).
 //!
-//! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced; every other field, known
-//! or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
+//! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced, and `metadata.costs` of a plan
+//! that the price book in force knows; every other field, known or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
 //! left out only of what that kind of platform gets ([`cloudfoundry`]).
 
 pub mod bridge;
@@ -13,6 +13,7 @@ pub mod ids;
 pub mod import;
 pub mod merged;
 pub mod plan;
+pub mod prices;
 #[cfg(test)]
 mod properties;
 pub mod schema;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use merged::{Merged, Part};
+pub use merged::{Merged, Part, Prices};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
 

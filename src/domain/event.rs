@@ -50,11 +50,15 @@ pub enum EventKind {
     BrokerAvailable,
     /// A tenant's document changed.
     TenantChanged,
+    /// A tenant's month was closed: its statement stands for ever.
+    StatementClosed,
+    /// Costs have reached a threshold of a budget.
+    BudgetThreshold,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -71,6 +75,8 @@ impl EventKind {
         Self::BrokerUnavailable,
         Self::BrokerAvailable,
         Self::TenantChanged,
+        Self::StatementClosed,
+        Self::BudgetThreshold,
     ];
 
     /// The CloudEvents type.
@@ -92,6 +98,8 @@ impl EventKind {
             Self::BrokerUnavailable => "io.bourse.broker.unavailable",
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
+            Self::StatementClosed => "io.bourse.statement.closed",
+            Self::BudgetThreshold => "io.bourse.budget.threshold",
         }
     }
 }

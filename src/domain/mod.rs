@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod caller;
 pub mod catalog;
+pub mod cost;
 pub mod decimal;
 pub mod event;
 pub mod focus;
@@ -14,6 +15,10 @@ pub mod operation;
 pub mod period;
 pub mod platform;
 pub mod price;
+pub mod rating;
 pub mod reference;
 pub mod stamp;
+pub mod statement;
+pub mod tariff;
 pub mod tenant;
+pub mod usage;

@@ -128,9 +128,12 @@ impl Zone {
 
     /// The first instant of the day that holds `time`, and that of the day after it.
     pub fn day(&self, time: Time) -> Range<Time> {
+        let after = |date: Date| date.tomorrow().map_or(Time(i64::MAX), |date| self.midnight(date));
         let date = self.date(time);
-        let next = date.tomorrow().map_or(Time(i64::MAX), |date| self.midnight(date));
-        self.midnight(date)..next
+        let (start, end) = (self.midnight(date), after(date));
+        // Where clocks are put back just after midnight, the end of a day is shown twice; the day is over the first time.
+        let begun = if time < end { None } else { date.tomorrow().ok() };
+        begun.map_or(start..end, |next| end..after(next))
     }
 }
 
@@ -216,6 +219,13 @@ mod tests {
         assert_eq!(hours("Europe/Berlin", "2026-03-29T12:00:00Z"), 23);
         assert_eq!(hours("Europe/Berlin", "2026-10-25T12:00:00Z"), 25);
         assert_eq!(hours("UTC", "2026-10-25T12:00:00Z"), 24);
+        // In St. John's the clocks were once put back at one minute past midnight.
+        let zone = "America/St_Johns".parse::<Zone>().unwrap();
+        let (before, twice) = (zone.day(at("2009-10-31T12:00:00Z")), zone.day(at("2009-11-01T03:15:00Z")));
+        assert_eq!(
+            (before.end, twice.start, twice.end),
+            (twice.start, at("2009-11-01T02:30:00Z"), at("2009-11-02T03:30:00Z"))
+        );
         // In Beirut the clocks skip midnight itself.
         assert_eq!(hours("Asia/Beirut", "2026-03-29T12:00:00Z"), 23);
     }

@@ -307,6 +307,11 @@ pub fn in_force(books: &[PriceBook], at: Time) -> Option<&PriceBook> {
     begun.max_by_key(|book| (book.document.effective_from, book.created_at, book.id.as_str()))
 }
 
+/// When another book comes into force next, by time alone.
+pub fn next_change(books: &[PriceBook], after: Time) -> Option<Time> {
+    books.iter().map(|book| book.document.effective_from).filter(|from| *from > after).min()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -397,6 +402,8 @@ mod tests {
             [book("a", 10, 1, vec![]), book("b", 20, 2, vec![]), book("c", 20, 3, vec![]), book("d", 15, 9, vec![])];
         let at = |time: i64| in_force(&books, Time(time)).map(|book| book.id.as_str());
         assert_eq!([at(9), at(10), at(15), at(20), at(99)], [None, Some("a"), Some("d"), Some("c"), Some("c")]);
+        let next = |time: i64| next_change(&books, Time(time)).map(|time| time.0);
+        assert_eq!([next(9), next(10), next(15), next(20)], [Some(10), Some(15), Some(20), None]);
 
         let mut all = rule(json!({"model": "flat", "amount": "1", "per": "day"}));
         all.plan = None;

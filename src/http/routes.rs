@@ -7,7 +7,8 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, events, identities, instances, offerings, orders, platforms, tenants};
+use super::admin::{adoption, brokers, costs, events, identities, instances, offerings, orders, platforms, prices};
+use super::admin::{statements, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -297,6 +298,32 @@ pub const ROUTES: &[Route] = &[
         .gives::<instances::OperationOut>(),
     Route::new(Post, "/api/v1/operations/{id}/cancel", Admin, "Call an operation off", || to(instances::cancel))
         .gives::<instances::OperationOut>(),
+    // Prices.
+    Route::new(Get, "/api/v1/price-books", Admin, "List price books", || to(prices::list))
+        .pages::<prices::PriceBookOut>(&[]),
+    Route::new(Post, "/api/v1/price-books", Admin, "Add a price book", || to(prices::create))
+        .takes::<crate::domain::price::BookDocument>()
+        .gives::<prices::PriceBookOut>()
+        .with(&[201]),
+    Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
+        .gives::<prices::PriceBookOut>(),
+    // Costs.
+    Route::new(Get, "/api/v1/costs", Admin, "What was used in a time, and what it costs", || to(costs::show))
+        .gives::<costs::CostsOut>()
+        .asks(&["from", "to", "group_by", "granularity", "tenant", "instance", "offering", "cost_center"]),
+    // Statements.
+    Route::new(Get, "/api/v1/statements", Admin, "A tenant's month as JSON, CSV or a page to print", || {
+        to(statements::show)
+    })
+    .gives::<crate::domain::statement::Statement>()
+    .asks(&["tenant", "period"]),
+    Route::new(Get, "/api/v1/statements/closed", Admin, "List the months that are closed", || to(statements::closed))
+        .pages::<statements::ClosedOut>(&["tenant", "period"]),
+    Route::new(Post, "/api/v1/statements/verify", Admin, "Compute a closed month again and compare", || {
+        to(statements::verify)
+    })
+    .takes::<statements::VerifyIn>()
+    .gives::<statements::VerifiedOut>(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

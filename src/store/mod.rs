@@ -20,12 +20,15 @@ pub mod migrations;
 pub mod offerings;
 pub mod operations;
 pub mod platforms;
+pub mod price_books;
 pub mod processes;
 pub mod references;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;
+pub mod statements;
 pub mod tenants;
+pub mod usage;
 pub mod versions;
 mod writer;
 

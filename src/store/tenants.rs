@@ -92,6 +92,65 @@ pub async fn add_version(tx: &mut Tx<'_>, tenant: &Tenant, since: Time) -> Resul
     tx.execute(sql).await.map(drop)
 }
 
+const VERSIONS: &str =
+    "select since, document from tenant_versions where tenant_id = $1 and since <= $2 order by since";
+
+/// What was said about a tenant from when on, earliest first, as far as it was known at `known_at`.
+///
+/// # Errors
+/// [`Error`].
+pub async fn versions(tx: &mut Tx<'_>, id: &str, known_at: Time) -> Result<Vec<(Time, TenantDocument)>, Error> {
+    let rows = tx.fetch_all(sqlx::query(VERSIONS).bind(id.to_owned()).bind(known_at.0)).await?;
+    let version = |row: &AnyRow| {
+        let document: String = column(row, "document")?;
+        let document = serde_json::from_str(&document);
+        let document = document.map_err(|source| Error::Corrupt { column: "document", source: source.into() })?;
+        Ok((Time(column(row, "since")?), document))
+    };
+    rows.iter().map(version).collect()
+}
+
+/// A tenant that was charged for something, be it deleted since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargedRow {
+    /// For ever the same.
+    pub id: String,
+    /// Its name; a deleted tenant's may be another's by now.
+    pub name: String,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+}
+
+fn charged_row(row: &AnyRow) -> Result<ChargedRow, Error> {
+    Ok(ChargedRow {
+        id: column(row, "id")?,
+        name: column(row, "name")?,
+        deleted_at: column::<Option<i64>>(row, "deleted_at")?.map(Time),
+    })
+}
+
+const CHARGED: &str = "select id, name, deleted_at from tenants t where id > $1 \
+    and exists (select 1 from spans s where s.tenant_id = t.id) order by id limit $2";
+
+/// Tenants that ever had an instance, by id, after one; those that are deleted, too.
+///
+/// # Errors
+/// [`Error`].
+pub async fn charged(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<ChargedRow>, Error> {
+    let rows = tx.fetch_all(sqlx::query(CHARGED).bind(after.to_owned()).bind(limit)).await?;
+    rows.iter().map(charged_row).collect()
+}
+
+const CHARGED_ONE: &str = "select id, name, deleted_at from tenants where id = $1";
+
+/// The tenant of an id, be it deleted, as one that is charged.
+///
+/// # Errors
+/// [`Error`].
+pub async fn charged_one(tx: &mut Tx<'_>, id: &str) -> Result<Option<ChargedRow>, Error> {
+    tx.fetch_optional(sqlx::query(CHARGED_ONE).bind(id.to_owned())).await?.as_ref().map(charged_row).transpose()
+}
+
 const STANDS: &str = "select id, name, document from tenants where id = $1 and deleted_at is null";
 const STANDS_SHARED: &str = "select id, name, document from tenants where id = $1 and deleted_at is null for share";
 

@@ -2,6 +2,7 @@
 //! everything.
 
 pub mod alive;
+pub mod close;
 pub mod driver;
 pub mod refresh;
 pub mod relay;
@@ -36,6 +37,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
+    tasks.spawn(close::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

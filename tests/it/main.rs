@@ -33,6 +33,7 @@ mod osb_side;
 mod outage;
 mod platforms;
 mod points;
+mod prices;
 mod quickstart;
 mod references;
 mod registry;

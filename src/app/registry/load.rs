@@ -1,58 +1,102 @@
-//! Brings what this process keeps in memory up to what is stored: only brokers that changed are read and made anew.
+//! Brings what this process keeps in memory up to what is stored, and to what time it is: only what changed is read and made
+//! anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 
+use super::{Current, Versions};
 use crate::app::{App, Error};
 use crate::backend::{Backend, Blueprint};
 use crate::domain::broker::Access;
-use crate::domain::catalog::{Merged, Part};
+use crate::domain::catalog::{Merged, Part, Prices};
 use crate::domain::platform::PlatformKind;
+use crate::domain::price::{self, PriceBook};
+use crate::domain::tariff::Tariffs;
 use crate::store::brokers::BrokerRow;
-use crate::store::{brokers, offerings, versions};
+use crate::store::{brokers, offerings, price_books, versions};
 
 impl App {
-    /// Reads catalog and brokers again where they changed since; true where they did.
+    /// Reads catalog, brokers and price books again where they changed since, and shows other prices where time brought them
+    /// into force; true where something is new.
     ///
     /// # Errors
     /// Where the database fails. What is in memory stays as it was.
     pub async fn reload_catalog(&self) -> Result<bool, Error> {
         let registry = &self.inner.registry;
         // Nobody stands in line to hear that nothing has changed.
-        if self.catalog_version().await? == registry.current().0 {
+        if self.stored_versions().await? == registry.current().versions && !self.prices_turned() {
             return Ok(false);
         }
         let _one_at_a_time = registry.loading.lock().await;
-        let (known, old) = {
-            let current = registry.current();
-            (current.0, Arc::clone(&current.1))
-        };
-        // The counter first: a change in between is then read twice rather than never.
-        let version = self.catalog_version().await?;
-        if version == known {
+        let old = registry.current().clone();
+        // The counters first: a change in between is then read twice rather than never.
+        let versions = self.stored_versions().await?;
+        if versions == old.versions && !self.prices_turned() {
             return Ok(false);
         }
-        let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
-        let parts = self.parts(&rows, &old).await?;
-        self.backends().replace(self.made_backends(&rows));
-        let hub = self.config().server.hub.clone();
+        let books = if versions.prices == old.versions.prices {
+            old.books
+        } else {
+            self.db().read(|tx| Box::pin(price_books::all(tx, None))).await?.into()
+        };
+        let parts = if versions.catalog == old.versions.catalog {
+            old.merged.parts().to_vec()
+        } else {
+            let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
+            let parts = self.parts(&rows, &old.merged).await?;
+            self.backends().replace(self.made_backends(&rows));
+            parts
+        };
+        let merged = self.merged(parts, Arc::clone(&books)).await?;
+        registry.replace(Current { versions, merged, books });
+        Ok(true)
+    }
+
+    /// Whether time has brought other prices into force than the catalog in memory shows.
+    pub(in crate::app) fn prices_turned(&self) -> bool {
+        let until = self.inner.registry.current().merged.prices().until;
+        until.is_some_and(|until| until <= self.clock().now())
+    }
+
+    /// Shows the prices that are in force by now. It asks nobody: what comes into force is known before.
+    ///
+    /// # Errors
+    /// Where the process ends.
+    pub(in crate::app) async fn turn_prices(&self) -> Result<(), Error> {
+        if !self.prices_turned() {
+            return Ok(());
+        }
+        let registry = &self.inner.registry;
+        let _one_at_a_time = registry.loading.lock().await;
+        let old = registry.current().clone();
+        if self.prices_turned() {
+            let merged = self.merged(old.merged.parts().to_vec(), Arc::clone(&old.books)).await?;
+            registry.replace(Current { merged, ..old });
+        }
+        Ok(())
+    }
+
+    async fn merged(&self, parts: Vec<Arc<Part>>, books: Arc<[PriceBook]>) -> Result<Arc<Merged>, Error> {
+        let (hub, now) = (self.config().server.hub.clone(), self.clock().now());
         let merged = tokio::task::spawn_blocking(move || {
-            let merged = Merged::new(parts, hub);
+            let tariffs = price::in_force(&books, now).map(|book| Arc::new(Tariffs::new(book)));
+            let prices = Prices { tariffs, until: price::next_change(&books, now) };
+            let merged = Merged::new(parts, hub).priced(prices);
             // Made here once, so that no platform's request has to.
             for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
                 merged.document(None, kind);
             }
-            merged
+            Arc::new(merged)
         });
-        let merged = merged.await.map_err(|_| Error::Store(crate::store::Error::Busy))?;
-        registry.replace(version, Arc::new(merged));
-        Ok(true)
+        merged.await.map_err(|_| Error::Store(crate::store::Error::Busy))
     }
 
-    async fn catalog_version(&self) -> Result<i64, Error> {
-        Ok(self.db().read(|tx| Box::pin(versions::read(tx, versions::CATALOG))).await?)
+    async fn stored_versions(&self) -> Result<Versions, Error> {
+        let read = self.db().read(|tx| Box::pin(versions::read_both(tx, versions::CATALOG, versions::PRICES)));
+        let (catalog, prices) = read.await?;
+        Ok(Versions { catalog, prices })
     }
 
     async fn parts(&self, rows: &[BrokerRow], old: &Merged) -> Result<Vec<Arc<Part>>, Error> {

@@ -1,7 +1,7 @@
 //! The registry of service brokers: register, list, patch, refresh, remove; and what this process keeps in memory of it.
 //!
-//! What is in memory is a copy: the database's counter `catalog` says when it is old, and [`App::reload_catalog`] puts
-//! another in its place as a whole.
+//! What is in memory is a copy: the database's counters `catalog` and `prices` say when it is old, and [`App::reload_catalog`]
+//! puts another in its place as a whole.
 
 mod check;
 mod fetch;
@@ -21,6 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::backend::{Backends, Outgoing};
 use crate::config;
 use crate::domain::catalog::Merged;
+use crate::domain::price::PriceBook;
 
 pub use offerings::{OfferingView, PlanView};
 pub use patch::BrokerChange;
@@ -35,9 +36,25 @@ const ATTEMPTS_MAX: u32 = 3;
 pub(in crate::app) struct Registry {
     backends: Backends,
     outgoing: Outgoing,
-    catalog: RwLock<(i64, Arc<Merged>)>,
+    current: RwLock<Current>,
     /// One loads at a time, so that an older state never replaces a newer one.
     loading: tokio::sync::Mutex<()>,
+}
+
+/// A copy of what is stored.
+#[derive(Clone, Debug, Default)]
+struct Current {
+    versions: Versions,
+    merged: Arc<Merged>,
+    /// In the order in which they were made.
+    books: Arc<[PriceBook]>,
+}
+
+/// Which changes are in a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Versions {
+    catalog: i64,
+    prices: i64,
 }
 
 impl Registry {
@@ -49,13 +66,17 @@ impl Registry {
         Self {
             backends: Backends::default(),
             outgoing,
-            catalog: RwLock::default(),
+            current: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
         }
     }
 
     pub(in crate::app) fn catalog(&self) -> Arc<Merged> {
-        Arc::clone(&self.current().1)
+        Arc::clone(&self.current().merged)
+    }
+
+    pub(in crate::app) fn books(&self) -> Arc<[PriceBook]> {
+        Arc::clone(&self.current().books)
     }
 
     pub(in crate::app) fn backends(&self) -> &Backends {
@@ -66,11 +87,11 @@ impl Registry {
         &self.outgoing
     }
 
-    fn current(&self) -> std::sync::RwLockReadGuard<'_, (i64, Arc<Merged>)> {
-        self.catalog.read().unwrap_or_else(PoisonError::into_inner)
+    fn current(&self) -> std::sync::RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn replace(&self, version: i64, catalog: Arc<Merged>) {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = (version, catalog);
+    fn replace(&self, current: Current) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 }

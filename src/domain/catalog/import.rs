@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::bridge::{self, Terms};
 use super::schema::{self, Schema};
 use super::{Finding, Ids, Offering, Plan, Severity, State, hubs, ids};
+use crate::domain::meter::Meter;
 use crate::domain::reference;
 
 /// Offerings of one broker, and plans of all of them: more is refused as a whole.
@@ -17,6 +18,8 @@ const OFFERINGS_MAX: usize = 1000;
 const PLANS_MAX: usize = 10_000;
 /// References shown of one schema that are not read.
 const IGNORED_MAX: usize = 20;
+/// Meters of one plan that are shown as wrong.
+const METERS_SHOWN_MAX: usize = 20;
 const IGNORED: &str = "is not read: it must be {\"offering\": NAME} or {\"tag\": TAG}, on a property, or on what `items` describes, of a provision or update";
 
 /// Whose catalog is read, and how its names and ids become the hub's.
@@ -159,6 +162,7 @@ fn read(
     let plans = if good { read_plans(source, service, &backend_id) } else { Vec::new() };
     for plan in &plans {
         findings.extend(judge_schemas(position, plan));
+        findings.extend(judge_meters(position, plan));
     }
     let mut document = service.clone();
     if let Some(plans) = document.get_mut("plans") {
@@ -201,6 +205,17 @@ fn judge_schemas(offering: usize, plan: &Plan) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Meters that can't be measured: nobody can report usage of them.
+fn judge_meters(offering: usize, plan: &Plan) -> Vec<Finding> {
+    let (_, wrong) = Meter::declared(&plan.document);
+    let finding = |(below, message): (String, String)| Finding {
+        severity: Severity::Warning,
+        pointer: format!("/services/{offering}/plans/{}{below}", plan.position),
+        message,
+    };
+    wrong.into_iter().take(METERS_SHOWN_MAX).map(finding).collect()
 }
 
 /// Findings by the place of the offering that they are about.
@@ -385,6 +400,19 @@ mod tests {
         assert_eq!(offerings[0].state, State::Available);
         let pointer = "/services/0/plans/0/schemas/service_instance/create/parameters";
         assert!(offerings[0].findings.iter().any(|finding| finding.pointer == pointer));
+    }
+
+    #[test]
+    fn a_meter_that_can_not_be_measured_is_told_and_the_offering_served() {
+        let mut service = service("1", &["a"]);
+        let meters =
+            json!([{"key": "gb", "kind": "gauge", "unit": "GB"}, {"key": "ops", "kind": "rate", "unit": "1/s"}]);
+        service["plans"][0]["metadata"] = json!({ "x-meters": meters });
+        let offerings = imported(&[service], &[]);
+        assert_eq!(offerings[0].state, State::Available);
+        let told: Vec<_> =
+            offerings[0].findings.iter().map(|finding| (finding.severity, finding.pointer.as_str())).collect();
+        assert_eq!(told, [(Severity::Warning, "/services/0/plans/0/metadata/x-meters/1/kind")]);
     }
 
     #[test]

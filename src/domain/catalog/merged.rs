@@ -11,8 +11,11 @@ use osb::{CatalogDocument, ServiceOffering};
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
-use super::{Offering, State, cloudfoundry, hubs};
+use super::{Offering, Plan, State, cloudfoundry, hubs};
+use crate::clock::Time;
+use crate::domain::meter::Meter;
 use crate::domain::platform::PlatformKind;
+use crate::domain::tariff::Tariffs;
 
 /// One broker's share of the catalog.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ fn entries(broker_id: &str, broker_name: &str, deleted: bool, offering: &Offerin
     read.plans =
         plans.iter().filter(|(plan, _)| plan.state == State::Available).map(|(_, read)| read.clone()).collect();
     let read = Arc::new(read);
-    let entry = |(plan, document): (&super::Plan, osb::ServicePlan)| {
+    let entry = |(plan, document): (&Plan, osb::ServicePlan)| {
         Arc::new(PlanEntry {
             plan_id: plan.id.clone(),
             plan_name: plan.name.clone(),
@@ -126,6 +129,16 @@ pub struct Merged {
     dashboards: HashSet<String>,
     /// This hub's name.
     hub: String,
+    prices: Prices,
+}
+
+/// The prices that a catalog shows.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    /// Those in force.
+    pub tariffs: Option<Arc<Tariffs>>,
+    /// When others come into force, by time alone.
+    pub until: Option<Time>,
 }
 
 impl Merged {
@@ -153,6 +166,17 @@ impl Merged {
         }
         merged.parts = parts;
         merged
+    }
+
+    /// The same catalog with prices. To be said before any document is asked for.
+    #[must_use]
+    pub fn priced(self, prices: Prices) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// The prices that it shows.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
@@ -227,11 +251,7 @@ impl Merged {
             .plans
             .iter()
             .filter(|plan| plan.state == State::Available)
-            .filter_map(|plan| {
-                let mut rendered = plan.document.clone();
-                rendered.as_object_mut()?.insert("id".to_owned(), plan.id.clone().into());
-                Some(rendered)
-            })
+            .filter_map(|plan| self.render_plan(offering, plan))
             .collect();
         if plans.is_empty() {
             return None;
@@ -253,6 +273,26 @@ impl Merged {
                 if !self.dashboards.contains(&offering.id) {
                     fields.shift_remove("dashboard_client");
                 }
+            }
+        }
+        Some(rendered)
+    }
+
+    /// Where the price book in force says what a plan costs, that takes the place of what its broker says.
+    fn render_plan(&self, offering: &Offering, plan: &Plan) -> Option<Value> {
+        let mut rendered = plan.document.clone();
+        let fields = rendered.as_object_mut()?;
+        fields.insert("id".to_owned(), plan.id.clone().into());
+        let tariffs = self.prices.tariffs.as_deref();
+        let costs =
+            tariffs.and_then(|tariffs| tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0));
+        if let Some(costs) = costs {
+            let metadata = fields.entry("metadata").or_insert_with(|| Value::Object(osb::Object::new()));
+            if metadata.is_null() {
+                *metadata = Value::Object(osb::Object::new());
+            }
+            if let Some(metadata) = metadata.as_object_mut() {
+                metadata.insert("costs".to_owned(), costs);
             }
         }
         Some(rendered)
@@ -308,6 +348,35 @@ mod tests {
             .replace(r#""id":"p""#, &format!(r#""id":"{small}""#))
             .replace(r#""id":"q""#, &format!(r#""id":"{large}""#));
         assert_eq!(std::str::from_utf8(&document.json).unwrap(), expected);
+    }
+
+    #[test]
+    fn plans_that_the_price_book_knows_show_its_prices_and_the_others_what_their_broker_says() {
+        let mut catalog: Value = serde_json::from_str(CATALOG).unwrap();
+        let said = json!([{"amount": {"eur": 1.0}, "unit": "YEARLY"}, {"amount": {"usd": 2.50}, "unit": "SETUP FEE"}]);
+        for plan in 0..2 {
+            catalog["services"][0]["plans"][plan]["metadata"] = json!({"costs": said, "bullets": ["b"]});
+        }
+        let source =
+            Source { broker: "a", name_prefix: "", ids: Ids::Mapped, hub: "bourse", terms: Default::default() };
+        let offerings = import(source, &catalog, &[]).unwrap();
+        let part = Arc::new(Part::new("1".to_owned(), "a".to_owned(), 1, false, offerings));
+        let rules = json!([{"offering": "db", "plan": "small", "model": "flat", "amount": "99", "per": "month"}]);
+        let document = json!({"currency": "EUR", "effective_from": "2026-01-01T00:00:00Z", "rules": rules});
+        let document = serde_json::from_value(document).unwrap();
+        let book = crate::domain::price::PriceBook { id: "b".to_owned(), document, created_at: Time(0) };
+        let prices = Prices { tariffs: Some(Arc::new(Tariffs::new(&book))), until: None };
+        let without = Merged::new(vec![Arc::clone(&part)], "bourse".to_owned());
+        let with = Merged::new(vec![part], "bourse".to_owned()).priced(prices);
+        for kind in [PlatformKind::CloudFoundry, PlatformKind::Kubernetes, PlatformKind::Bourse] {
+            let (before, after) = (without.document(None, kind), with.document(None, kind));
+            assert_ne!(before.etag, after.etag);
+            let mut expected = json(&before);
+            assert_eq!(expected["services"][0]["plans"][0]["metadata"]["costs"], said);
+            let priced: Value = serde_json::from_str(r#"[{"amount":{"eur":99.0},"unit":"MONTHLY"}]"#).unwrap();
+            expected["services"][0]["plans"][0]["metadata"]["costs"] = priced;
+            assert_eq!(json(&after), expected, "{kind:?}");
+        }
     }
 
     #[test]

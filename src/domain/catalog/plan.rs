@@ -8,6 +8,7 @@ use osb::{ServiceOffering, ServicePlan};
 use serde_json::Value;
 
 use super::schema::{Problem, Schema};
+use crate::domain::meter::Meter;
 use crate::domain::reference::References;
 
 /// A plan and all that an order of it needs to know.
@@ -85,6 +86,12 @@ impl PlanEntry {
             let update = read(self.plan.update_schema()).or(&create);
             (create, update)
         })
+    }
+
+    /// What can be measured of its instances, besides the hub's own two meters.
+    pub fn meters(&self) -> Vec<Meter> {
+        let metadata = self.plan.metadata.as_option();
+        metadata.map(|metadata| Meter::declared(&serde_json::json!({ "metadata": metadata })).0).unwrap_or_default()
     }
 
     /// Whether its instances can be bound to.

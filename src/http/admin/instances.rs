@@ -4,6 +4,7 @@ use actix_web::web::{Data, Json, Path};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::costs::CostSoFarOut;
 use crate::app::instances::{InstanceDetail, InstanceFilter, InstanceView};
 use crate::app::operations::{OperationFilter, OperationView};
 use crate::app::references::{Other, Relations};
@@ -202,6 +203,8 @@ pub struct DetailOut {
     references: Vec<ReferenceOut>,
     /// Those that refer to it, the first 1000: it can't be deleted before they are.
     dependents: Vec<DependentOut>,
+    /// What it has cost this month so far; `null` where nothing of it has a price.
+    cost: Option<CostSoFarOut>,
 }
 
 impl From<InstanceDetail> for DetailOut {
@@ -219,6 +222,7 @@ impl From<InstanceDetail> for DetailOut {
             operations: detail.operations.into_iter().map(OperationOut::from).collect(),
             references,
             dependents,
+            cost: detail.cost.map(CostSoFarOut::from),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 pub mod adoption;
 pub mod brokers;
+pub mod costs;
 pub mod events;
 pub mod identities;
 pub mod instances;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
+pub mod prices;
+pub mod statements;
 pub mod tenants;

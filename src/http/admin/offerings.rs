@@ -1,13 +1,19 @@
 //! `/api/v1/offerings`: what can be ordered, of all brokers, searched by words.
 
+use std::sync::Arc;
+
 use actix_web::web::{Data, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::app::prices::PlanPrice;
 use crate::app::registry::OfferingView;
 use crate::domain::catalog::{Plan, State};
+use crate::domain::meter::Meter;
+use crate::domain::tariff::Tariffs;
+use crate::http::admin::prices::PriceOut;
 use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
@@ -63,7 +69,7 @@ pub struct OfferingPlan {
     /// Whether its broker says that it costs nothing.
     free: bool,
     /// What it costs by the price book in force; `null` where none says.
-    price: Option<Value>,
+    price: Option<PriceOut>,
     /// What its broker says for people: `bullets`, `displayName`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Value>,
@@ -73,13 +79,15 @@ fn text(document: &Value, name: &str) -> String {
     document.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-impl From<Plan> for OfferingPlan {
-    fn from(plan: Plan) -> Self {
+impl OfferingPlan {
+    fn new(plan: Plan, offering: &str, tariffs: Option<&Arc<Tariffs>>) -> Self {
+        let price = tariffs
+            .and_then(|tariffs| PlanPrice::of(tariffs, offering, &plan.name, &Meter::declared(&plan.document).0));
         Self {
             description: text(&plan.document, "description"),
             // Absent means that it is free (PLN-05).
             free: plan.document.get("free").and_then(Value::as_bool).unwrap_or(true),
-            price: None,
+            price: price.map(PriceOut::from),
             metadata: plan.document.get("metadata").cloned(),
             id: plan.id,
             name: plan.name,
@@ -87,8 +95,8 @@ impl From<Plan> for OfferingPlan {
     }
 }
 
-impl From<OfferingView> for OfferingOut {
-    fn from(view: OfferingView) -> Self {
+impl OfferingOut {
+    fn new(view: OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Self {
         let OfferingView { broker, offering } = view;
         let document = &offering.document;
         let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
@@ -98,7 +106,7 @@ impl From<OfferingView> for OfferingOut {
             tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
             bindable: document.get("bindable").and_then(Value::as_bool).unwrap_or_default(),
             metadata: document.get("metadata").cloned(),
-            plans: plans.map(OfferingPlan::from).collect(),
+            plans: plans.map(|plan| OfferingPlan::new(plan, &offering.name, tariffs)).collect(),
             id: offering.id,
             name: offering.name,
             broker,
@@ -118,5 +126,6 @@ pub async fn list(
 ) -> Result<Json<PageOut<OfferingOut>>, Failure> {
     let SearchParams { q, limit, cursor } = params.0;
     let page = page(limit, cursor.as_deref())?;
-    Ok(Json(app.offerings(&q, &page).map(OfferingOut::from).into()))
+    let tariffs = app.tariffs().await?;
+    Ok(Json(app.offerings(&q, &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
 }

@@ -7,7 +7,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::costs::CostSoFarOut;
 use super::instances::{DependentOut, InstanceOut, OperationOut, ReferenceOut, related};
+use super::prices::PriceOut;
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
 use crate::app::{self, App};
 use crate::domain::instance::BindingState;
@@ -39,8 +41,10 @@ pub struct OrderedOut {
     instance: InstanceOut,
     /// Its latest operation.
     operation: Option<OperationOut>,
-    /// What it costs; `null` where no price is known.
-    price: Option<String>,
+    /// What it costs by the price book in force; `null` where none says.
+    price: Option<PriceOut>,
+    /// What it has cost this month so far, told by GET; `null` where nothing of it has a price.
+    cost: Option<CostSoFarOut>,
     /// The instances that its parameters refer to; GET tells them.
     #[serde(skip_serializing_if = "Option::is_none")]
     references: Option<Vec<ReferenceOut>>,
@@ -55,7 +59,8 @@ impl From<Standing> for OrderedOut {
         Self {
             instance: standing.instance.into(),
             operation: standing.operation.map(OperationOut::from),
-            price: None,
+            price: standing.price.map(PriceOut::from),
+            cost: standing.cost.map(CostSoFarOut::from),
             references,
             dependents,
         }

@@ -1,0 +1,122 @@
+//! What is known of the instances and brokers that a batch is about, looked up for all of it at once.
+
+use super::super::db::column;
+use super::super::{Error, Tx};
+use crate::clock::Time;
+
+/// Spans of one instance that are looked at: its latest ones.
+const SPANS_MAX: i64 = 100;
+
+/// An instance as far as usage needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceFacts {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub broker_id: String,
+    /// The plan that it has.
+    pub plan_id: String,
+    /// When nothing was left of it.
+    pub gone_at: Option<Time>,
+}
+
+/// A time for which it stood under a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanFacts {
+    /// Of which instance.
+    pub instance_id: String,
+    /// Under which plan.
+    pub plan_id: String,
+    /// From when on.
+    pub started_at: Time,
+    /// Until when, if it has ended.
+    pub ended_at: Option<Time>,
+}
+
+const INSTANCES_SQLITE: &str =
+    "select id, broker_id, plan_id, gone_at from instances where id in (select value from json_each($1))";
+const INSTANCES_POSTGRES: &str = "select id, broker_id, plan_id, gone_at from instances \
+    where id in (select value from json_array_elements_text($1::json))";
+
+/// The instances with these ids; `ids` is a JSON list of texts.
+///
+/// # Errors
+/// [`Error`]
+pub async fn instances(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<InstanceFacts>, Error> {
+    let sql = tx.shared(INSTANCES_SQLITE, INSTANCES_POSTGRES);
+    let rows = tx.fetch_all(sqlx::query(sql).bind(ids.to_owned())).await?;
+    let facts = |row| {
+        Ok(InstanceFacts {
+            id: column(row, "id")?,
+            broker_id: column(row, "broker_id")?,
+            plan_id: column(row, "plan_id")?,
+            gone_at: column::<Option<i64>>(row, "gone_at")?.map(Time),
+        })
+    };
+    rows.iter().map(facts).collect()
+}
+
+const SPANS_SQLITE: &str = "select instance_id, plan_id, started_at, ended_at from ( \
+      select instance_id, plan_id, started_at, ended_at, \
+        row_number() over (partition by instance_id order by started_at desc, id desc) as place \
+      from spans where instance_id in (select value from json_each($1)) \
+    ) latest where place <= $2 order by instance_id, started_at desc";
+const SPANS_POSTGRES: &str = "select instance_id, plan_id, started_at, ended_at from ( \
+      select instance_id, plan_id, started_at, ended_at, \
+        row_number() over (partition by instance_id order by started_at desc, id desc) as place \
+      from spans where instance_id in (select value from json_array_elements_text($1::json)) \
+    ) latest where place <= $2 order by instance_id, started_at desc";
+
+/// The latest spans of these instances, the latest first; `ids` is a JSON list of texts.
+///
+/// # Errors
+/// [`Error`]
+pub async fn spans(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<SpanFacts>, Error> {
+    let sql = tx.shared(SPANS_SQLITE, SPANS_POSTGRES);
+    let rows = tx.fetch_all(sqlx::query(sql).bind(ids.to_owned()).bind(SPANS_MAX)).await?;
+    let facts = |row| {
+        Ok(SpanFacts {
+            instance_id: column(row, "instance_id")?,
+            plan_id: column(row, "plan_id")?,
+            started_at: Time(column(row, "started_at")?),
+            ended_at: column::<Option<i64>>(row, "ended_at")?.map(Time),
+        })
+    };
+    rows.iter().map(facts).collect()
+}
+
+const PLANS_SQLITE: &str = "select id, document from plans where id in (select value from json_each($1))";
+const PLANS_POSTGRES: &str =
+    "select id, document from plans where id in (select value from json_array_elements_text($1::json))";
+
+/// The documents of plans, as (id, JSON): for plans of brokers that are in no catalog any more.
+///
+/// # Errors
+/// [`Error`]
+pub async fn plans(tx: &mut Tx<'_>, ids: &str) -> Result<Vec<(String, String)>, Error> {
+    let sql = tx.shared(PLANS_SQLITE, PLANS_POSTGRES);
+    let rows = tx.fetch_all(sqlx::query(sql).bind(ids.to_owned())).await?;
+    rows.iter().map(|row| Ok((column(row, "id")?, column(row, "document")?))).collect()
+}
+
+const BROKERS_SQLITE: &str = "select id, name from ( \
+      select id, name, row_number() over (partition by name \
+        order by case when deleted_at is null then 0 else 1 end, deleted_at desc, id) as place \
+      from brokers where name in (select value from json_each($1)) \
+    ) known where place = 1";
+const BROKERS_POSTGRES: &str = "select id, name from ( \
+      select id, name, row_number() over (partition by name \
+        order by case when deleted_at is null then 0 else 1 end, deleted_at desc, id) as place \
+      from brokers where name in (select value from json_array_elements_text($1::json)) \
+    ) known where place = 1";
+
+/// The brokers with these names, as (id, name): the one that is registered, or else the one that was so last. `names` is a
+/// JSON list of texts.
+///
+/// # Errors
+/// [`Error`]
+pub async fn brokers(tx: &mut Tx<'_>, names: &str) -> Result<Vec<(String, String)>, Error> {
+    let sql = tx.shared(BROKERS_SQLITE, BROKERS_POSTGRES);
+    let rows = tx.fetch_all(sqlx::query(sql).bind(names.to_owned())).await?;
+    rows.iter().map(|row| Ok((column(row, "id")?, column(row, "name")?))).collect()
+}
