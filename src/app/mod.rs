@@ -15,6 +15,7 @@ mod drive;
 pub mod error;
 pub mod feed;
 mod fetch;
+pub mod focus;
 pub mod health;
 pub mod instances;
 mod intent;

@@ -75,9 +75,14 @@ pub struct Service {
     pub offering: String,
     /// The plan's name.
     pub plan: String,
-    /// The offering's name for people; [`Self::offering`] where there is none.
-    pub name: String,
-    /// Who makes it: what its broker calls itself.
+    /// What the offering says of itself.
+    pub details: ServiceDetails,
+}
+
+/// What an offering says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceDetails {
+    /// Who makes it.
     pub publisher: String,
     /// What kind of service it is.
     pub category: Category,

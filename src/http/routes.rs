@@ -7,7 +7,9 @@ use actix_web::web::to;
 use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
-use super::admin::{adoption, brokers, costs, events, identities, instances, offerings, orders, platforms, prices};
+use super::admin::{
+    adoption, brokers, costs, events, exports, identities, instances, offerings, orders, platforms, prices,
+};
 use super::admin::{statements, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -324,6 +326,11 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<statements::VerifyIn>()
     .gives::<statements::VerifiedOut>(),
+    // Exports.
+    Route::new(Get, "/api/v1/exports/focus", Admin, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
+        to(exports::focus)
+    })
+    .asks(&["period", "version", "strict", "tenant"]),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)

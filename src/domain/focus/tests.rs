@@ -33,10 +33,11 @@ fn charge(meter: &str, unit: &str, quantity: &str, rule: Value, billed: &str) ->
         service: Service {
             offering: "virtual-network".to_owned(),
             plan: "small".to_owned(),
-            name: "Virtual network".to_owned(),
-            publisher: "Team Network".to_owned(),
-            category: Category::of(&json!({"x-focus": {"service_category": "Networking"}})),
-            region: None,
+            details: ServiceDetails {
+                publisher: "Team Network".to_owned(),
+                category: Category::of(&json!({"x-focus": {"service_category": "Networking"}})),
+                region: None,
+            },
         },
         measured: Measured {
             meter: meter.to_owned(),

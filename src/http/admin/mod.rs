@@ -4,6 +4,7 @@ pub mod adoption;
 pub mod brokers;
 pub mod costs;
 pub mod events;
+pub mod exports;
 pub mod identities;
 pub mod instances;
 pub mod offerings;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use bourse::clock::Time;
 use bourse::domain::decimal::read;
-use bourse::domain::focus::{Account, Category, Charge, Measured, Priced, Service, Version, header, line};
+use bourse::domain::focus::{
+    Account, Category, Charge, Measured, Priced, Service, ServiceDetails, Version, header, line,
+};
 use serde_json::{Value, json};
 
 /// Names that trip up readers of CSV, JSON and spreadsheets.
@@ -104,10 +106,11 @@ fn charge(tenant: usize, name: &str, what: What) -> Charge {
         service: Service {
             offering: offering.to_owned(),
             plan: "small".to_owned(),
-            name: format!("The {offering}"),
-            publisher: "Team \"Network\", Ltd".to_owned(),
-            category: Category::of(&json!({"x-focus": category[tenant % 3]})),
-            region: (tenant == 0).then(|| "eu-1".to_owned()),
+            details: ServiceDetails {
+                publisher: "Team \"Network\", Ltd".to_owned(),
+                category: Category::of(&json!({"x-focus": category[tenant % 3]})),
+                region: (tenant == 0).then(|| "eu-1".to_owned()),
+            },
         },
         measured: Measured {
             meter: what.meter.to_owned(),
