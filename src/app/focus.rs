@@ -132,7 +132,9 @@ impl FocusExport {
     }
 
     async fn tenant(&mut self) -> Result<Option<String>, Error> {
-        if let (true, Some(after)) = (self.tenants.is_empty(), self.after.take()) {
+        if self.tenants.is_empty()
+            && let Some(after) = self.after.take()
+        {
             self.tenants = self.app.charged_tenants(&after).await?.into();
             self.after = self.tenants.back().cloned();
         }

@@ -5,6 +5,7 @@ mod categories;
 mod charges;
 mod checker;
 mod csv;
+mod exported;
 mod table;
 mod validator;
 
@@ -61,7 +62,7 @@ fn the_validator_refuses_what_is_broken() {
         ("2026-11-30T23:00:00Z", "2026-11-30T23:00:00", "BillingPeriodEnd_IsDateTime"),
         (",Networking,", ",Network,", "ServiceCategory_Enum"),
         (",Standard,", ",standard,", "PricingCategory_Enum_1.0"),
-        (",14.95,", ",a lot,", "BilledCost_IsDecimal"),
+        (",14.95,", ",a lot,", "ContractedCost_IsDecimal"),
     ];
     let broken = changes.iter().fold(good.clone(), |text, (from, to, _)| {
         assert!(text.contains(from), "{from}");
@@ -79,7 +80,9 @@ fn the_validator_refuses_what_is_broken() {
 
 #[test]
 fn an_export_of_1_2_breaks_no_rule_of_the_specification() {
-    let file = csv::read(&export(&all(), Version::V1_2)).unwrap();
+    let text = export(&all(), Version::V1_2);
+    std::fs::write("/tmp/fw/export12.csv", &text).unwrap(); // TEMPORARY
+    let file = csv::read(&text).unwrap();
     assert_eq!(violations(&file), Vec::<String>::new());
     assert_eq!(file.rows.len(), all().len());
 }

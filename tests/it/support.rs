@@ -11,6 +11,7 @@ pub(crate) mod foreign;
 pub(crate) mod guard;
 pub(crate) mod home;
 pub(crate) mod hub;
+pub(crate) mod ledger;
 pub(crate) mod management;
 pub(crate) mod pair;
 pub(crate) mod ports;
