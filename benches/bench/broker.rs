@@ -18,9 +18,12 @@ use crate::Outcome;
 use crate::guard::Ending;
 use crate::http::Door;
 use crate::process::Running;
+use crate::usage::METERS;
 
 /// The key of the broker whose catalog is large.
 pub(crate) const LARGE: &str = "large";
+/// The key of the broker whose plans declare meters.
+pub(crate) const METERED: &str = "metered";
 /// Its offerings: together more than 256 KiB.
 const LARGE_OFFERINGS: usize = 300;
 
@@ -125,11 +128,18 @@ fn catalog(key: &str) -> String {
         if number > 0 {
             (0..12).for_each(|line| about.push_str(&format!("Line {line} of what it is good for and what is in it. ")));
         }
+        let declared: &[_] = if key == METERED { &METERS } else { &[] };
+        let meter = |(key, kind, unit): &(&str, &str, &str)| json!({"key": key, "kind": kind, "unit": unit});
+        let meters: Vec<_> = declared.iter().map(meter).collect();
+        let mut plan = json!({"id": prompt, "name": "prompt", "description": "Done at once."});
+        if !meters.is_empty() {
+            plan["metadata"] = json!({"x-meters": meters});
+        }
         json!({
             "id": service, "name": service, "description": "Answers at once.", "bindable": true,
             "metadata": {"displayName": key, "longDescription": about},
             "plans": [
-                {"id": prompt, "name": "prompt", "description": "Done at once."},
+                plan,
                 {"id": slow, "name": "slow", "description": "Never done."},
             ],
         })

@@ -23,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) database: String,
     /// A library to put before the hub.
     pub(crate) preload: Option<PathBuf>,
+    /// Settings that are not as delivered, as environment variables.
+    pub(crate) settings: Vec<(&'static str, String)>,
     key: String,
     /// The platform's user name and password, once there is one.
     platform: Option<(String, String)>,
@@ -51,7 +53,7 @@ impl Place {
     /// On that database, which is empty.
     pub(crate) fn new(top: &Path, database: String, preload: Option<&Path>) -> Outcome<Self> {
         let (key, preload) = (Sealer::generate_key()?, preload.map(Path::to_owned));
-        Ok(Self { database, preload, key, platform: None, top: top.to_owned() })
+        Ok(Self { database, preload, settings: Vec::new(), key, platform: None, top: top.to_owned() })
     }
 
     /// On a fresh SQLite file.
@@ -71,6 +73,7 @@ impl Place {
             ("BOURSE__SECURITY__ENCRYPTION_KEY", &self.key),
             ("BOURSE__EGRESS__ALLOW", "127.0.0.0/8"),
         ]);
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value.as_str())));
         if let Some(library) = &self.preload {
             command.env("LD_PRELOAD", library);
         }
@@ -117,6 +120,11 @@ impl Hub {
     /// Its pid.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Where somebody else calls it.
+    pub(crate) fn door(&self, username: &str, password: &str) -> Outcome<Door> {
+        Door::new(&self.url, Some((username, password)))
     }
 
     /// A call of the management API.

@@ -2,7 +2,7 @@
 //! figures into docs/performance.md, with a verdict for each target.
 //!
 //! `-- --quick` goes through all of it in short, prints and writes nothing; `-- --only NAME` runs one part (`operations`,
-//! `catalog`, `orders`, `scale`) and prints. nginx, PostgreSQL and a C compiler must be installed; the parts say how.
+//! `catalog`, `orders`, `usage`, `scale`) and prints; `--only usage` writes, since usage has a block of its own there. nginx, PostgreSQL and a C compiler must be installed; the parts say how.
 //!
 //! Broker, nginx, hub, database and bare statements are processes of their own, so that each one's processor time and memory are
 //! its own; the load is in this one. It judges nothing but figures of the same run. Invariant: whatever happens, no process
@@ -35,6 +35,7 @@ mod ratios;
 mod scale;
 mod stand;
 mod stats;
+mod usage;
 mod yardstick;
 
 use std::error::Error;
@@ -46,7 +47,7 @@ use std::time::{Duration, Instant};
 /// What may go wrong is told to whoever started it, whatever it is.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const PARTS: [&str; 4] = ["operations", "catalog", "orders", "scale"];
+const PARTS: [&str; 5] = ["operations", "catalog", "orders", "usage", "scale"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
 
 /// How long and how much.
@@ -64,6 +65,8 @@ pub(crate) struct Pace {
     pub(crate) starts: usize,
     pub(crate) instances: usize,
     pub(crate) brokers: usize,
+    /// Instances that are metered for a month.
+    pub(crate) metered: usize,
 }
 
 impl Pace {
@@ -76,6 +79,7 @@ impl Pace {
         starts: 7,
         instances: 1_000_000,
         brokers: 500,
+        metered: 1000,
     };
     const QUICK: Self = Self {
         lasting: Duration::from_millis(700),
@@ -86,6 +90,7 @@ impl Pace {
         starts: 2,
         instances: 20_000,
         brokers: 20,
+        metered: 20,
     };
 }
 
@@ -109,6 +114,7 @@ fn serve() -> Outcome<()> {
         ["child", "flush", folder] => flush::child(Path::new(folder)),
         [] => measure(&PARTS, &Pace::FULL, true),
         ["--quick"] => measure(&PARTS, &Pace::QUICK, false),
+        ["--only", "usage"] => measure(&["usage"], &Pace::FULL, true),
         ["--only", part] if PARTS.contains(part) => measure(&[part], &Pace::FULL, false),
         ["--quick", "--only", part] | ["--only", part, "--quick"] if PARTS.contains(part) => {
             measure(&[part], &Pace::QUICK, false)
@@ -126,22 +132,24 @@ fn measure(parts: &[&str], pace: &Pace, written: bool) -> Outcome<()> {
     let guard = guard::Guard::start(guard::Ending::Kill, top.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     machine.push(("flush of 4 KiB", stats::time(flush::measure(top.path(), None)?)));
-    let page = runtime.block_on(run(top.path(), parts, pace));
+    let pages = runtime.block_on(run(top.path(), parts, pace));
     drop(guard);
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     machine.push(("the run took", format!("{minutes:.1} minutes")));
-    let figures = page?.finish(machine);
-    if written {
-        page::replace(Path::new(PAGE), &figures)?;
-        say(format!("written into {PAGE} after {minutes:.1} minutes"));
-        return Ok(());
+    for (block, page) in pages?.into_iter().filter(|(_, page)| !page.is_empty()) {
+        let figures = page.finish(&machine);
+        if written {
+            page::replace(Path::new(PAGE), block, &figures)?;
+            say(format!("written into {PAGE} after {minutes:.1} minutes"));
+        } else {
+            writeln!(std::io::stdout(), "{figures}")?;
+        }
     }
-    writeln!(std::io::stdout(), "{figures}")?;
     Ok(())
 }
 
-async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<page::Page> {
-    let mut page = page::Page::default();
+async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<[(page::Block, page::Page); 2]> {
+    let (mut page, mut usage) = (page::Page::default(), page::Page::default());
     let brokers = broker::Brokers::start(top).await?;
     if parts.contains(&"orders") {
         honest::check(top, &brokers).await?;
@@ -150,9 +158,10 @@ async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<page::Page> {
         match *part {
             "operations" => operations::run(top, &brokers, pace, &mut page).await?,
             "catalog" => catalog::run(top, &brokers, pace, &mut page).await?,
+            "usage" => usage::run(top, &brokers, pace, &mut usage).await?,
             "orders" => ratios::run(top, &brokers, pace, &mut page).await?,
             _ => scale::run(top, &brokers, pace, &mut page).await?,
         }
     }
-    Ok(page)
+    Ok([(page::Block::Figures, page), (page::Block::Usage, usage)])
 }

@@ -5,9 +5,29 @@ use std::path::Path;
 
 use crate::Outcome;
 
-const BEGIN: &str =
-    "<!-- figures: written by `cargo bench --bench bench`; whatever is changed here by hand is lost -->";
-const END: &str = "<!-- end of the figures -->";
+/// A place in the page: the command that writes it, and what stands after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Block {
+    /// All but usage.
+    Figures,
+    /// What `--only usage` writes, so that it can be measured by itself.
+    Usage,
+}
+
+impl Block {
+    fn markers(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Figures => (
+                "<!-- figures: written by `cargo bench --bench bench`; whatever is changed here by hand is lost -->",
+                "<!-- end of the figures -->",
+            ),
+            Self::Usage => (
+                "<!-- usage: written by `cargo bench --bench bench -- --only usage`; whatever is changed here by hand is lost -->",
+                "<!-- end of usage -->",
+            ),
+        }
+    }
+}
 
 /// What a run has to say.
 #[derive(Default)]
@@ -53,22 +73,28 @@ impl Page {
         self.targets.push([target, measured, if reached { "reached".into() } else { "**not reached**".into() }]);
     }
 
+    /// Whether nothing was said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
     /// All of it, on that machine.
-    pub(crate) fn finish(self, machine: Vec<(&'static str, String)>) -> String {
+    pub(crate) fn finish(self, machine: &[(&'static str, String)]) -> String {
         let mut rows = vec![row(["target", "measured", ""])];
         rows.extend(self.targets.iter().map(row));
         let mut facts = vec![row(["", ""])];
-        facts.extend(machine.into_iter().map(|(name, fact)| row([name, &fact])));
+        facts.extend(machine.iter().map(|(name, fact)| row([*name, fact])));
         format!("### Targets\n\n{}\n{}### The machine\n\n{}", table(&rows), self.body, table(&facts))
     }
 }
 
 /// Puts the figures into the page in place of those before.
-pub(crate) fn replace(path: &Path, figures: &str) -> Outcome<()> {
+pub(crate) fn replace(path: &Path, block: Block, figures: &str) -> Outcome<()> {
+    let (begin, end) = block.markers();
     let text = std::fs::read_to_string(path)?;
-    let missing = || format!("{} holds no line `{BEGIN}` with `{END}` after it", path.display());
-    let (before, rest) = text.split_once(BEGIN).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
-    std::fs::write(path, format!("{before}{BEGIN}\n\n{figures}\n{END}{after}"))?;
+    let missing = || format!("{} holds no line `{begin}` with `{end}` after it", path.display());
+    let (before, rest) = text.split_once(begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(end).ok_or_else(missing)?;
+    std::fs::write(path, format!("{before}{begin}\n\n{figures}\n{end}{after}"))?;
     Ok(())
 }

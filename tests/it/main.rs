@@ -36,6 +36,7 @@ mod platforms;
 mod points;
 mod prices;
 mod quickstart;
+mod rater;
 mod references;
 mod registry;
 mod registry_http;
