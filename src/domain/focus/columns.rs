@@ -28,8 +28,6 @@ pub(super) struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
     All,
-    /// FOCUS 1.0 only.
-    First,
     /// `focus-validator` 1.0.0 only.
     Validator,
     /// FOCUS 1.2 only.
@@ -40,7 +38,6 @@ enum Of {
 pub(super) fn of(version: Version) -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(move |column| match column.of {
         All => true,
-        First => version != Version::V1_2,
         Validator => version == Version::V1_0,
         Later => version == Version::V1_2,
     })
@@ -50,7 +47,7 @@ const fn column(name: &'static str, of: Of, value: fn(&Row<'_>) -> Cell) -> Colu
     Column { name, of, value }
 }
 
-use Of::{All, First, Later, Validator};
+use Of::{All, Later, Validator};
 
 const COLUMNS: &[Column] = &[
     column("BilledCost", All, |row| Some(row.terms.billed.clone())),
@@ -72,11 +69,13 @@ const COLUMNS: &[Column] = &[
     }),
     column("ChargePeriodEnd", All, |row| instant(charge_end(row.charge))),
     column("ChargePeriodStart", All, |row| instant(row.charge.period.start)),
-    column("CommitmentDiscountCategory", First, |_| None),
-    column("CommitmentDiscountId", First, |_| None),
-    column("CommitmentDiscountName", First, |_| None),
-    column("CommitmentDiscountStatus", First, |_| None),
-    column("CommitmentDiscountType", First, |_| None),
+    column("CommitmentDiscountCategory", All, |_| None),
+    column("CommitmentDiscountId", All, |_| None),
+    column("CommitmentDiscountName", All, |_| None),
+    column("CommitmentDiscountQuantity", Later, |_| None),
+    column("CommitmentDiscountStatus", All, |_| None),
+    column("CommitmentDiscountType", All, |_| None),
+    column("CommitmentDiscountUnit", Later, |_| None),
     column("ConsumedQuantity", All, |row| row.terms.consumed.as_ref().map(|(quantity, _)| quantity.clone())),
     column("ConsumedUnit", All, |row| row.terms.consumed.as_ref().map(|(_, unit)| unit.clone())),
     column("ContractedCost", All, |row| Some(row.terms.cost.clone())),
@@ -87,6 +86,12 @@ const COLUMNS: &[Column] = &[
     column("ListCost", All, |row| Some(row.terms.cost.clone())),
     column("ListUnitPrice", All, |row| row.terms.list.as_ref().map(|list| list.unit_price.clone())),
     column("PricingCategory", All, |row| text(if row.charge.priced.is_some() { "Standard" } else { "Other" })),
+    column("PricingCurrency", Later, |row| text(&row.charge.currency)),
+    column("PricingCurrencyContractedUnitPrice", Later, |row| {
+        row.terms.list.as_ref().map(|list| list.unit_price.clone())
+    }),
+    column("PricingCurrencyEffectiveCost", Later, |row| Some(row.terms.billed.clone())),
+    column("PricingCurrencyListUnitPrice", Later, |row| row.terms.list.as_ref().map(|list| list.unit_price.clone())),
     column("PricingQuantity", All, |row| row.terms.list.as_ref().map(|list| list.quantity.clone())),
     column("PricingUnit", All, |row| row.terms.list.as_ref().map(|list| list.unit.clone())),
     column("ProviderName", All, |row| text(&row.charge.hub)),

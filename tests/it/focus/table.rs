@@ -21,7 +21,7 @@ pub(crate) enum Level {
     Conditional,
     /// The specification recommends it, and the export promises it.
     Recommended,
-    /// Conditional or recommended, and the hub does not have what its definition names.
+    /// Conditional or recommended, and the hub does not have what its definition names: it may be left out.
     NotOurs,
 }
 

@@ -1,5 +1,5 @@
 //! Columns for what the hub does not have: zones within regions, reserved capacity, commitments, prices in another currency. An
-//! export leaves them out; their rules hold wherever they do appear.
+//! export may leave them out; their rules hold wherever they do appear.
 
 use super::Base::Usage;
 use super::Kind::{Currency, Decimal, Text, Unit};
