@@ -53,6 +53,11 @@ struct DeliveryLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PhaseLabels {
     operation: String,
     phase: String,
@@ -92,6 +97,7 @@ pub struct Metrics {
     operations: Histograms<OperationLabels>,
     calls: Histograms<OperationLabels>,
     deliveries: Family<DeliveryLabels, Counter>,
+    usage: Family<VerdictLabels, Counter>,
     scraped: Scraped,
     /// Held while the scraped gauges are replaced and rendered.
     scrape: Arc<Mutex<()>>,
@@ -176,6 +182,7 @@ impl Metrics {
             operations: Family::new_with_constructor(histogram),
             calls: Family::new_with_constructor(histogram),
             deliveries: Family::default(),
+            usage: Family::default(),
             scraped: Scraped::default(),
             scrape: Arc::default(),
         };
@@ -199,6 +206,11 @@ impl Metrics {
             "event_deliveries",
             "Attempts to deliver events by sink and outcome",
             metrics.deliveries.clone(),
+        );
+        registry.register(
+            "usage_events",
+            "Usage events that were reported, by what became of them",
+            metrics.usage.clone(),
         );
         metrics.scraped.register(&mut registry);
         Self { registry: Arc::new(registry), ..metrics }
@@ -230,6 +242,11 @@ impl Metrics {
             Delivery::Dead => "dead_letter",
         };
         self.deliveries.get_or_create(&DeliveryLabels { sink: sink.to_owned(), outcome }).inc_by(count);
+    }
+
+    /// A usage event was reported: `accepted`, `duplicate`, `conflict` or `rejected`.
+    pub fn usage_event(&self, status: &'static str) {
+        self.usage.get_or_create(&VerdictLabels { status }).inc();
     }
 
     /// The text that Prometheus reads, with the gauges that a scrape found in the database.

@@ -1,5 +1,5 @@
 //! The whole of it at once, with nothing to set up: a hub with an embedded database, the reference brokers as real HTTP brokers
-//! on loopback, two platforms and three tenants. It prints credentials and `curl` lines that can be pasted in their order.
+//! on loopback, two platforms, three tenants and prices. It prints credentials and `curl` lines that can be pasted in their order.
 //!
 //! What `bourse serve` and an operator do is done here in one process and by the same use cases; nothing is put into the
 //! database behind their back. It is no way to run a hub for others: everything listens on one machine, without TLS.
@@ -49,6 +49,8 @@ struct Args {
 
 /// The `curl` lines that are printed are those of the README, so that what is documented is what is shown.
 const README: &str = include_str!("../../README.md");
+/// What the reference brokers' services cost.
+const PRICES: &str = include_str!("../../catalog/prices.json");
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -162,6 +164,10 @@ async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, String)], passwor
             Err(error) => return Err(error.into()),
         };
         kept.keep(&key, format!("{}:{}", pair.username, pair.password.expose()))?;
+    }
+    // Books are for ever: one that is there stays the only one.
+    if app.price_books(None).await?.is_empty() {
+        app.create_price_book(&admin, serde_json::from_str(PRICES)?).await?;
     }
     let tenants = [
         ("retail", "4711", vec![json!({ "platform": "cf", "organization_guid": "org-retail" })]),

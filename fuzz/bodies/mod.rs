@@ -7,12 +7,14 @@ mod answer;
 mod catalog;
 mod request;
 mod stamp;
+mod usage;
 mod words;
 
 pub use answer::answer;
 pub use catalog::catalog;
 pub use request::request;
 pub use stamp::stamp;
+pub use usage::usage;
 pub use words::words;
 
 /// The head of a text and what comes after the first empty line.

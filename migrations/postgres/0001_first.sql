@@ -19,7 +19,7 @@ create table versions (
     name text primary key,
     version bigint not null
 );
-insert into versions (name, version) values ('catalog', 1);
+insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1);
 
 create table stamp_keys (
     kid text primary key,
@@ -227,6 +227,38 @@ create view live_references as
     and (r.since_operation_id is null or s.state in ('in_progress', 'succeeded') or (s.state = 'failed'
         and (s.phase = 'unresolved' or s.maybe_sent = 1 or (s.phase = 'polling' and s.finished_at >= s.give_up_at))));
 
+-- Who has to agree to which orders.
+create table approval_rules (
+    name text primary key,
+    document text not null,
+    created_at bigint not null
+);
+
+-- One for each group of people that has to agree to an order. Names, approvers and what asked for it are as they were then.
+create table approvals (
+    id text primary key,
+    operation_id text not null references operations (id),
+    instance_id text not null references instances (id),
+    tenant_id text not null references tenants (id),
+    kind text not null,
+    offering text not null,
+    plan text not null,
+    previous_plan text,
+    requested_by text not null,
+    -- The user of Bourse who ordered, where that is known.
+    requested_user text,
+    causes text not null,
+    approvers text not null,
+    state text not null,
+    reason text,
+    decided_by text,
+    created_at bigint not null,
+    expires_at bigint not null,
+    decided_at bigint
+);
+create index approvals_operation on approvals (operation_id);
+create index approvals_pending on approvals (expires_at) where state = 'pending';
+
 create table events (
     position bigint generated always as identity primary key,
     id text not null unique,
@@ -348,6 +380,13 @@ create table usage_conflicts (
     document text not null,
     recorded_at bigint not null,
     unique (source_id, event_id, content)
+);
+
+-- Brokers that are asked for usage: up to when they were, and when they are to be asked again.
+create table usage_pulls (
+    broker_id text primary key references brokers (id),
+    since bigint not null,
+    next_at bigint not null
 );
 
 create table price_books (

@@ -28,7 +28,7 @@ impl App {
     pub async fn bind(&self, orderer: &Orderer, call: &Call, request: BindRequest) -> Result<Bound, Error> {
         let deadline = self.answer_deadline();
         let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
-        let Meant { instance, mut binding, tenant } = bindable(meant)?;
+        let Meant { instance, mut binding, tenant, .. } = bindable(meant)?;
         let plan = self.plan_of(&instance).await?;
         self.check_bind(&instance, &plan, &request)?;
         for _ in 0..RACES_MAX {

@@ -3,15 +3,26 @@
 
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
 
+use super::approvals::How;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error, references};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
-use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
+
+/// What is under way on an instance that is to be deleted.
+enum UnderWay {
+    /// Nothing.
+    Nothing,
+    /// It is being deleted already, or cleaned up: a repeat joins that.
+    Deletion(OperationRow),
+    /// An order waits for an approval: no broker has heard of it.
+    Waiting(OperationRow),
+}
 
 impl App {
     /// Deletes a service instance ("Deprovisioning").
@@ -38,7 +49,19 @@ impl App {
                 self.ids_match(&row, &request.service_id, &request.plan_id)?;
             }
         }
-        let joined = self.unfinished_deletion(&row).await?;
+        let joined = match self.under_way(&row).await? {
+            UnderWay::Nothing => None,
+            UnderWay::Deletion(operation) => Some(operation),
+            UnderWay::Waiting(operation) => {
+                if !self.withdraw(&operation, How::Deleted { by: orderer.actor.clone() }).await? {
+                    return Err(osb::Error::concurrency("the order has just been decided; try again later").into());
+                }
+                if operation.kind == OperationKind::Provision {
+                    return Ok(Deprovisioned::Done(Object::new()));
+                }
+                None
+            }
+        };
         let settled = match joined {
             Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
@@ -82,12 +105,15 @@ impl App {
         }
     }
 
-    /// The deletion or clean-up that is under way on the instance itself: a repeat joins it.
-    async fn unfinished_deletion(&self, row: &InstanceRow) -> Result<Option<OperationRow>, Error> {
-        let Some(id) = &row.operation_id else { return Ok(None) };
+    /// What is under way on the instance itself, if a deletion need not wait for it.
+    async fn under_way(&self, row: &InstanceRow) -> Result<UnderWay, Error> {
+        let Some(id) = &row.operation_id else { return Ok(UnderWay::Nothing) };
         let operation = self.operation_row(id).await?;
         if operation.kind.deletes() && operation.state == OperationState::InProgress {
-            return Ok(Some(operation));
+            return Ok(UnderWay::Deletion(operation));
+        }
+        if operation.phase == Phase::WaitingApproval && operation.state == OperationState::InProgress {
+            return Ok(UnderWay::Waiting(operation));
         }
         Err(osb::Error::concurrency(format!(
             "the service instance cannot be deleted while its {} is under way; try again later",

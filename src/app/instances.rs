@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
+use super::approvals;
 use super::costs::CostSoFar;
 use super::drive::{Names, tell};
 use super::references::{self, Relations};
 use super::sealed::error_to_text;
 use super::{App, Error, Listed, Page};
 use crate::clock::Time;
+use crate::domain::approval::ApprovalState;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
-use crate::domain::operation::OperationState;
+use crate::domain::operation::{OperationState, Phase};
+use crate::store::approvals::Decided;
 use crate::store::audit::{self, AuditRow};
 use crate::store::bindings::{self, BindingRow};
 
@@ -234,6 +237,11 @@ async fn forget(
     forget_bindings(tx, &mut row, reason, names, now).await?;
     let latest = operations::latest(tx, id, None).await?;
     let called_off = call_off_all(tx, id, reason, now).await?;
+    for waiting in called_off.iter().filter(|operation| operation.phase == Phase::WaitingApproval) {
+        let (state, reason, by) = (ApprovalState::Cancelled, Some(reason.to_owned()), Some(audited.actor.clone()));
+        let decided = Decided { state, reason, by, at: now };
+        approvals::call_off(tx, &names.hub, &mut row, waiting, &decided).await?;
+    }
     let last = called_off.last().cloned().or(latest);
     let Some(operation) = last else { return Err(Error::not_found("operation of instance", id)) };
     spans::close(tx, id, &operation.id, now, now).await?;

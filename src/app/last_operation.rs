@@ -6,13 +6,15 @@ use super::order::Orderer;
 use super::sealed::error_from_text;
 use super::{App, Error};
 use crate::domain::instance::{BindingState, InstanceState};
-use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
 /// How late a platform is asked to ask again at most, in seconds, however long a backend wants to be left alone.
 const ASK_AGAIN_MAX: u64 = 300;
+/// The same of an order that waits for an approval: people decide at any moment.
+const APPROVAL_ASK_AGAIN: u64 = 15;
 
 /// What a platform polls.
 struct AskedFor {
@@ -101,6 +103,9 @@ impl App {
 
     /// When a platform learns something new if it asks again, in seconds: the backend is not asked before.
     fn ask_again_after(&self, operation: &OperationRow) -> u64 {
+        if operation.phase == Phase::WaitingApproval {
+            return APPROVAL_ASK_AGAIN;
+        }
         let wait = operation.next_at.since(self.clock().now());
         u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(ASK_AGAIN_MAX).clamp(1, ASK_AGAIN_MAX)
     }

@@ -2,6 +2,7 @@
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
 pub mod adopt;
+pub mod approvals;
 mod ask_again;
 mod audit;
 mod auth;
@@ -13,6 +14,7 @@ pub mod dead_letters;
 mod deprovision;
 mod drive;
 pub mod error;
+pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod focus;
@@ -40,12 +42,14 @@ mod rows;
 mod sealed;
 pub mod sequence;
 mod settle;
+pub mod simulate;
 pub mod stamps;
 pub mod statements;
 pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
+pub mod usage;
 pub mod view;
 pub mod work;
 
@@ -87,6 +91,7 @@ struct Inner {
     work: work::Work,
     logins: auth::Logins,
     verifiers: upstream::Verifiers,
+    approval_rules: approvals::Cache,
 }
 
 impl App {
@@ -106,6 +111,7 @@ impl App {
             work: work::Work::default(),
             logins: auth::Logins::new(),
             verifiers: upstream::Verifiers::default(),
+            approval_rules: approvals::Cache::default(),
             config,
             db,
             clock,

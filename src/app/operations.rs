@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::approvals::How;
 use super::drive::tell;
 use super::sealed::error_to_text;
 use super::{App, Error, Listed, Page};
@@ -55,22 +56,31 @@ impl App {
                 message: "a clean-up is never given up; if the backend is gone for good, purge the instance".into(),
             });
         }
-        let now = self.clock().now();
-        let instance = self.instance_row(&operation.instance_id).await?;
-        let plan = self.plan_of(&instance).await?;
-        let clean_up =
-            if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
-        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
-        let call_over =
-            now.plus(timeout * CALLS_UNDER_WAY).max(operation.created_at.plus(self.config().server.answer_within));
-        let may_last = call_over.plus(timeout).since(now);
-        let names = self.names(&plan);
         let audited = self.audit_row(
             caller,
             "operation.cancel",
             format!("operations/{id}"),
             serde_json::json!({ "kind": operation.kind.as_str(), "instance_id": operation.instance_id }),
         );
+        if operation.phase == Phase::WaitingApproval
+            && self.withdraw(&operation, How::CalledOff { audited: audited.clone() }).await?
+        {
+            return self.operation_row(id).await;
+        }
+        let now = self.clock().now();
+        let instance = self.instance_row(&operation.instance_id).await?;
+        let plan = self.plan_of(&instance).await?;
+        let clean_up =
+            if operation.kind.creates() { Some(self.clean_up_after(&operation, &instance, &plan, now)?) } else { None };
+        let timeout = self.backends().get(&operation.broker_id).map_or(Duration::ZERO, |backend| backend.timeout());
+        let begun = if operation.phase == Phase::Calling {
+            operation.created_at.max(operation.next_at)
+        } else {
+            operation.created_at
+        };
+        let call_over = now.plus(timeout * CALLS_UNDER_WAY).max(begun.plus(self.config().server.answer_within));
+        let may_last = call_over.plus(timeout).since(now);
+        let names = self.names(&plan);
         let (key, instance_id) = (operation.id.clone(), operation.instance_id.clone());
         self.db()
             .write(move |tx| {

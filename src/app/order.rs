@@ -46,6 +46,8 @@ pub(in crate::app) struct Meant {
     /// Where a binding was asked for, and there is one.
     pub(in crate::app) binding: Option<BindingRow>,
     pub(in crate::app) tenant: Tenant,
+    /// The count of changes of the rules of approval.
+    pub(in crate::app) rules: i64,
 }
 
 /// An order's first transaction, written.
@@ -204,12 +206,12 @@ impl App {
         let read = self.db().read::<_, Error, _>(move |tx| {
             Box::pin(async move {
                 let found = instances::current_and_owner(tx, &platform_id, &id).await?;
-                let Some((instance, tenant)) = found else { return Ok(None) };
+                let Some((instance, tenant, rules)) = found else { return Ok(None) };
                 let binding = match binding_id {
                     Some(id) => bindings::current(tx, &instance.id, &id).await?,
                     None => None,
                 };
-                Ok(Some(Meant { instance, binding, tenant }))
+                Ok(Some(Meant { instance, binding, tenant, rules }))
             })
         });
         match read.await? {

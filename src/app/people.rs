@@ -152,7 +152,9 @@ impl App {
         let same = row.plan_id == plan.plan_id && same_parameters;
         match (row.state, same) {
             (InstanceState::Ready, true) => Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?))),
-            (InstanceState::Provisioning | InstanceState::Unresolved, true) if row.ready_at.is_none() => {
+            (InstanceState::WaitingApproval | InstanceState::Provisioning | InstanceState::Unresolved, true)
+                if row.ready_at.is_none() =>
+            {
                 Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
             }
             (InstanceState::Ready, false) => {
@@ -365,7 +367,8 @@ impl App {
 }
 
 /// Whether parameters fit their schema, told by where in the body they do not.
-fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
+/// Refuses parameters that don't fit a plan's schema.
+pub(in crate::app) fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
     if problems.is_empty() {
         return Ok(());
     }

@@ -172,7 +172,8 @@ impl App {
         BookView { book, in_force }
     }
 
-    async fn price_findings(&self, book: &PriceBook) -> Result<Vec<Finding>, Error> {
+    /// What of a book meets nothing in the catalog now, and what of the catalog it leaves without a price.
+    pub(in crate::app) async fn price_findings(&self, book: &PriceBook) -> Result<Vec<Finding>, Error> {
         let (book, catalog) = (book.clone(), self.catalog());
         let found =
             tokio::task::spawn_blocking(move || prices::findings(&Tariffs::new(&book), &book.document, &catalog));

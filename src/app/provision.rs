@@ -2,6 +2,7 @@
 
 use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 
+use super::approvals::{self, Asked};
 use super::drive::event;
 use super::order::{self, Intended, Intent, Orderer};
 use super::references::{self, Ids};
@@ -10,10 +11,11 @@ use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
 use crate::clock::fresh_id;
+use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
-use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
@@ -22,6 +24,26 @@ use crate::store::{brokers, events, platforms, tenants};
 
 /// How often an order is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
+
+/// An order that nothing speaks against.
+struct Checked {
+    tenant: Tenant,
+    /// The instances that its parameters refer to.
+    referred: Ids,
+    /// What asks for an approval.
+    causes: Vec<Cause>,
+    /// The count of changes of the rules of approval.
+    rules: i64,
+}
+
+/// What a platform's id means, and what an order needs to know besides.
+struct LookedUp {
+    row: Option<InstanceRow>,
+    /// Where the id is free: who the order is for.
+    found: Option<Found>,
+    /// The count of changes of the rules of approval.
+    rules: i64,
+}
 
 /// Who an order is for, as far as it says so itself.
 enum Whose {
@@ -61,7 +83,7 @@ impl App {
         let mut races = 0;
         loop {
             let whose = whose(orderer, &request);
-            let (row, found) = self.look_up(orderer, &request.instance_id, &whose).await?;
+            let LookedUp { row, found, rules } = self.look_up(orderer, &request.instance_id, &whose).await?;
             if let Some(row) = row {
                 match presence(row.state, row.operation_id.is_some()) {
                     Presence::Live => return self.repeat(orderer, row, &request, deadline).await,
@@ -86,8 +108,11 @@ impl App {
             let declared = plan.references_at_create();
             let sites = request.parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();
             let referred = self.referred(orderer, &tenant, None, sites).await?;
-            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &tenant, referred).await? {
-                let ordered = intended.ordered(tenant, orderer.platform.clone());
+            let asked = Asked { kind: OperationKind::Provision, tenant: &tenant, plan: &plan, from: None, rules };
+            let causes = self.approval_wanted(&asked, request.accepts_incomplete).await?;
+            let checked = Checked { tenant, referred, causes, rules };
+            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &checked).await? {
+                let ordered = intended.ordered(checked.tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
                 return self.provisioned(settled, Provisioned::Created).await;
             }
@@ -100,12 +125,7 @@ impl App {
 
     /// What a platform's id means, behind whichever broker, since an id is taken on all endpoints of a platform; and where it is
     /// free, who the order is for.
-    async fn look_up(
-        &self,
-        orderer: &Orderer,
-        id: &str,
-        whose: &Result<Whose, Error>,
-    ) -> Result<(Option<InstanceRow>, Option<Found>), Error> {
+    async fn look_up(&self, orderer: &Orderer, id: &str, whose: &Result<Whose, Error>) -> Result<LookedUp, Error> {
         let (platform, id) = (orderer.platform.clone(), id.to_owned());
         let claim = match whose {
             Ok(Whose::Claimed(claim)) => Some(claim.clone()),
@@ -114,7 +134,7 @@ impl App {
         self.db()
             .read(|tx| {
                 Box::pin(async move {
-                    let row = instances::current(tx, &platform.id, &id).await?;
+                    let (row, rules) = instances::current_and_rules(tx, &platform.id, &id).await?;
                     let taken = row.as_ref().is_some_and(|row| {
                         matches!(presence(row.state, row.operation_id.is_some()), Presence::Live | Presence::CleaningUp)
                     });
@@ -122,7 +142,7 @@ impl App {
                         Some(claim) if !taken => Some(claim.find(tx, &platform).await?),
                         _ => None,
                     };
-                    Ok((row, found))
+                    Ok(LookedUp { row, found, rules })
                 })
             })
             .await
@@ -166,15 +186,15 @@ impl App {
         call: &Call,
         request: &ProvisionRequest,
         plan: &PlanEntry,
-        tenant: &Tenant,
-        referred: Ids,
+        checked: &Checked,
     ) -> Result<Option<Intended>, Error> {
+        let Checked { tenant, referred, causes, rules } = checked;
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
         let attributes = InstanceAttributes { references: referred.clone(), ..attributes(request) };
         let mut sent = request.clone();
         if !referred.is_empty() {
-            sent.parameters = Maybe::Present(References::with_ids(&attributes.parameters, &referred));
+            sent.parameters = Maybe::Present(References::with_ids(&attributes.parameters, referred));
         }
         sent.instance_id.clone_from(&id);
         sent.service_id.clone_from(&plan.offering_backend_id);
@@ -189,7 +209,7 @@ impl App {
             &request.instance_id,
             &correlation_id,
         )?);
-        let operation = self.operation_for(Intent {
+        let mut operation = self.operation_for(Intent {
             kind: OperationKind::Provision,
             orderer,
             call,
@@ -201,6 +221,8 @@ impl App {
             request: osb::WireRequest::from(&sent),
             now,
         })?;
+        let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
+        let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call);
         let row = InstanceRow {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),
@@ -209,12 +231,15 @@ impl App {
             broker_id: plan.broker_id.clone(),
             offering_id: plan.offering_id.clone(),
             plan_id: plan.plan_id.clone(),
-            state: InstanceState::Provisioning,
+            state: match operation.phase {
+                Phase::WaitingApproval => InstanceState::WaitingApproval,
+                _ => InstanceState::Provisioning,
+            },
             attributes: self.seal(&sealed::instance_attributes(&id), &attributes)?,
             answer: "{}".into(),
             operation_id: Some(operation.id.clone()),
-            // That of the event that it is inserted with.
-            event_sequence: 1,
+            // That of the last event that it is inserted with.
+            event_sequence: 1 + i64::try_from(approvals.len()).unwrap_or_default(),
             version: 1,
             created_at: now,
             ready_at: None,
@@ -222,13 +247,13 @@ impl App {
             late_until: None,
             id,
         };
-        let (owner, names) = (self.process().to_owned(), self.names(plan));
+        let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
-                let (row, operation, referred) = (row.clone(), operation.clone(), referred.clone());
-                let (owner, names) = (owner.clone(), names.clone());
+                let (mut row, operation, referred) = (row.clone(), operation.clone(), referred.clone());
+                let (owner, names, approvals) = (owner.clone(), names.clone(), approvals.clone());
                 Box::pin(async move {
                     // In the order tenant, platform, broker, instances: whoever deletes one of them waits, or is seen here.
                     let tenant = tenants::hold(tx, &row.tenant_id).await?;
@@ -244,9 +269,11 @@ impl App {
                     }
                     operations::insert(tx, &operation, &owner).await?;
                     references::record(tx, &row.id, &referred).await?;
+                    row.event_sequence = 1;
                     let kind = EventKind::InstanceRequested;
                     let told = event(&row, &operation, None, kind, None, tenant.as_ref(), &names, now);
                     events::append(tx, &names.hub, &told, now).await?;
+                    approvals::record(tx, &approvals, &mut row, &operation, tenant.as_ref(), &names).await?;
                     Ok::<_, Error>(Some(Intended { operation, rows: Some((row, None)) }))
                 })
             })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::approvals;
 use super::drive::{Ended, Ordered};
 use super::points::Point;
 use super::sealed::error_from_text;
@@ -78,6 +79,11 @@ impl App {
         deadline: Instant,
     ) -> Result<Settled, Error> {
         let operation = ordered.operation.clone();
+        if operation.phase == Phase::WaitingApproval {
+            // It is nobody's to work on, and whoever ordered can poll.
+            self.points().pass(Point::IntentWritten, operation.kind)?;
+            return Ok(Settled::Pending(Box::new(operation)));
+        }
         // Before anybody works on it, so that no news is missed.
         let mut watching = self.watching(&operation.id);
         self.points().pass(Point::IntentWritten, operation.kind)?;
@@ -124,6 +130,9 @@ impl App {
             };
             if row.state != OperationState::InProgress {
                 return Ok(Settled::Over(Arc::new(row.into())));
+            }
+            if row.phase == Phase::WaitingApproval && !accepts_incomplete {
+                return Err(approvals::needs_time());
             }
             // In `calling` more than once: something else has to be over first, such as the unbinding of what is bound.
             let takes_longer = row.phase != Phase::Calling || row.attempts > 0;

@@ -23,7 +23,7 @@ impl App {
     pub async fn unbind(&self, orderer: &Orderer, call: &Call, request: UnbindRequest) -> Result<Unbound, Error> {
         let deadline = self.answer_deadline();
         let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
-        let Some(Meant { instance, binding: Some(row), tenant }) = meant else {
+        let Some(Meant { instance, binding: Some(row), tenant, .. }) = meant else {
             return Err(self.unknown(&request.plan_id).await);
         };
         let presence = binding_presence(&row);

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
+use super::approvals::{self, Asked};
 use super::drive::Target;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
+use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
@@ -22,12 +24,26 @@ use crate::store::operations::{self, OperationRow};
 struct Change {
     /// The plan that the instance has.
     plan: Arc<PlanEntry>,
+    /// The plan from then on.
+    next: Arc<PlanEntry>,
     /// Plan and attributes from then on.
     target: Target,
     /// Where parameters may refer to other instances: the plan from then on, and the attributes before.
     refers: Option<(Arc<PlanEntry>, InstanceAttributes)>,
     /// What it does to the instance's references.
     rereferred: Option<Rereferred>,
+    /// What asks for an approval.
+    causes: Vec<Cause>,
+    /// The count of changes of the rules of approval.
+    rules: i64,
+}
+
+impl Change {
+    /// As rules of approval look at it.
+    fn asked<'a>(&'a self, tenant: &'a Tenant) -> Asked<'a> {
+        let (plan, from) = (&*self.next, Some(&*self.plan));
+        Asked { kind: OperationKind::Update, tenant, plan, from, rules: self.rules }
+    }
 }
 
 impl App {
@@ -39,7 +55,7 @@ impl App {
         let deadline = self.answer_deadline();
         let live = |row: &InstanceRow| presence(row.state, row.operation_id.is_some()) == Presence::Live;
         let meant = self.meant(orderer, &request.instance_id, None).await?;
-        let Meant { instance: row, tenant, .. } = meant
+        let Meant { instance: row, tenant, rules, .. } = meant
             .filter(|meant| live(&meant.instance))
             .ok_or_else(|| osb::Error::not_found("the service instance does not exist"))?;
         if request.service_id != row.offering_id {
@@ -60,6 +76,10 @@ impl App {
         }
         if change.refers.is_some() {
             Box::pin(self.refer(orderer, &tenant, &row, &request, &mut change)).await?;
+        }
+        if change.plan.plan_id != change.next.plan_id || request.parameters.as_option().is_some() {
+            change.rules = rules;
+            change.causes = self.approval_wanted(&change.asked(&tenant), request.accepts_incomplete).await?;
         }
         let intended = self.intend_update(orderer, call, &request, &row, change, &tenant).await?;
         let ordered = intended.ordered(tenant, orderer.platform.clone());
@@ -100,7 +120,7 @@ impl App {
             attributes.context = Some(context);
         }
         let target = Target { version: 1, plan_id: target_plan.plan_id.clone(), attributes };
-        Ok(Change { plan, target, refers, rereferred: None })
+        Ok(Change { plan, next: target_plan, target, refers, rereferred: None, causes: Vec::new(), rules: 0 })
     }
 
     /// What the update does to the instance's references, as far as its parameters may hold any.
@@ -168,6 +188,9 @@ impl App {
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
+        let asked = change.asked(tenant);
+        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call);
+        let names = self.names(&change.plan);
         let (owner, rereferred, tenant) = (self.process().to_owned(), change.rereferred, tenant.clone());
         let intent = operation.clone();
         let outcome = self
@@ -175,6 +198,7 @@ impl App {
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());
                 let (rereferred, tenant) = (rereferred.clone(), tenant.clone());
+                let (approvals, names) = (approvals.clone(), names.clone());
                 Box::pin(async move {
                     let locked = match &rereferred {
                         Some(rereferred) => rereferred.lock(tx, &operation.instance_id, &tenant).await?,
@@ -197,6 +221,7 @@ impl App {
                     if let Some(rereferred) = &rereferred {
                         rereferred.record(tx, &row.id, &operation.id).await?;
                     }
+                    approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
                     instances::save(tx, &row, true, now).await?;
                     Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })

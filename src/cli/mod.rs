@@ -1,12 +1,15 @@
 //! The command line: one subcommand a file. Parsing is clap's; what a subcommand prints for machines goes to stdout, all else
 //! to stderr.
 
+mod approval;
+mod approval_rule;
 mod bind;
 mod broker;
 mod client;
 mod conformance;
 mod credentials;
 mod delete;
+mod estimate;
 mod event;
 mod files;
 mod instance;
@@ -19,6 +22,7 @@ mod operation;
 mod order;
 mod params;
 mod platform;
+mod price_book;
 mod print;
 mod problem;
 mod remote;
@@ -29,6 +33,7 @@ mod spinner;
 mod tenant;
 mod tls;
 mod unbind;
+mod usage;
 mod wait;
 
 use std::io::{self, Write as _};
@@ -65,6 +70,8 @@ enum Command {
     List(Box<Remote<list::Args>>),
     /// Show an instance.
     Show(Box<Remote<show::Args>>),
+    /// Say what a month of an order would cost.
+    Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
     Broker(Box<Remote<broker::Args>>),
     /// Platforms that order through the hub.
@@ -73,12 +80,20 @@ enum Command {
     Tenant(Box<Remote<tenant::Args>>),
     /// What can be ordered.
     Offering(Box<Remote<offering::Args>>),
+    /// What services cost, from when on.
+    PriceBook(Box<Remote<price_book::Args>>),
     /// Instances of all tenants and platforms.
     Instance(Box<Remote<instance::Args>>),
     /// What is under way and how it ended.
     Operation(Box<Remote<operation::Args>>),
+    /// Orders that wait for somebody's yes.
+    Approval(Box<Remote<approval::Args>>),
+    /// Which orders wait for somebody's yes.
+    ApprovalRule(Box<Remote<approval_rule::Args>>),
     /// What happened.
     Event(Box<Remote<event::Args>>),
+    /// What was used.
+    Usage(Box<Remote<usage::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -155,13 +170,18 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Delete(remote) => remote.run(delete::run),
         Command::List(remote) => remote.run(list::run),
         Command::Show(remote) => remote.run(show::run),
+        Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),
         Command::Tenant(remote) => remote.run(tenant::run),
         Command::Offering(remote) => remote.run(offering::run),
+        Command::PriceBook(remote) => remote.run(price_book::run),
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
+        Command::Approval(remote) => remote.run(approval::run),
+        Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
+        Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

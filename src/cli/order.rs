@@ -43,7 +43,7 @@ pub(super) const FIELDS: &[Column] = &[
     ("id", "/id"),
     ("platform's id", "/platform_instance_id"),
     ("dashboard", "/dashboard_url"),
-    ("price", "/price"),
+    ("price", "/price/lines/*/words"),
     ("ordered", "/created_at"),
     ("ready", "/ready_at"),
     ("operation", "/operation/kind"),

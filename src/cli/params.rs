@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::client::Error;
 
-/// Bytes of a document that is read at most: what the hub takes.
-const DOCUMENT_MAX: u64 = 1024 * 1024;
+/// Bytes of a document that is read at most: what the hub takes of a price book.
+const DOCUMENT_MAX: u64 = 4 * 1024 * 1024;
 
 /// `--param` and `--params`.
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,14 @@
 //! A registered broker: how it is reached and treated, and the rules of what may be said about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::stamp::StampSettings;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::catalog::Ids;
+use crate::config::parse_duration;
 
 /// Whether the broker's catalog is at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -61,6 +63,25 @@ pub struct Settings {
     pub rotation: Option<Rotation>,
     /// It has instances that this hub does not know yet: nothing unknown is declared gone.
     pub takeover: bool,
+    /// It doesn't report usage: it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_pull: Option<UsagePull>,
+}
+
+/// How a broker is asked for usage, under `/metrics/…` behind its URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsagePull {
+    /// How often: an ISO 8601 duration of a minute to a day.
+    pub every: String,
+}
+
+impl UsagePull {
+    /// How often, where that is a duration within bounds.
+    pub fn period(&self) -> Option<Duration> {
+        let bounds = Duration::from_secs(60)..=Duration::from_secs(86_400);
+        parse_duration(&self.every).ok().filter(|every| bounds.contains(every))
+    }
 }
 
 /// Who makes the successor of a binding.

@@ -1,9 +1,10 @@
 //! The merged catalog, pure: what one broker offers, read from its own catalog ([`import`]), held against what others offer
 //! ([`clash`]), and put together for platforms ([`merged`]).
 //!
-//! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced, and `metadata.costs` of a plan
-//! that the price book in force knows; every other field, known or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is
-//! left out only of what that kind of platform gets ([`cloudfoundry`]).
+//! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced, and of a plan `metadata.costs`
+//! where the price book in force knows it, and `maximum_polling_duration` where orders may wait for people ([`wait`]); every other field, known or
+//! not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is left out only of what that kind of
+//! platform gets ([`cloudfoundry`]).
 
 pub mod bridge;
 pub mod clash;
@@ -17,6 +18,7 @@ pub mod prices;
 #[cfg(test)]
 mod properties;
 pub mod schema;
+pub mod wait;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +27,7 @@ use utoipa::ToSchema;
 pub use merged::{Merged, Part, Prices};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
+pub use wait::Wait;
 
 /// Whether something of the catalog can be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

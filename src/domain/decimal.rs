@@ -38,6 +38,9 @@ impl Decimal {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// The units of 1.
+    pub const ONE_UNITS: i128 = ONE;
+
     /// So many millionths of a millionth.
     pub const fn from_units(units: i128) -> Self {
         Self(units)

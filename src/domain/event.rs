@@ -50,15 +50,21 @@ pub enum EventKind {
     BrokerAvailable,
     /// A tenant's document changed.
     TenantChanged,
+    /// Nothing was reported of a meter for too long.
+    UsageMissing,
     /// A tenant's month was closed: its statement stands for ever.
     StatementClosed,
     /// Costs have reached a threshold of a budget.
     BudgetThreshold,
+    /// An order waits for somebody's yes.
+    ApprovalRequested,
+    /// Somebody said yes or no, or nobody did in time.
+    ApprovalDecided,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -75,8 +81,11 @@ impl EventKind {
         Self::BrokerUnavailable,
         Self::BrokerAvailable,
         Self::TenantChanged,
+        Self::UsageMissing,
         Self::StatementClosed,
         Self::BudgetThreshold,
+        Self::ApprovalRequested,
+        Self::ApprovalDecided,
     ];
 
     /// The CloudEvents type.
@@ -98,8 +107,11 @@ impl EventKind {
             Self::BrokerUnavailable => "io.bourse.broker.unavailable",
             Self::BrokerAvailable => "io.bourse.broker.available",
             Self::TenantChanged => "io.bourse.tenant.changed",
+            Self::UsageMissing => "io.bourse.usage.missing",
             Self::StatementClosed => "io.bourse.statement.closed",
             Self::BudgetThreshold => "io.bourse.budget.threshold",
+            Self::ApprovalRequested => "io.bourse.approval.requested",
+            Self::ApprovalDecided => "io.bourse.approval.decided",
         }
     }
 }

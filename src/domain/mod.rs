@@ -1,10 +1,12 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
+pub mod approval;
 pub mod broker;
 pub mod caller;
 pub mod catalog;
 pub mod cost;
 pub mod decimal;
+pub mod estimate;
 pub mod event;
 pub mod focus;
 pub mod identity;

@@ -13,12 +13,12 @@ pub fn is_name(text: &str) -> bool {
 /// Letters that are compared: a name that is longer is too long to be guessed.
 const COMPARED_MAX: usize = 255;
 
-/// The name that was probably meant by a word that is none; `None` where none is near. Of several the first.
+/// The name that was probably meant by a word that is none; `None` where none is near. Of several that are equally near the first by letters.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(COMPARED_MAX).collect();
     let near = (word.len() / 3).max(1);
     let measured = names.into_iter().map(|name| (distance(&word, name), name));
-    measured.filter(|(distance, _)| *distance <= near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    measured.filter(|(distance, _)| *distance <= near).min().map(|(_, name)| name)
 }
 
 /// How many letters have to be changed, added or left out (Levenshtein).

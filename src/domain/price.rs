@@ -3,6 +3,8 @@
 //!
 //! It says what a quantity costs ([`Rule::charge`]), not how the quantity comes about; that is [`super::rating`].
 
+use num_bigint::BigInt;
+use num_integer::Integer;
 use num_traits::Zero as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -144,33 +146,38 @@ impl Rule {
 
     /// What so many units of one month cost altogether. The units are those of the meter, or of [`Self::per`].
     pub fn charge(&self, quantity: &Exact) -> Exact {
-        let amount = self.amount.unwrap_or_default().exact();
-        let free = self.free_quantity.unwrap_or_default().exact();
-        let paid = if *quantity > free { quantity - free } else { Exact::zero() };
-        match self.model {
-            Model::Free => Exact::zero(),
-            Model::Flat | Model::OneTime | Model::PerUnit => amount * paid,
-            Model::Package => {
-                let size = self.package_size.unwrap_or_default().exact();
-                if size.is_zero() { Exact::zero() } else { amount * (paid / size).ceil() }
-            }
+        // Whole numbers only, as fractions of this denominator: it is reduced once, at the end, which is what takes time.
+        let denominator = quantity.denom() * Decimal::ONE_UNITS;
+        let scaled = |decimal: Decimal| quantity.denom() * decimal.units();
+        let over = quantity.numer() * Decimal::ONE_UNITS - scaled(self.free_quantity.unwrap_or_default());
+        let paid = over.max(BigInt::ZERO);
+        let amount = self.amount.unwrap_or_default().units();
+        let tiers = || self.tiers.iter().flatten().map(|tier| (tier.up_to.map(scaled), tier.unit_price.units()));
+        // In units of a price times what `paid` is in.
+        let sum = match self.model {
+            Model::Free => return Exact::zero(),
+            Model::Flat | Model::OneTime | Model::PerUnit => paid * amount,
+            Model::Package => match scaled(self.package_size.unwrap_or_default()) {
+                size if size.is_zero() => return Exact::zero(),
+                size => Integer::div_ceil(&paid, &size) * amount * &denominator,
+            },
             Model::Graduated => {
-                let (mut sum, mut below) = (Exact::zero(), Exact::zero());
-                for tier in self.tiers.iter().flatten() {
-                    let top = tier.up_to.map_or_else(|| paid.clone(), |up_to| up_to.exact().min(paid.clone()));
+                let (mut sum, mut below) = (BigInt::ZERO, BigInt::ZERO);
+                for (up_to, price) in tiers() {
+                    let top = up_to.map_or_else(|| paid.clone(), |up_to| up_to.min(paid.clone()));
                     if top > below {
-                        sum += (&top - &below) * tier.unit_price.exact();
+                        sum += (&top - &below) * price;
                         below = top;
                     }
                 }
                 sum
             }
             Model::Volume => {
-                let holds = |tier: &&Tier| tier.up_to.is_none_or(|up_to| paid <= up_to.exact());
-                let tier = self.tiers.iter().flatten().find(holds);
-                tier.map_or_else(Exact::zero, |tier| tier.unit_price.exact() * paid)
+                let tier = tiers().find(|(up_to, _)| up_to.as_ref().is_none_or(|up_to| paid <= *up_to));
+                paid * tier.map_or(0, |(_, price)| price)
             }
-        }
+        };
+        Exact::new(sum, denominator * Decimal::ONE_UNITS)
     }
 
     fn problems(&self, pointer: &str, found: &mut Vec<(String, String)>) {

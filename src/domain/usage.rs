@@ -6,9 +6,9 @@
 //! [`UsageEvent::content`] count the same.
 
 pub mod judge;
+pub mod pull;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr as _;
 
 use serde::Serialize;
@@ -267,7 +267,6 @@ fn quantity(data: &Map<String, Value>) -> Result<Option<Decimal>, Rejection> {
             if quantity < Decimal::ZERO {
                 return Err(wrong("can't be below zero".to_owned()));
             }
-            // `-0` is nothing, too.
             Ok(Some(quantity))
         }
         Some(_) => Err(wrong("must be a decimal number in a string, such as \"12.5\"".to_owned())),
@@ -378,14 +377,15 @@ pub enum Verdict {
     Rejected,
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Verdict {
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Conflict => "conflict",
             Self::Rejected => "rejected",
-        })
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Who calls, decided from the `Authorization` header before anything else of a request is looked at. [`identify`] wraps all
-//! of the management API; a handler says in its signature what it needs ([`Admin`]).
+//! of the management API; a handler says in its signature what it needs ([`Admin`], [`Reporter`]).
 
 use std::future::{Ready, ready};
 
@@ -79,6 +79,25 @@ impl FromRequest for Admin {
             Some(caller @ Caller::Admin(_)) => Ok(Self(caller.clone())),
             Some(Caller::Platform(_) | Caller::Broker(_)) => {
                 Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into())
+            }
+            None => Err(app::Error::Unauthorized.into()),
+        })
+    }
+}
+
+/// Who may report usage: a broker with credentials of its own, or an administrator.
+#[derive(Clone, Debug)]
+pub struct Reporter(pub Caller);
+
+impl FromRequest for Reporter {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match request.extensions().get::<Caller>() {
+            Some(caller @ (Caller::Admin(_) | Caller::Broker(_))) => Ok(Self(caller.clone())),
+            Some(Caller::Platform(_)) => {
+                Err(app::Error::Forbidden("only a broker or an administrator may do this".to_owned()).into())
             }
             None => Err(app::Error::Unauthorized.into()),
         })

@@ -30,6 +30,20 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MA
     type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let raw = Raw::<MAX>::from_request(request, payload);
+        Box::pin(async move { parse(&raw.await?.0).map(Self) })
+    }
+}
+
+/// A body of at most `MAX` bytes, whatever it holds.
+#[derive(Clone, Debug)]
+pub struct Raw<const MAX: usize = BODY_MAX>(pub web::BytesMut);
+
+impl<const MAX: usize> FromRequest for Raw<MAX> {
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Failure>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let announced = request.headers().get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
         let payload = payload.take();
@@ -38,7 +52,7 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Body<T, MA
                 return Err(Failure::too_large(MAX));
             }
             let read = tokio::time::timeout(BODY_WITHIN, read(payload, MAX));
-            parse(&read.await.map_err(|_| Failure::too_slow())??).map(Self)
+            read.await.map_err(|_| Failure::too_slow())?.map(Self)
         })
     }
 }

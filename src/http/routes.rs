@@ -8,9 +8,9 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, brokers, costs, events, exports, identities, instances, offerings, orders, platforms, prices,
+    adoption, approval_rules, approvals, brokers, costs, estimates, events, exports, identities, instances, offerings,
+    orders, platforms, prices, statements, tenants, usage,
 };
-use super::admin::{statements, tenants};
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -62,6 +62,8 @@ pub enum Permission {
     Open,
     /// Administrators.
     Admin,
+    /// Brokers with credentials of their own, and administrators.
+    Broker,
 }
 
 /// One route.
@@ -143,7 +145,7 @@ impl Route {
 }
 
 use Method::{Delete, Get, Patch, Post, Put};
-use Permission::{Admin, Open};
+use Permission::{Admin, Broker, Open};
 
 /// All routes.
 pub const ROUTES: &[Route] = &[
@@ -307,8 +309,22 @@ pub const ROUTES: &[Route] = &[
         .takes::<crate::domain::price::BookDocument>()
         .gives::<prices::PriceBookOut>()
         .with(&[201]),
+    Route::new(
+        Post,
+        "/api/v1/price-books/simulate",
+        Admin,
+        "What a month would have cost by a book that is not added",
+        || to(prices::simulate),
+    )
+    .takes::<prices::SimulationIn>()
+    .gives::<prices::SimulationOut>(),
     Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
         .gives::<prices::PriceBookOut>(),
+    Route::new(Post, "/api/v1/estimates", Admin, "Estimate what a month of an order would cost", || {
+        to(estimates::create)
+    })
+    .takes::<estimates::EstimateIn>()
+    .gives::<estimates::EstimateOut>(),
     // Costs.
     Route::new(Get, "/api/v1/costs", Admin, "What was used in a time, and what it costs", || to(costs::show))
         .gives::<costs::CostsOut>()
@@ -331,6 +347,31 @@ pub const ROUTES: &[Route] = &[
         to(exports::focus)
     })
     .asks(&["period", "version", "strict", "tenant"]),
+    // Orders that wait for somebody's yes.
+    Route::new(Get, "/api/v1/approval-rules", Admin, "List rules of approval", || to(approval_rules::list))
+        .pages::<approval_rules::RuleOut>(&[]),
+    Route::new(Get, "/api/v1/approval-rules/{name}", Admin, "Show a rule of approval", || to(approval_rules::show))
+        .gives::<approval_rules::RuleOut>(),
+    Route::new(Put, "/api/v1/approval-rules/{name}", Admin, "Create or replace a rule of approval", || {
+        to(approval_rules::put)
+    })
+    .takes::<crate::domain::approval::ApprovalRule>()
+    .gives::<approval_rules::RuleOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/approval-rules/{name}", Admin, "Delete a rule of approval", || {
+        to(approval_rules::delete)
+    })
+    .nothing(),
+    Route::new(Get, "/api/v1/approvals", Admin, "List approvals", || to(approvals::list))
+        .pages::<approvals::ApprovalOut>(&["state", "tenant"]),
+    Route::new(Get, "/api/v1/approvals/{id}", Admin, "Show an approval", || to(approvals::show))
+        .gives::<approvals::ApprovalOut>(),
+    Route::new(Post, "/api/v1/approvals/{id}/approve", Admin, "Agree to an order", || to(approvals::approve))
+        .takes::<approvals::DecisionIn>()
+        .gives::<approvals::ApprovalOut>(),
+    Route::new(Post, "/api/v1/approvals/{id}/deny", Admin, "Refuse an order", || to(approvals::deny))
+        .takes::<approvals::DecisionIn>()
+        .gives::<approvals::ApprovalOut>(),
     // Events.
     Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
         to(events::list)
@@ -346,6 +387,16 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Usage.
+    Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
+        .takes::<usage::UsageEventIn>()
+        .gives::<usage::ResultsOut>(),
+    Route::new(Get, "/api/v1/usage", Admin, "Show what meters come to in windows of time", || to(usage::gathered))
+        .pages::<usage::GatheringOut>(&["tenant", "instance", "meter", "from", "to", "window"]),
+    Route::new(Get, "/api/v1/usage/events", Admin, "List what was reported", || to(usage::events))
+        .pages::<usage::ReadingOut>(&["tenant", "instance", "meter", "from", "to"]),
+    Route::new(Get, "/api/v1/usage/conflicts", Admin, "List events whose keys others have", || to(usage::conflicts))
+        .pages::<usage::ConflictOut>(&[]),
 ];
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.

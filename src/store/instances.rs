@@ -116,11 +116,30 @@ pub async fn current(tx: &mut Tx<'_>, platform_id: &str, id: &str) -> Result<Opt
     tx.fetch_optional(query).await?.as_ref().map(read).transpose()
 }
 
-const CURRENT_AND_OWNER: &str = "select i.*, t.name as tenant_name, t.document as tenant_document \
+const CURRENT_AND_RULES: &str = "select i.*, v.version as rules from versions v left join instances i \
+    on i.platform_id = $1 and i.platform_instance_id = $2 and i.current = 1 where v.name = 'approval_rules'";
+
+/// The same with the version of the rules of approval, which every new order has to know: read at once, so that it costs nothing.
+///
+/// # Errors
+/// [`Error`].
+pub async fn current_and_rules(
+    tx: &mut Tx<'_>,
+    platform_id: &str,
+    id: &str,
+) -> Result<(Option<InstanceRow>, i64), Error> {
+    let query = sqlx::query(CURRENT_AND_RULES).bind(platform_id.to_owned()).bind(id.to_owned());
+    let Some(row) = tx.fetch_optional(query).await? else { return Ok((None, 0)) };
+    let there = column::<Option<String>>(&row, "id")?.is_some();
+    Ok((there.then(|| read(&row)).transpose()?, column(&row, "rules")?))
+}
+
+const CURRENT_AND_OWNER: &str = "select i.*, t.name as tenant_name, t.document as tenant_document, \
+    (select version from versions where name = 'approval_rules') as rules \
     from instances i join tenants t on t.id = i.tenant_id \
     where i.platform_id = $1 and i.platform_instance_id = $2 and i.current = 1";
 
-/// The same with the tenant whose it is.
+/// The same with the tenant whose it is, and the version of the rules of approval.
 ///
 /// # Errors
 /// [`Error`].
@@ -128,10 +147,10 @@ pub async fn current_and_owner(
     tx: &mut Tx<'_>,
     platform_id: &str,
     id: &str,
-) -> Result<Option<(InstanceRow, Tenant)>, Error> {
+) -> Result<Option<(InstanceRow, Tenant, i64)>, Error> {
     let query = sqlx::query(CURRENT_AND_OWNER).bind(platform_id.to_owned()).bind(id.to_owned());
     let found = tx.fetch_optional(query).await?;
-    found.as_ref().map(|row| Ok((read(row)?, tenants::owner(row)?))).transpose()
+    found.as_ref().map(|row| Ok((read(row)?, tenants::owner(row)?, column(row, "rules")?))).transpose()
 }
 
 const BY_ID: &str = "select * from instances where id = $1";

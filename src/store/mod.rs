@@ -4,6 +4,8 @@
 //! values `text` JSON, secrets sealed bytes; `$1` placeholders, `on conflict`, `returning`, leases instead of `skip locked`.
 //! Functions take a [`Tx`]: transactions are opened and closed in `app`.
 
+pub mod approval_rules;
+pub mod approvals;
 pub mod audit;
 pub mod bindings;
 pub mod brokers;

@@ -105,8 +105,8 @@ fn read(row: &AnyRow) -> Result<OperationRow, Error> {
 
 const INSERT: &str = "insert into operations (id, kind, state, phase, instance_id, binding_id, broker_id, accepts_incomplete, \
     told, maybe_sent, request, target, attempts, final_not_before, give_up_at, next_at, lease_owner, lease_token, \
-    correlation_id, traceparent, actor, created_at) \
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+    correlation_id, traceparent, actor, created_at, description) \
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 
 /// Inserts a new operation, leased to `owner` where it has a token.
 ///
@@ -134,7 +134,8 @@ pub async fn insert(tx: &mut Tx<'_>, row: &OperationRow, owner: &str) -> Result<
         .bind(row.correlation_id.clone())
         .bind(row.traceparent.clone())
         .bind(row.actor.clone())
-        .bind(row.created_at.0);
+        .bind(row.created_at.0)
+        .bind(row.description.clone());
     tx.execute(query).await?;
     Ok(())
 }

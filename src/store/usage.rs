@@ -6,6 +6,7 @@
 pub mod facts;
 pub mod ingest;
 pub mod list;
+pub mod pulls;
 pub mod readings;
 pub mod silence;
 

@@ -5,6 +5,8 @@ use super::{Error, Tx};
 
 /// Brokers and their catalogs.
 pub const CATALOG: &str = "catalog";
+/// Rules of approval.
+pub const APPROVAL_RULES: &str = "approval_rules";
 
 /// Price books.
 pub const PRICES: &str = "prices";

@@ -2,11 +2,14 @@
 //! everything.
 
 pub mod alive;
+pub mod approvals;
 pub mod close;
 pub mod driver;
+pub mod pull;
 pub mod refresh;
 pub mod relay;
 pub mod sequence;
+pub mod silence;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,9 +37,12 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
         tasks.close();
         return Ok(tasks);
     }
+    tasks.spawn(approvals::run(app.clone(), stop.clone()));
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
+    tasks.spawn(silence::run(app.clone(), stop.clone()));
+    tasks.spawn(pull::run(app.clone(), stop.clone()));
     tasks.spawn(close::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));

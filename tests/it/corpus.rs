@@ -41,6 +41,11 @@ fn stamps_of_the_corpus_are_verified_as_the_fuzz_target_demands() {
 }
 
 #[test]
+fn usage_of_the_corpus_is_read_as_the_fuzz_target_demands() {
+    replay("usage", bodies::usage);
+}
+
+#[test]
 fn words_of_the_corpus_are_read_as_the_fuzz_target_demands() {
     replay("words", bodies::words);
 }

@@ -1,5 +1,5 @@
 //! A hub that dies at one of its writes, before or after it (not all have their turn, for time), whoever writes: orders, bindings, a rotation, updates, deletions,
-//! clean-up, adoption, registration, the numbering of events and their delivery. Another is started on the same database, the
+//! clean-up, adoption, registration, approvals, the numbering of events and their delivery. Another is started on the same database, the
 //! client sends again what got no answer, and the end is that of a run that nobody disturbed. And the same with each request
 //! sent twice.
 
@@ -170,6 +170,24 @@ async fn script(s: &mut Story) {
     s.osb(Method::DELETE, "i-2", "ok", json!({}), &[200, 202, 410]).await;
     s.quiet().await;
     s.send(Method::DELETE, "/api/v1/brokers/late", None, &[204, 404]).await;
+    approvals(s).await;
+}
+
+/// Orders that wait for an approval: one is approved, one denied, one deleted.
+async fn approvals(s: &mut Story) {
+    const PLAN: &str = "async-required";
+    s.send(Method::PUT, "/api/v1/approval-rules/waits", Some(json!({"plan": PLAN})), &[201, 200]).await;
+    for id in ["i-4", "i-5", "i-6"] {
+        s.osb(Method::PUT, id, PLAN, json!({"parameters": {"polls": 0}}), &[202]).await;
+    }
+    let asked = s.send(Method::GET, "/api/v1/approvals", None, &[200]).await.body["items"].clone();
+    for (id, verb) in [("i-4", "approve"), ("i-5", "deny")] {
+        let approval = asked.as_array().into_iter().flatten().find(|one| one["platform_instance_id"] == id);
+        let approval = approval.and_then(|one| one["id"].as_str()).expect("it waits");
+        // Whoever died may have decided without saying so.
+        s.send(Method::POST, &format!("/api/v1/approvals/{approval}/{verb}"), Some(json!({})), &[200, 409]).await;
+    }
+    s.osb(Method::DELETE, "i-6", PLAN, json!({}), &[200, 410]).await;
 }
 
 /// What is to be the same however the end was reached: no count of tries, and of what failed only that nothing is left of it.
@@ -262,7 +280,7 @@ fn stride(usual: usize) -> usize {
 async fn check(on: On, usual: usize) {
     let stride = stride(usual);
     let Run { end: expected, writes, .. } = run(on, None, Manner::Once).await;
-    assert_eq!(expected.len(), 4, "{expected:?}");
+    assert_eq!(expected.len(), 7, "{expected:?}");
     assert!(writes > 40, "only {writes} writes: the script does too little");
     for number in (1..=writes).step_by(stride) {
         let after = (number / stride as u64).is_multiple_of(2);

@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod adopt;
+mod approvals;
 mod ask_again;
 mod bridge;
 mod cancel;
@@ -54,3 +55,4 @@ mod support;
 mod support_self;
 mod tenants;
 mod tidy;
+mod usage;

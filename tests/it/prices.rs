@@ -1,7 +1,9 @@
 //! Price books: what is refused, which one counts when, and where prices are shown.
 
 mod books;
+mod estimates;
 mod shown;
+mod simulations;
 
 use bourse::clock::Time;
 use serde_json::{Value, json};

@@ -49,7 +49,9 @@ impl App {
     }
 
     fn order_deadline(&self, job: &Job) -> tokio::time::Instant {
-        let age = self.clock().now().since(job.operation.created_at);
+        // An order that waited for an approval began when it was decided.
+        let begun = job.operation.created_at.max(job.operation.next_at);
+        let age = self.clock().now().since(begun);
         let left = self.config().server.answer_within.saturating_sub(age).saturating_sub(Duration::from_secs(1));
         tokio::time::Instant::now() + left
     }

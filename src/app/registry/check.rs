@@ -37,8 +37,17 @@ pub(super) fn issue(pointer: &str, message: impl Into<String>) -> Issue {
 
 /// What is wrong with how a broker is to be treated.
 pub(super) fn settings(settings: &Settings) -> Vec<Issue> {
-    let Settings { name_prefix, ids: _, timeout_ms, concurrency, api_version, stamp, rotation: _, takeover: _ } =
-        settings;
+    let Settings {
+        name_prefix,
+        ids: _,
+        timeout_ms,
+        concurrency,
+        api_version,
+        stamp,
+        rotation: _,
+        takeover: _,
+        usage_pull,
+    } = settings;
     let mut issues = Vec::new();
     if !prefix_allowed(name_prefix) {
         issues.push(issue("/name_prefix", "must be at most 63 letters, digits, '-', '.' and '_'"));
@@ -51,6 +60,9 @@ pub(super) fn settings(settings: &Settings) -> Vec<Issue> {
     }
     if api_version.as_deref().is_some_and(|version| !api_version_known(version)) {
         issues.push(issue("/api_version", "must be a version of OSB such as 2.17"));
+    }
+    if usage_pull.as_ref().is_some_and(|pull| pull.period().is_none()) {
+        issues.push(issue("/usage_pull/every", "must be a duration of a minute to a day, such as PT15M"));
     }
     for (index, field) in stamp.fields.iter().flatten().enumerate() {
         if !stamp_field_known(field) {

@@ -9,7 +9,7 @@ use super::check::{self, issue};
 use super::load::secrets_place;
 use super::view::BrokerView;
 use crate::app::{App, Error};
-use crate::domain::broker::{Access, Credentials, Rotation, Tls};
+use crate::domain::broker::{Access, Credentials, Rotation, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::Ids;
 use crate::domain::stamp::StampSettings;
@@ -56,6 +56,10 @@ pub struct BrokerChange {
     pub rotation: Option<Option<Rotation>>,
     /// It has instances that this hub does not know yet.
     pub takeover: Option<bool>,
+    /// It doesn't report usage: it is asked.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<UsagePull>)]
+    pub usage_pull: Option<Option<UsagePull>>,
 }
 
 /// Keeps `null` apart from absent.
@@ -132,6 +136,7 @@ impl App {
         row.settings.stamp = change.stamp.map_or(row.settings.stamp, Option::unwrap_or_default);
         row.settings.rotation = change.rotation.unwrap_or(row.settings.rotation);
         row.settings.takeover = change.takeover.unwrap_or(row.settings.takeover);
+        row.settings.usage_pull = change.usage_pull.unwrap_or(row.settings.usage_pull);
         issues.extend(check::settings(&row.settings));
         issues.extend(self.check_urls(&row.url, &credentials).await);
         if !issues.is_empty() {
@@ -168,6 +173,7 @@ fn fields(change: &BrokerChange) -> Vec<&'static str> {
         ("stamp", change.stamp.is_some()),
         ("rotation", change.rotation.is_some()),
         ("takeover", change.takeover.is_some()),
+        ("usage_pull", change.usage_pull.is_some()),
     ];
     given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
 }

@@ -11,7 +11,7 @@ use super::view::BrokerView;
 use super::{ATTEMPTS_MAX, notice};
 use crate::app::{App, Error, Issue};
 use crate::clock::fresh_id;
-use crate::domain::broker::{Access, Credentials, Rotation, Settings, Status, Tls};
+use crate::domain::broker::{Access, Credentials, Rotation, Settings, Status, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::{Finding, Ids, Offering, Severity, State, clash};
 use crate::domain::event::{Event, EventKind};
@@ -58,6 +58,9 @@ pub struct NewBroker {
     /// It has instances that this hub does not know yet.
     #[serde(default)]
     pub takeover: bool,
+    /// It doesn't report usage: it is asked.
+    #[serde(default)]
+    pub usage_pull: Option<UsagePull>,
 }
 
 impl App {
@@ -69,8 +72,9 @@ impl App {
     pub async fn register_broker(&self, caller: &Caller, new: NewBroker) -> Result<BrokerView, Error> {
         let NewBroker { name, url, credentials, tls, name_prefix, ids, timeout_ms, concurrency, .. } = new;
         let (api_version, stamp) = (new.api_version, new.stamp.unwrap_or_default());
-        let (rotation, takeover) = (new.rotation, new.takeover);
-        let settings = Settings { name_prefix, ids, timeout_ms, concurrency, api_version, stamp, rotation, takeover };
+        let (rotation, takeover, usage_pull) = (new.rotation, new.takeover, new.usage_pull);
+        let settings =
+            Settings { name_prefix, ids, timeout_ms, concurrency, api_version, stamp, rotation, takeover, usage_pull };
         let mut issues = Vec::new();
         if !name::is_name(&name) {
             issues.push(issue("/name", name::RULE));

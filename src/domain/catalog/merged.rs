@@ -11,7 +11,7 @@ use osb::{CatalogDocument, ServiceOffering};
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
-use super::{Offering, Plan, State, cloudfoundry, hubs};
+use super::{Offering, Plan, State, Wait, cloudfoundry, hubs, wait};
 use crate::clock::Time;
 use crate::domain::meter::Meter;
 use crate::domain::platform::PlatformKind;
@@ -129,6 +129,8 @@ pub struct Merged {
     dashboards: HashSet<String>,
     /// This hub's name.
     hub: String,
+    /// Which plans' orders may wait, and how long.
+    waits: Vec<Wait>,
     prices: Prices,
 }
 
@@ -179,6 +181,17 @@ impl Merged {
         &self.prices
     }
 
+    /// The same where orders may wait for people. To be said before any document is asked for.
+    #[must_use]
+    pub fn with_waits(self, waits: Vec<Wait>) -> Self {
+        Self { waits, ..self }
+    }
+
+    /// Which plans' orders may wait, and how long.
+    pub fn waits(&self) -> &[Wait] {
+        &self.waits
+    }
+
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
     pub fn plan(&self, offering_id: &str, plan_id: &str) -> Option<&Arc<PlanEntry>> {
         self.plan_by_id(plan_id).filter(|plan| plan.offering_id == offering_id)
@@ -189,9 +202,24 @@ impl Merged {
         self.plans.get(plan_id)
     }
 
+    /// All plans, also those that can't be ordered any more.
+    pub fn plans(&self) -> impl Iterator<Item = &Arc<PlanEntry>> {
+        self.plans.values()
+    }
+
     /// The plan with those names, among what can be ordered.
     pub fn plan_by_name(&self, offering: &str, plan: &str) -> Option<&Arc<PlanEntry>> {
         self.names.get(offering)?.get(plan)
+    }
+
+    /// The names of what can be ordered.
+    pub fn offering_names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The names of the plans of an offering that can be ordered.
+    pub fn plan_names(&self, offering: &str) -> impl Iterator<Item = &str> {
+        self.names.get(offering).into_iter().flat_map(|plans| plans.keys().map(String::as_str))
     }
 
     /// A plan of a broker by the offering's and the plan's names or the backend's ids of them, also one that can't be ordered
@@ -283,6 +311,7 @@ impl Merged {
         let mut rendered = plan.document.clone();
         let fields = rendered.as_object_mut()?;
         fields.insert("id".to_owned(), plan.id.clone().into());
+        wait::lengthen(fields, &self.waits, &offering.name, &plan.name);
         let tariffs = self.prices.tariffs.as_deref();
         let costs =
             tariffs.and_then(|tariffs| tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0));

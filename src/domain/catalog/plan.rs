@@ -50,6 +50,8 @@ pub(super) struct Schemas {
     bind: OnceLock<Option<Schema>>,
     /// What takes the name of an instance, at a provision and at an update.
     references: OnceLock<(References, References)>,
+    /// What is measured of it.
+    meters: OnceLock<Arc<[Meter]>>,
 }
 
 impl PlanEntry {
@@ -88,10 +90,13 @@ impl PlanEntry {
         })
     }
 
-    /// What can be measured of its instances, besides the hub's own two meters.
-    pub fn meters(&self) -> Vec<Meter> {
-        let metadata = self.plan.metadata.as_option();
-        metadata.map(|metadata| Meter::declared(&serde_json::json!({ "metadata": metadata })).0).unwrap_or_default()
+    /// The meters that it declares; those that can't be read are left out.
+    pub fn meters(&self) -> Arc<[Meter]> {
+        let read = || {
+            let metadata = self.plan.metadata.as_option().cloned().unwrap_or_default();
+            Meter::declared(&serde_json::json!({ "metadata": metadata })).0.into()
+        };
+        Arc::clone(self.schemas.meters.get_or_init(read))
     }
 
     /// Whether its instances can be bound to.

@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_brokers_prices_leave_nothing_out_and_add_nothing() {
+        let catalog = catalog(&[
+            include_str!("../../../catalog/vnet-ipam.json"),
+            include_str!("../../../catalog/bastion.json"),
+            include_str!("../../../catalog/key-vault.json"),
+            include_str!("../../../catalog/devops-toolchain.json"),
+        ]);
+        let book = serde_json::from_str(include_str!("../../../catalog/prices.json")).unwrap();
+        assert_eq!(found(book, &catalog), []);
+    }
+
+    #[test]
     fn the_list_is_bounded_and_says_so() {
         let rules: Vec<_> =
             (0..150).map(|n| json!({"offering": format!("zz{n}"), "model": "free", "reason": "r"})).collect();

@@ -8,7 +8,7 @@ use num_bigint::BigInt;
 use num_traits::Zero as _;
 
 use super::edges;
-use super::gather::{Gathered, HOUR, ONE};
+use super::gather::{Gathered, HOUR, ONE, SECOND};
 use super::total::Total;
 use crate::clock::Time;
 use crate::domain::decimal::Exact;
@@ -51,6 +51,7 @@ pub(super) struct Group<'a> {
     gathered: Gathered<'a>,
     /// Units times microseconds, by the length of what they are priced by.
     weights: Vec<(i64, Total)>,
+    /// Up to here, where it does not simply add up.
     quantity: Exact,
     amount: Exact,
 }
@@ -70,22 +71,30 @@ impl<'a> Group<'a> {
         anchor: Time,
         calendar: &Calendar<'_>,
     ) -> (Exact, Exact) {
+        let mut own: Option<Gathered<'a>> = None;
         for part in parts {
             if self.rule.is_some() {
                 self.weigh(&part, counting, anchor, calendar);
             }
-            self.gathered.append(part.gathered);
+            match &mut own {
+                Some(own) => own.append(part.gathered),
+                None => own = Some(part.gathered),
+            }
         }
-        let mut quantity = self.gathered.quantity();
-        if counting == Counting::Seconds {
-            quantity *= BigInt::from(3600);
-        }
-        let added = &quantity - &self.quantity;
-        let Some(rule) = self.rule else {
-            self.quantity = quantity;
-            return (added, Exact::zero());
+        let Some(own) = own else { return (Exact::zero(), Exact::zero()) };
+        let time = if counting == Counting::Seconds { SECOND } else { HOUR };
+        // What adds up is not subtracted again: it is fractions that take time here.
+        let alone = own.adds_up().then(|| own.quantity_by(time));
+        self.gathered.append(own);
+        let timed = !self.weights.is_empty();
+        let unasked = alone.is_some() && (timed || self.rule.is_none());
+        let quantity = if unasked { Exact::zero() } else { self.gathered.quantity_by(time) };
+        let added = alone.unwrap_or_else(|| &quantity - &self.quantity);
+        let amount = match self.rule {
+            None => Exact::zero(),
+            Some(rule) if timed => rule.charge(&self.weight()),
+            Some(rule) => rule.charge(&quantity),
         };
-        let amount = if self.weights.is_empty() { rule.charge(&quantity) } else { rule.charge(&self.weight()) };
         let more = &amount - &self.amount;
         (self.quantity, self.amount) = (quantity, amount);
         (added, more)
@@ -95,7 +104,7 @@ impl<'a> Group<'a> {
     fn weigh(&mut self, part: &Part<'_>, counting: Counting, anchor: Time, calendar: &Calendar<'_>) {
         let (Some(integral), Some(rule)) = (part.gathered.integral(), self.rule) else { return };
         let length = match (rule.per, counting) {
-            (None, Counting::Seconds) => 1_000_000,
+            (None, Counting::Seconds) => SECOND,
             (None, Counting::Units) | (Some(Per::Hour), _) => HOUR,
             (Some(Per::Day), _) => calendar.day(part.from),
             (Some(Per::Month), _) => calendar.month,
@@ -118,7 +127,7 @@ impl<'a> Group<'a> {
     fn weight(&self) -> Exact {
         let each =
             self.weights.iter().map(|(length, total)| Exact::new(total.value(), BigInt::from(ONE) * (*length).max(1)));
-        each.sum()
+        each.reduce(|sum, more| sum + more).unwrap_or_default()
     }
 }
 

@@ -17,6 +17,8 @@ use crate::domain::meter::{Aggregation, Kind};
 
 /// Microseconds of an hour.
 pub(super) const HOUR: i64 = 3_600_000_000;
+/// Microseconds of a second.
+pub(super) const SECOND: i64 = 1_000_000;
 /// Units of a [`Decimal`] in 1.
 pub(super) const ONE: i64 = 1_000_000_000_000;
 
@@ -71,12 +73,22 @@ impl<'a> Gathered<'a> {
 
     /// As one number: in units of the meter, or, time-weighted, in unit-hours. Zero where there is nothing.
     pub fn quantity(&self) -> Exact {
+        self.quantity_by(HOUR)
+    }
+
+    /// The same, time-weighted by another time than an hour.
+    pub(super) fn quantity_by(&self, time: i64) -> Exact {
         match &self.what {
             What::Sum(total) => Exact::new(total.value(), BigInt::from(ONE)),
-            What::Integral(total) => Exact::new(total.value(), BigInt::from(ONE) * HOUR),
+            What::Integral(total) => Exact::new(total.value(), BigInt::from(ONE) * time),
             What::Max(units) | What::Latest(units) => Decimal::from_units(*units).exact(),
             What::Unique(values) => Exact::from_integer(BigInt::from(values.len())),
         }
+    }
+
+    /// Whether the quantity of two together is the sum of theirs.
+    pub(super) fn adds_up(&self) -> bool {
+        matches!(self.what, What::Sum(_) | What::Integral(_))
     }
 
     /// Units times microseconds, where time counts.

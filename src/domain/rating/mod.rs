@@ -120,9 +120,10 @@ pub struct Price {
     pub rule: usize,
 }
 
-/// From which instant on readings are needed for what begins at `start`: what is read where no span is counts in the next
-/// one. Of what is before that instant, only the last reading of a gauge is needed, and of a counter the last reading of all,
-/// and per `reset_id` the highest and the last.
+/// From which instant on readings are needed for a month that begins at `start`: what is read where no span is counts in the
+/// next one. Of what is before that instant, only the last reading of a gauge is needed, and of a counter the last of all and,
+/// per `reset_id`, the highest and the last. Of what is after the month, of a counter the first instant of each `reset_id`,
+/// because growth counts at the reading before.
 pub fn since(spans: &[Span], start: Time) -> Time {
     edges::Standing::of(spans).since(start)
 }

@@ -10,7 +10,7 @@ use crate::app::registry::{BrokerChange, BrokerView, NewBroker};
 use crate::app::tenants::Precondition;
 use crate::app::{App, Error};
 use crate::clock::Time;
-use crate::domain::broker::{Rotation, Settings, Status};
+use crate::domain::broker::{Rotation, Settings, Status, UsagePull};
 use crate::domain::catalog::{Finding, Ids, Offering, Plan, Severity, State};
 use crate::domain::stamp::StampSettings;
 use crate::http::admin::platforms::PairOut;
@@ -60,6 +60,9 @@ pub struct BrokerOut {
     rotation: Option<Rotation>,
     /// It has instances that this hub does not know yet.
     takeover: bool,
+    /// How it is asked for usage; absent: it reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage_pull: Option<UsagePull>,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
@@ -141,7 +144,7 @@ impl From<&Offering> for BrokerOffering {
 impl From<BrokerView> for BrokerOut {
     fn from(view: BrokerView) -> Self {
         let offerings = view.offerings().iter().map(BrokerOffering::from).collect();
-        let Settings { name_prefix, ids, timeout_ms, concurrency, api_version, stamp, rotation, takeover } =
+        let Settings { name_prefix, ids, timeout_ms, concurrency, api_version, stamp, rotation, takeover, usage_pull } =
             view.row.settings;
         Self {
             id: view.row.id,
@@ -160,6 +163,7 @@ impl From<BrokerView> for BrokerOut {
             stamp,
             rotation,
             takeover,
+            usage_pull,
             created_at: view.row.created_at,
         }
     }

@@ -340,7 +340,7 @@ pub async fn cancel(admin: Admin, app: Data<App>, id: Path<String>) -> Result<Js
 }
 
 /// A word of a closed list in a query.
-fn word<T>(name: &str, given: Option<&str>, parse: fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
+pub(super) fn word<T>(name: &str, given: Option<&str>, parse: fn(&str) -> Option<T>) -> Result<Option<T>, Failure> {
     given
         .map(|given| {
             parse(given).ok_or_else(|| app::Error::invalid("", format!("{name} has no value `{given}`")).into())

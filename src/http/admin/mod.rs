@@ -1,8 +1,11 @@
 //! Handlers of the management API, one file a noun: they read the request, call one use case and write its answer.
 
 pub mod adoption;
+pub mod approval_rules;
+pub mod approvals;
 pub mod brokers;
 pub mod costs;
+pub mod estimates;
 pub mod events;
 pub mod exports;
 pub mod identities;
@@ -13,3 +16,4 @@ pub mod platforms;
 pub mod prices;
 pub mod statements;
 pub mod tenants;
+pub mod usage;

@@ -3,13 +3,16 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Json, Path};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::app::prices::{BookView, PlanPrice};
+use crate::app::simulate::{Change, ChangedLine, SimulationOf};
 use crate::clock::Time;
 use crate::domain::catalog::Finding;
+use crate::domain::decimal::{minor_digits, plain, rounded};
+use crate::domain::period::Month;
 use crate::domain::price::{BookDocument, Rule};
 use crate::http::admin::brokers::FindingOut;
 use crate::http::auth::Admin;
@@ -125,4 +128,115 @@ pub async fn list(
 /// [`Failure`].
 pub async fn show(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<PriceBookOut>, Failure> {
     Ok(Json(PriceBookOut::new(app.price_book(&id).await?)))
+}
+
+/// A book to try out on a month.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SimulationOf)]
+pub struct SimulationIn {
+    /// The book; it counts for the whole month here, whatever it says from when on it does.
+    book: BookDocument,
+    /// The month, such as `2026-10`.
+    #[schema(value_type = String)]
+    period: Month,
+    /// One tenant only, by name.
+    tenant: Option<String>,
+}
+
+/// What a month would have cost by a book.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Simulation)]
+pub struct SimulationOut {
+    /// ISO 4217.
+    currency: String,
+    /// The month.
+    #[schema(value_type = String)]
+    period: Month,
+    #[serde(flatten)]
+    total: ChangeOut,
+    /// By name; those without costs are left out.
+    tenants: Vec<TenantChange>,
+    /// What changes most, at most 100 lines.
+    lines: Vec<ChangedLineOut>,
+    /// What has a price and would have none, at most 1000 lines; `quantity` is how much.
+    unpriced: Vec<ChangedLineOut>,
+    /// What of the book meets nothing in the catalog now, and what of the catalog it leaves without a price.
+    findings: Vec<FindingOut>,
+}
+
+/// Two amounts, rounded.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChangeOut {
+    /// By the prices that there are.
+    old: String,
+    /// By the book.
+    new: String,
+    /// How much more.
+    difference: String,
+}
+
+/// What one tenant's month would cost.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TenantChange {
+    /// By name.
+    tenant: String,
+    #[serde(flatten)]
+    change: ChangeOut,
+}
+
+/// What a tenant used of one meter under one plan, and what that would cost.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ChangedLine)]
+pub struct ChangedLineOut {
+    tenant: String,
+    offering: String,
+    plan: String,
+    meter: String,
+    /// Of what the quantity is.
+    unit: String,
+    quantity: String,
+    #[serde(flatten)]
+    change: ChangeOut,
+}
+
+impl ChangeOut {
+    fn new(change: &Change, digits: u32) -> Self {
+        let [old, new, difference] =
+            [&change.old, &change.new, &change.difference()].map(|amount| rounded(amount, digits));
+        Self { old, new, difference }
+    }
+}
+
+impl ChangedLineOut {
+    fn new(line: ChangedLine, digits: u32) -> Self {
+        let change = ChangeOut::new(&line.change, digits);
+        let ChangedLine { tenant, offering, plan, meter, unit, quantity, change: _ } = line;
+        Self { tenant, offering, plan, meter, unit, quantity: plain(&quantity), change }
+    }
+}
+
+/// `POST /price-books/simulate`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn simulate(
+    _: Admin,
+    app: Data<App>,
+    body: Body<SimulationIn, BOOK_MAX>,
+) -> Result<Json<SimulationOut>, Failure> {
+    let SimulationIn { book, period, tenant } = body.0;
+    let (currency, digits) = (book.currency.clone(), minor_digits(&book.currency));
+    let simulation = app.simulate(SimulationOf { book, period, tenant }).await?;
+    let tenant = |(tenant, change): (String, Change)| TenantChange { tenant, change: ChangeOut::new(&change, digits) };
+    let lines = |lines: Vec<ChangedLine>| lines.into_iter().map(|line| ChangedLineOut::new(line, digits)).collect();
+    Ok(Json(SimulationOut {
+        currency,
+        period,
+        total: ChangeOut::new(&simulation.total, digits),
+        tenants: simulation.tenants.into_iter().map(tenant).collect(),
+        lines: lines(simulation.lines),
+        unpriced: lines(simulation.unpriced),
+        findings: simulation.findings.iter().map(FindingOut::from).collect(),
+    }))
 }

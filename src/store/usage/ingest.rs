@@ -16,12 +16,14 @@ use crate::store::Error;
 use crate::store::db::{Tx, column};
 
 /// An event to be written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewEvent<'a> {
     /// The number of its source.
     pub source_id: i64,
     /// The number of its series.
     pub series_id: i64,
+    /// Tells it apart from others with its key.
+    pub content: &'a [u8],
     /// What was reported.
     pub event: &'a UsageEvent,
 }
@@ -158,7 +160,7 @@ fn row(new: &NewEvent<'_>) -> Value {
     json!([
         new.source_id,
         event.id,
-        hex(&event.content()),
+        hex(new.content),
         new.series_id,
         event.at.0,
         event.ended_at.map(|end| end.0),

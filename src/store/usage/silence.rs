@@ -133,3 +133,19 @@ const CLOSE: &str = "update billing_cases set closed_at = $2 where id = $1 and c
 pub async fn close(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.execute(sqlx::query(CLOSE).bind(id.to_owned()).bind(now.0)).await.map(drop)
 }
+
+const STANDING_SQLITE: &str = "select i.id, i.tenant_id, i.platform_id, i.platform_instance_id, i.broker_id, i.offering_id, i.plan_id, \
+      p.started_at from instances i join spans p on p.instance_id = i.id and p.ended_at is null \
+    where i.id in (select value from json_each($1))";
+const STANDING_POSTGRES: &str = "select i.id, i.tenant_id, i.platform_id, i.platform_instance_id, i.broker_id, i.offering_id, i.plan_id, \
+      p.started_at from instances i join spans p on p.instance_id = i.id and p.ended_at is null \
+    where i.id in (select value from json_array_elements_text($1::json))";
+
+/// Those of these instances (a JSON list of ids) that stand.
+///
+/// # Errors
+/// [`Error`]
+pub async fn standing(tx: &mut Tx<'_>, instances: &str) -> Result<Vec<ReadyRow>, Error> {
+    let sql = sqlx::query(tx.shared(STANDING_SQLITE, STANDING_POSTGRES));
+    tx.fetch_all(sql.bind(instances.to_owned())).await?.iter().map(instance).collect()
+}

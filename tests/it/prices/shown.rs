@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shop, book, costs};
 use crate::support::bare::on_each;
+use crate::support::hub::World;
 use crate::support::scripted::Script;
 use crate::support::wait::wait_for;
 
@@ -129,6 +131,32 @@ async fn offerings_say_their_prices_in_words_and_as_rules() {
         );
         assert_eq!(price["lines"][0]["rule"], made["rules"][0]);
         assert_eq!(plan(1, 0).await["lines"][0]["words"], "free, a pilot");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_says_what_it_costs() {
+    on_each(async |on| {
+        let world = World::new(on, |_| {}).await;
+        let hub = world.hub().await;
+        world.furnish(&hub).await;
+        let path = "/api/v1/tenants/retail/instances/a";
+        let order = json!({"offering": "faults", "plan": "ok"});
+        let ordered = hub.admin(Method::PUT, path, Some(order.clone())).await;
+        assert_eq!((ordered.status, &ordered.body["price"]), (201, &Value::Null), "{ordered:?}");
+        let rule = json!({"offering": "faults", "plan": "ok", "model": "flat", "amount": "1.5", "per": "day"});
+        let book = json!({"currency": "EUR", "effective_from": PAST, "rules": [rule]});
+        let made = hub.admin(Method::POST, "/api/v1/price-books", Some(book)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let again = hub.admin(Method::PUT, path, Some(order)).await;
+        let shown = hub.admin(Method::GET, path, None).await;
+        for reply in [again, shown] {
+            let price = &reply.body["price"];
+            assert_eq!((reply.status, &price["lines"][0]["words"]), (200, &json!("1.5 EUR per day")), "{reply:?}");
+            assert_eq!(price["price_book"], made.body["id"]);
+        }
+        hub.stop().await;
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! The hub's rating against the reference rater, on facts at random.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bourse::clock::Time;
 use bourse::domain::meter::{Aggregation, Kind};
@@ -169,10 +170,10 @@ proptest! {
     }
 
     #[test]
-    fn of_what_was_before_a_month_only_what_is_said_to_be_needed_is(world in worlds()) {
+    fn of_what_was_before_and_after_a_month_only_what_is_said_to_be_needed_is(world in worlds()) {
         let mut product = Product::new(&world.facts);
         let whole = product.rate(world.month, world.known, &world.cuts);
-        let start = product.zones.range(world.month.parse().unwrap()).start;
+        let Range { start, end } = product.zones.range(world.month.parse().unwrap());
         let since = rating::since(&product.spans, start);
         for series in &mut product.series {
             let sorted = |reading: &Reading| (reading.at, reading.source, reading.id.clone());
@@ -195,7 +196,14 @@ proptest! {
                 }
             }
             let mut kept: Vec<_> = needed.into_values().collect();
-            kept.extend(series.readings.iter().filter(|reading| since <= reading.at).cloned());
+            kept.extend(series.readings.iter().filter(|reading| since <= reading.at && reading.at < end).cloned());
+            let mut first = BTreeMap::new();
+            let counted = series.readings.iter().filter(|_| series.kind == Kind::Counter);
+            for reading in counted.filter(|reading| since.max(end) <= reading.at) {
+                if reading.at <= *first.entry(reading.reset_id.clone()).or_insert(reading.at) {
+                    kept.push(reading.clone());
+                }
+            }
             kept.sort_by_key(sorted);
             kept.dedup();
             series.readings = kept;

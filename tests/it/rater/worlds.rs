@@ -75,11 +75,11 @@ fn time(base: Instant) -> BoxedStrategy<Instant> {
     let hours = (-3 * 24..36_i64 * 24).prop_map(move |hours| base + hours * HOUR);
     let halves = (-30..30_i64).prop_map(move |halves| base + halves * (HOUR / 2));
     let any = (-3 * DAY..36 * DAY).prop_map(move |micros| base + micros);
-    prop_oneof![6 => hours, 2 => halves, 2 => any].boxed()
+    prop_oneof![5 => hours, 4 => halves, 2 => any].boxed()
 }
 
 fn spans(base: Instant) -> impl Strategy<Value = Vec<Stood>> {
-    let edges = vec((time(base), select(vec!["small", "large", "odd"]), prop::bool::weighted(0.2)), 1..6);
+    let edges = vec((time(base), select(vec!["small", "large", "odd"]), prop::bool::weighted(0.3)), 1..6);
     (edges, any::<bool>(), option::weighted(0.3, Just(base - 10 * DAY))).prop_map(|(mut edges, open, early)| {
         edges.sort_unstable_by_key(|(at, ..)| *at);
         if let (Some(early), Some(first)) = (early, edges.first_mut()) {
@@ -103,7 +103,8 @@ fn spans(base: Instant) -> impl Strategy<Value = Vec<Stood>> {
 
 fn quantity() -> impl Strategy<Value = String> {
     prop_oneof![
-        4 => (0..300_u32).prop_map(|whole| whole.to_string()),
+        3 => (0..300_u32).prop_map(|whole| whole.to_string()),
+        3 => select(vec!["5", "7", "10", "12.5", "0.5", "90.5", "0"]).prop_map(str::to_owned),
         2 => (0..100_u32, 1..1_000_000_u64).prop_map(|(whole, part)| format!("{whole}.{part:012}1").replace(".0", ".")),
         1 => Just("999999999999999999.999999999999".to_owned()),
         1 => (1..9_u32).prop_map(|whole| format!("-{whole}.5")),

@@ -218,10 +218,10 @@ fn usual(verb: &str) -> (u16, String) {
     (status, body.to_string())
 }
 
-/// The path's parts from `v2` on.
+/// The path's parts from `v2` or `metrics` on.
 fn segments(target: &str) -> Vec<&str> {
     let path = target.split('?').next().unwrap_or_default();
-    path.split('/').skip_while(|part| *part != "v2").collect()
+    path.split('/').skip_while(|part| !matches!(*part, "v2" | "metrics")).collect()
 }
 
 fn verb(method: &str, segments: &[&str]) -> &'static str {
@@ -236,6 +236,9 @@ fn verb(method: &str, segments: &[&str]) -> &'static str {
         ("GET", ["v2", "service_instances", _, "service_bindings", _]) => "fetch_binding",
         ("DELETE", ["v2", "service_instances", _, "service_bindings", _]) => "unbind",
         ("GET", ["v2", "service_instances", _, "service_bindings", _, "last_operation"]) => "binding_last_operation",
+        ("GET", ["metrics", "gauges", _]) => "gauges",
+        ("GET", ["metrics", "periodic_counters", _]) => "periodic_counters",
+        ("GET", ["metrics", "sampling_counters", _]) => "sampling_counters",
         _ => "nothing",
     }
 }
