@@ -206,7 +206,7 @@ impl App {
 }
 
 /// What a closed statement's bytes say.
-fn written(row: &StatementRow) -> Result<Statement, Error> {
+pub(in crate::app) fn written(row: &StatementRow) -> Result<Statement, Error> {
     let read = serde_json::from_str(&row.document);
     let corrupt =
         |source: serde_json::Error| crate::store::Error::Corrupt { column: "document", source: source.into() };
