@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod bindings;
 pub mod brokers;
+pub mod changes;
 pub mod credentials;
 pub mod db;
 pub mod dead_letters;
