@@ -261,7 +261,7 @@ impl App {
         center: Option<&str>,
     ) -> Result<Exact, Error> {
         let mut spent = zero();
-        let what = ToRate { tenant, instance: None, month, known_at: now, cuts: &[], books };
+        let what = ToRate { tenant, instance: None, month, known_at: now, changed_since: None, cuts: &[], books };
         let each = |rated: Rated<'_>| {
             let priced = rated.pieces.iter().filter(|piece| piece.price.is_some());
             let counts = priced.filter(|piece| center.is_none_or(|center| rated.said(piece).cost_center == center));

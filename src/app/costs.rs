@@ -177,7 +177,8 @@ impl App {
             let edges: BTreeSet<Time> = windows.iter().flat_map(|window| [window.start, window.end]).collect();
             let cuts: Vec<Time> = edges.into_iter().collect();
             let instance = instance.as_deref();
-            let what = ToRate { tenant: &tenant, instance, month, known_at: now, cuts: &cuts, books };
+            let what =
+                ToRate { tenant: &tenant, instance, month, known_at: now, changed_since: None, cuts: &cuts, books };
             self.rated(what, |rated| rated.pieces.iter().try_for_each(|piece| sums.add(&rated, piece, &windows)))
                 .await?;
         }
@@ -197,8 +198,15 @@ impl App {
         let from = tenant.zones.range(month).start;
         let mut so_far = CostSoFar { amount: zero(), currency, from, to: now, unpriced: false };
         let mut priced = false;
-        let what =
-            ToRate { tenant: &tenant, instance: Some(instance_id), month, known_at: now, cuts: &[], books: &books };
+        let what = ToRate {
+            tenant: &tenant,
+            instance: Some(instance_id),
+            month,
+            known_at: now,
+            changed_since: None,
+            cuts: &[],
+            books: &books,
+        };
         let each = |rated: Rated<'_>| {
             for piece in rated.pieces {
                 match piece.price {
