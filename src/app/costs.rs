@@ -249,7 +249,8 @@ type Groups = BTreeMap<(Time, Time, Vec<(String, Option<String>)>), BTreeMap<(St
 struct Sums<'a> {
     query: &'a CostQuery,
     found: Groups,
-    unpriced: BTreeMap<(String, String, String, String, String, String), (Option<String>, Exact)>,
+    /// By tenant, instance, offering, plan, meter and unit.
+    unpriced: BTreeMap<[String; 6], (Option<String>, Exact)>,
     lines: usize,
 }
 
@@ -274,14 +275,14 @@ impl Sums<'_> {
             *amount += &piece.amount;
             is_new
         } else {
-            let key = (
+            let key = [
                 rated.tenant.name.clone(),
                 span.instance_id.clone(),
                 span.offering.clone(),
                 span.plan.clone(),
                 piece.meter.clone(),
                 piece.unit.clone(),
-            );
+            ];
             let (before, name) = (self.unpriced.len(), span.instance_name.clone());
             self.unpriced.entry(key).or_insert_with(|| (name, zero())).1 += &piece.quantity;
             self.unpriced.len() > before
@@ -304,7 +305,7 @@ impl Sums<'_> {
             lines: lines.into_iter().map(line).collect(),
         };
         let unpriced = |(key, (instance_name, quantity))| {
-            let (tenant, instance_id, offering, plan, meter, unit) = key;
+            let [tenant, instance_id, offering, plan, meter, unit] = key;
             Unpriced { tenant, instance_id, instance_name, offering, plan, meter, unit, quantity }
         };
         CostReport {
