@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities, instances,
-    offerings, orders, platforms, prices, statements, tenants, usage,
+    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
+    instances, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
