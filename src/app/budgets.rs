@@ -1,7 +1,8 @@
-//! Budgets: put, read, list and delete them, tell when their thresholds are reached, and hold back orders that have no budget left.
+//! Budgets: put, read, list and delete them, tell when their thresholds are reached, and hold back orders that have no budget left:
+//! they are refused, or wait for an approval (`app::approvals`).
 //!
-//! Invariant: a threshold is told once in a period, with its event, in one transaction. An order asks the database about budgets
-//! only where its tenant has one that blocks, and then at most every few seconds.
+//! Invariant: a threshold is told once in a period, with its event, in one transaction. An order computes costs
+//! only where its tenant has a budget that holds orders back, and then at most every few seconds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use super::rating::{Charged, Rated, ToRate};
 use super::tenants::Put;
 use super::{App, Error, Issue, Listed, Page};
 use crate::clock::Time;
+use crate::domain::approval::Cause;
 use crate::domain::budget::{Action, BudgetDocument};
 use crate::domain::caller::Caller;
 use crate::domain::decimal::{Decimal, Exact, plain, zero};
@@ -23,7 +25,7 @@ use crate::domain::period::{Month, Zone};
 use crate::domain::price::PriceBook;
 use crate::domain::tenant::Tenant;
 use crate::store::leases::{self, Holder};
-use crate::store::{self, audit, budgets, events};
+use crate::store::{self, audit, budgets, events, versions};
 
 pub use crate::store::budgets::BudgetRow;
 
@@ -48,7 +50,7 @@ pub struct BudgetView {
     pub told: Vec<String>,
 }
 
-/// What orders know of budgets that block.
+/// What orders know of budgets that hold orders back.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Cache {
     known: Mutex<Known>,
@@ -56,7 +58,7 @@ pub(in crate::app) struct Cache {
 
 #[derive(Debug, Default)]
 struct Known {
-    blocking: Option<(Time, Arc<[BudgetRow]>)>,
+    holding: Option<(Time, Arc<[BudgetRow]>)>,
     spent: HashMap<String, (Time, i64, bool)>,
 }
 
@@ -104,6 +106,11 @@ impl App {
                     return Err(Error::Unprocessable { code: "too_many", message });
                 }
                 let row = budgets::put(tx, &name, &document, now).await?;
+                let waits = |document: &BudgetDocument| document.action == Action::RequireApproval;
+                if waits(&document) || before.as_ref().is_some_and(|before| waits(&before.document)) {
+                    // Platforms are told how long orders may take.
+                    versions::bump(tx, versions::CATALOG).await?;
+                }
                 budgets::forget_notices(tx, &name).await?;
                 audit::append(tx, &audit).await?;
                 Ok((if before.is_none() { Put::Created } else { Put::Replaced }, row))
@@ -151,6 +158,7 @@ impl App {
                 if !budgets::delete(tx, &name).await? {
                     return Err(Error::not_found("budget", name));
                 }
+                versions::bump(tx, versions::CATALOG).await?;
                 Ok(audit::append(tx, &audit).await?)
             })
         });
@@ -261,7 +269,7 @@ impl App {
         center: Option<&str>,
     ) -> Result<Exact, Error> {
         let mut spent = zero();
-        let what = ToRate { tenant, instance: None, month, known_at: now, cuts: &[], books };
+        let what = ToRate { tenant, instance: None, month, known_at: now, changed_since: None, cuts: &[], books };
         let each = |rated: Rated<'_>| {
             let priced = rated.pieces.iter().filter(|piece| piece.price.is_some());
             let counts = priced.filter(|piece| center.is_none_or(|center| rated.said(piece).cost_center == center));
@@ -277,14 +285,9 @@ impl App {
     /// # Errors
     /// [`Error::Refused`] `budget_spent` that names the budget.
     pub(in crate::app) async fn within_budget(&self, tenant: &Tenant) -> Result<(), Error> {
-        for budget in self.blocking().await?.iter() {
-            let document = &budget.document;
-            let meant = match (&document.tenant, &document.cost_center) {
-                (Some(name), _) => *name == tenant.name,
-                (None, Some(center)) => *center == tenant.document.cost_center,
-                (None, None) => false,
-            };
-            if meant && self.is_spent(budget).await? {
+        for budget in self.holding().await?.iter() {
+            if budget.document.action == Action::Block && self.holds_back(budget, tenant).await? {
+                let document = &budget.document;
                 let message = format!(
                     "budget `{}` of {} {} for this month is spent: ask whoever keeps it to raise it, or delete what is not needed and wait for the next month",
                     budget.name, document.amount, document.currency
@@ -295,19 +298,53 @@ impl App {
         Ok(())
     }
 
-    async fn blocking(&self) -> Result<Arc<[BudgetRow]>, Error> {
+    /// What asks for an approval of an order of a tenant: budgets that are spent.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(in crate::app) async fn budget_causes(&self, tenant: &Tenant) -> Result<Vec<Cause>, Error> {
+        let mut causes = Vec::new();
+        for budget in self.holding().await?.iter() {
+            if budget.document.action == Action::RequireApproval && self.holds_back(budget, tenant).await? {
+                causes.push(Cause::budget(&budget.name));
+            }
+        }
+        Ok(causes)
+    }
+
+    /// Whether some budget may make orders wait.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(in crate::app) async fn budgets_make_wait(&self) -> Result<bool, Error> {
+        let limit = u32::try_from(BUDGETS_MAX).unwrap_or(u32::MAX);
+        let all = self.db().read(|tx| Box::pin(async move { budgets::list(tx, "", limit).await })).await?;
+        Ok(all.iter().any(|budget| budget.document.action == Action::RequireApproval))
+    }
+
+    async fn holds_back(&self, budget: &BudgetRow, tenant: &Tenant) -> Result<bool, Error> {
+        let meant = match (&budget.document.tenant, &budget.document.cost_center) {
+            (Some(name), _) => *name == tenant.name,
+            (None, Some(center)) => *center == tenant.document.cost_center,
+            (None, None) => false,
+        };
+        Ok(meant && self.is_spent(budget).await?)
+    }
+
+    /// The budgets that hold orders back.
+    async fn holding(&self) -> Result<Arc<[BudgetRow]>, Error> {
         let now = self.clock().now();
-        if let Some((since, known)) = &self.budget_cache().lock().blocking
+        if let Some((since, known)) = &self.budget_cache().lock().holding
             && now.since(*since) < BELIEVED
         {
             return Ok(Arc::clone(known));
         }
         let limit = u32::try_from(BUDGETS_MAX).unwrap_or(u32::MAX);
         let all = self.db().read(|tx| Box::pin(async move { budgets::list(tx, "", limit).await })).await?;
-        let blocking: Arc<[BudgetRow]> =
-            all.into_iter().filter(|budget| budget.document.action == Action::Block).collect();
-        self.budget_cache().lock().blocking = Some((now, Arc::clone(&blocking)));
-        Ok(blocking)
+        let holding: Arc<[BudgetRow]> =
+            all.into_iter().filter(|budget| budget.document.action != Action::Notify).collect();
+        self.budget_cache().lock().holding = Some((now, Arc::clone(&holding)));
+        Ok(holding)
     }
 
     async fn is_spent(&self, budget: &BudgetRow) -> Result<bool, Error> {

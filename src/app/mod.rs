@@ -18,6 +18,7 @@ pub mod error;
 pub mod estimates;
 pub mod feed;
 mod fetch;
+pub mod focus;
 pub mod health;
 pub mod instances;
 mod intent;

@@ -97,12 +97,6 @@ impl BudgetDocument {
                 wrong(&pointer, "is there twice");
             }
         }
-        if self.action == Action::RequireApproval {
-            wrong(
-                "/action",
-                "a budget can't ask for approvals yet: use `notify`, or `block` to refuse orders; which orders wait for a yes is said by approval rules",
-            );
-        }
         found
     }
 
@@ -148,7 +142,10 @@ mod tests {
 
     #[test]
     fn what_is_no_budget_is_pointed_at() {
-        assert!(budget(json!({})).problems().is_empty());
+        assert!(
+            budget(json!({})).problems().is_empty()
+                && budget(json!({"action": "require_approval"})).problems().is_empty()
+        );
         for (more, pointer) in [
             (json!({"cost_center": "1"}), ""),
             (json!({"tenant": null}), ""),
@@ -157,7 +154,6 @@ mod tests {
             (json!({"thresholds": ["50", "0"]}), "/thresholds/1"),
             (json!({"thresholds": ["50", "50.0"]}), "/thresholds/1"),
             (json!({"thresholds": ["1000.1"]}), "/thresholds/0"),
-            (json!({"action": "require_approval"}), "/action"),
         ] {
             let found: Vec<_> = budget(more.clone()).problems().into_iter().map(|(pointer, _)| pointer).collect();
             assert_eq!(found, [pointer], "{more}");

@@ -9,6 +9,7 @@ pub mod cost;
 pub mod decimal;
 pub mod estimate;
 pub mod event;
+pub mod focus;
 pub mod identity;
 pub mod instance;
 pub mod meter;

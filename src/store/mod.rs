@@ -11,6 +11,7 @@ pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;
 pub mod budgets;
+pub mod changes;
 pub mod credentials;
 pub mod db;
 pub mod dead_letters;

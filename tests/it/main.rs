@@ -24,6 +24,7 @@ mod egress;
 mod events;
 mod events_http;
 mod everywhere;
+mod focus;
 mod foreign;
 mod hubs;
 mod hung_database;

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod costs;
 pub mod estimates;
 pub mod events;
+pub mod exports;
 pub mod identities;
 pub mod instances;
 pub mod offerings;
