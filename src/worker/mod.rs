@@ -2,8 +2,8 @@
 //! everything.
 
 pub mod alive;
-pub mod close;
 pub mod approvals;
+pub mod close;
 pub mod driver;
 pub mod pull;
 pub mod refresh;

@@ -81,7 +81,12 @@ impl App {
         Ok(())
     }
 
-    async fn merged(&self, parts: Vec<Arc<Part>>, waits: Vec<Wait>, books: Arc<[PriceBook]>) -> Result<Arc<Merged>, Error> {
+    async fn merged(
+        &self,
+        parts: Vec<Arc<Part>>,
+        waits: Vec<Wait>,
+        books: Arc<[PriceBook]>,
+    ) -> Result<Arc<Merged>, Error> {
         let (hub, now) = (self.config().server.hub.clone(), self.clock().now());
         let merged = tokio::task::spawn_blocking(move || {
             let tariffs = price::in_force(&books, now).map(|book| Arc::new(Tariffs::new(book)));
