@@ -17,14 +17,15 @@ use bourse_brokers::faults::{self, Faults};
 use bourse_brokers::key_vault::{self, KeyVault};
 use bourse_brokers::vnet_ipam::{self, VnetIpam};
 use osb::ServiceBroker;
-use osb::kit::{Broker, Clock, Db, Janitor, Sealer, Service, Setup, Stamped, Stamps};
+use osb::kit::{Broker, Clock, Db, Janitor, Reporter, Reporting, Sealer, Service, Setup, Stamped, Stamps};
 use osb::server::{BasicAuth, Running, Server};
 use osb::stamp::Verifier;
 
 /// Who the hub is at the brokers.
 pub(crate) const HUB: &str = "hub";
 const LOOPBACK: &str = "127.0.0.1:0";
-const MEASURE_EVERY: Duration = Duration::from_secs(3_600);
+/// Often enough to be seen; once an hour would do.
+const MEASURE_EVERY: Duration = Duration::from_secs(60);
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The brokers that run, by name, in the order in which they are registered.
@@ -35,8 +36,10 @@ pub(crate) struct Brokers {
     _builds: devops_toolchain::Working,
     bastion: Process,
     vault: key_vault::Api,
-    /// The brokers' files.
-    files: Vec<Db>,
+    /// The brokers' files, by name.
+    files: Vec<(&'static str, Db)>,
+    /// What brings their readings to the hub.
+    reporting: Vec<Reporting>,
 }
 
 /// Where and for whom brokers are started.
@@ -56,7 +59,7 @@ impl Brokers {
         let networks = vnet_ipam::Config::new(data.join("vnet-ipam.db"));
         let kept = VnetIpam::prepare(networks).await?;
         let pools = Arc::clone(&kept.0);
-        files.push(kept.1.clone());
+        files.push(("vnet-ipam", kept.1.clone()));
         let routes = |server: &Server| vnet_ipam::wire::routes(pools, server);
         running
             .push(("vnet-ipam", place.serve("vnet-ipam", TcpListener::bind(LOOPBACK)?, kept, routes, &mut janitors)?));
@@ -74,7 +77,7 @@ impl Brokers {
         let bastion = bastion.await?;
         let routes = bastion::http::configure(Arc::clone(&bastion.service));
         let kept = (Arc::clone(&bastion.service), bastion.db.clone(), bastion.sealer.clone());
-        files.push(kept.1.clone());
+        files.push(("bastion", kept.1.clone()));
         running.push(("bastion", place.serve("bastion", listener, kept, |_| routes, &mut janitors)?));
 
         let listener = TcpListener::bind(LOOPBACK)?;
@@ -82,7 +85,7 @@ impl Brokers {
         let (vaults, api) = KeyVault::embedded(db.clone(), sealer.clone(), Clock::System, &url(&listener)?);
         let vault = api.clone();
         let routes = move |config: &mut ServiceConfig| api.configure()(config);
-        files.push(db.clone());
+        files.push(("key-vault", db.clone()));
         let kept = (Arc::new(vaults), db, sealer);
         running.push(("key-vault", place.serve("key-vault", listener, kept, |_| routes, &mut janitors)?));
 
@@ -103,14 +106,14 @@ impl Brokers {
             .await?,
         );
         let (builds, routes) = (toolchains.spawn_work(), toolchains.routes());
-        files.push(db.clone());
+        files.push(("devops-toolchain", db.clone()));
         let kept = (toolchains, db, sealer);
         running.push(("devops-toolchain", place.serve("devops-toolchain", listener, kept, |_| routes, &mut janitors)?));
 
         let faults = Faults::new();
         let door = place.door(Arc::new(faults.clone()), "faults");
         running.push(("faults", faults::wire::bind(door, &faults, LOOPBACK)?));
-        Ok(Self { running, _janitors: janitors, _builds: builds, bastion, vault, files })
+        Ok(Self { running, _janitors: janitors, _builds: builds, bastion, vault, files, reporting: Vec::new() })
     }
 
     /// Name and URL of each.
@@ -123,14 +126,28 @@ impl Brokers {
         self.urls().into_iter().find(|(there, _)| *there == name).map(|(_, url)| url).unwrap_or_default()
     }
 
+    /// Those that measure what they give.
+    pub(crate) fn metered(&self) -> impl Iterator<Item = &'static str> {
+        self.files.iter().map(|(name, _)| *name)
+    }
+
+    /// Lets one of them bring its readings to the hub, with the user name and password that the hub gave it.
+    pub(crate) fn report(&mut self, name: &str, hub: &str, pair: (&str, &str)) -> Result<(), Box<dyn Error>> {
+        for (_, db) in self.files.iter().filter(|(there, _)| *there == name) {
+            self.reporting.push(Reporter::new(db.clone(), hub, pair, None)?.spawn());
+        }
+        Ok(())
+    }
+
     /// Answers what is in flight, and ends.
     pub(crate) async fn stop(self) {
+        drop(self.reporting);
         for (_, running) in self.running {
             running.stop().await;
         }
         self.bastion.stop().await;
         self.vault.flush().await;
-        for db in self.files {
+        for (_, db) in self.files {
             db.close().await;
         }
     }

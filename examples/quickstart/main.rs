@@ -84,8 +84,9 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let served = tokio::spawn(http::serve(app.clone(), Surface::Everything, listener, None, shutdown.clone()));
 
     let password = kept.or_make("brokers", || generate_password().map(|made| made.expose().clone()))?;
-    let brokers = Brokers::start(&url, &folder, &password).await?;
+    let mut brokers = Brokers::start(&url, &folder, &password).await?;
     furnish(&app, &mut kept, &brokers.urls(), &password).await?;
+    meter(&app, &mut kept, &mut brokers, &url).await?;
     let stop_work = CancellationToken::new();
     let workers = worker::start(&app, Work::Everything, &stop_work)?;
 
@@ -180,6 +181,21 @@ async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, String)], passwor
             let document = json!({ "display_name": name, "cost_center": cost_center, "identities": identities });
             app.put_tenant(&admin, name, serde_json::from_value(document)?, Precondition::None).await?;
         }
+    }
+    Ok(())
+}
+
+/// Lets brokers that measure what they give tell the hub, each with credentials of its own.
+async fn meter(app: &App, kept: &mut Kept, brokers: &mut Brokers, url: &str) -> Result<(), Box<dyn Error>> {
+    let admin = Caller::Admin("admin".to_owned());
+    for name in brokers.metered().collect::<Vec<_>>() {
+        let key = format!("broker {name}");
+        if !kept.values.contains_key(&key) {
+            let pair = app.add_broker_credentials(&admin, name).await?;
+            kept.keep(&key, format!("{}:{}", pair.username, pair.password.expose()))?;
+        }
+        let pair = kept.get(&key)?;
+        brokers.report(name, url, pair.split_once(':').unwrap_or_default())?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::statements::rules;
 use crate::support::bare::on_each;
-use crate::support::hub::{Reply, sync};
+use crate::support::hub::{Reply, polling, sync};
 use crate::support::ledger::Ledger;
 
 async fn put(ledger: &Ledger, name: &str, more: Value) -> Reply {
@@ -97,6 +97,40 @@ async fn a_budget_that_blocks_refuses_orders_and_changes_of_plan_once_it_is_spen
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_requires_approval_lets_orders_wait_once_it_is_spent() {
+    on_each(async |on| {
+        let ledger = Ledger::new(on).await;
+        ledger.book(rules()).await;
+        let month = ledger.month;
+        let platform = ledger.hub.platform("q", "other").await;
+        ledger.instance("retail", "one", ledger.day(month, 1)).await;
+        let wanted = json!({"tenant": "retail", "action": "require_approval"});
+        assert_eq!(put(&ledger, "shop", wanted).await.status, 201);
+        let catalog = ledger.hub.osb(&platform, Method::GET, "/v2/catalog", None).await.body;
+        let longest = &catalog["services"][0]["plans"][0]["maximum_polling_duration"];
+        assert!(longest.as_u64().is_some_and(|seconds| seconds >= 3 * 86_400), "platforms poll for so long: {longest}");
+        ledger.go_to(ledger.day(month, 2));
+        assert_eq!(ledger.hub.provision(&platform, "i1", "ok", sync()).await.status, 201, "nothing is spent yet");
+
+        ledger.go_to(ledger.day(month, 12));
+        let refused = ledger.hub.provision(&platform, "i2", "ok", sync()).await;
+        assert_eq!((refused.status, &refused.body["error"]), (422, &json!("AsyncRequired")), "{refused:?}");
+        assert_eq!(ledger.hub.provision(&platform, "i2", "ok", polling()).await.status, 202);
+        let waits = ledger.hub.last_operation(&platform, "i2").await.body;
+        assert_eq!(waits["state"], "in progress", "{waits}");
+        assert!(waits["description"].as_str().is_some_and(|text| text.contains("shop")), "{waits}");
+        let pending = ledger.hub.admin(Method::GET, "/api/v1/approvals?state=pending", None).await.body;
+        let id = pending["items"][0]["id"].as_str().expect("an approval").to_owned();
+        let path = format!("/api/v1/approvals/{id}/approve");
+        let agreed = ledger.hub.admin(Method::POST, &path, Some(json!({"reason": "it is worth it"}))).await;
+        assert_eq!((agreed.status, &agreed.body["state"]), (200, &json!("approved")), "{agreed:?}");
+        assert_eq!(ledger.hub.outcome(&platform, "i2").await, "succeeded");
+        ledger.hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_budget_is_refused_and_a_deleted_one_is_gone() {
     on_each(async |on| {
         let ledger = Ledger::new(on).await;
@@ -105,7 +139,7 @@ async fn what_is_no_budget_is_refused_and_a_deleted_one_is_gone() {
             (json!({"tenant": "nobody"}), "/tenant"),
             (json!({}), ""),
             (json!({"tenant": "retail", "currency": "USD"}), "/currency"),
-            (json!({"tenant": "retail", "action": "require_approval"}), "/action"),
+            (json!({"tenant": "retail", "cost_center": "4711"}), ""),
             (json!({"tenant": "retail", "amount": 5}), "/amount"),
         ] {
             let reply = put(&ledger, "shop", more.clone()).await;

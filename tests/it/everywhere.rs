@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use tokio::time::interval;
 
 use crate::support::bare::On;
-use crate::support::dump::{dump, is_quiet};
+use crate::support::dump::{count, dump, is_quiet};
 use crate::support::hub::{BOUND, Hub, Platform, Reply, World, request, try_request};
+use crate::support::site::UNNUMBERED;
 use crate::support::wait::wait_until;
 
 /// How often a request is sent before it is taken for settled.
@@ -260,9 +261,10 @@ async fn run(on: On, dies_at: Option<(u64, bool)>, manner: Manner) -> Run {
     }
     let hub = story.hub();
     wait_until("all events to be numbered and delivered", BOUND, async || {
+        let numbered = is_quiet(&hub.url).await && count(&hub.db, UNNUMBERED).await == 0;
         let feed = crate::support::dump::events(&hub.url).await;
         let ids: Vec<_> = feed.iter().map(|event| event["id"].as_str().unwrap_or_default().to_owned()).collect();
-        !ids.is_empty() && delivered(&story.told) == ids && is_quiet(&hub.url).await
+        numbered && !ids.is_empty() && delivered(&story.told) == ids
     })
     .await;
     let end = essence(dump(&hub.url, &hub.db, &story.world.faults).await);

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
+use bourse::domain::decimal::Decimal;
 use serde_json::Value;
 
 use crate::support::process::{Process, Signal, hub_binary, scratch};
@@ -144,7 +145,7 @@ async fn people_log_in_by_ssh_write_and_read_a_secret_and_push_with_the_lines_of
         script.push_str(&format!("export {name}='{value}'\n"));
     }
     script.push_str(&first.replace(cargo, &hub_binary().display().to_string()));
-    for mark in ["ssh", "secret", "git"] {
+    for mark in ["ssh", "secret", "git", "cost"] {
         assert_eq!(block(mark).lines().count(), 3, "{mark}: three lines");
         script.push_str(&format!("\n{}\n", block(mark)));
     }
@@ -165,6 +166,13 @@ async fn people_log_in_by_ssh_write_and_read_a_secret_and_push_with_the_lines_of
     for dependent in ["`door7`", "`shop7`"] {
         assert!(output.contains(&format!("other instances depend on it: {dependent}")), "{output}");
     }
+    let costs: Vec<&str> = output.lines().filter(|line| line.contains("net4") && line.contains(" EUR")).collect();
+    let amount = |line: &&str| line.split_whitespace().rev().nth(1).and_then(|word| word.parse::<Decimal>().ok());
+    let amounts: Vec<_> = costs.iter().filter_map(amount).collect();
+    assert!(
+        matches!(amounts[..], [first, then] if Decimal::ZERO < first && first < then),
+        "no cost that grows: {costs:?}\n{output}"
+    );
     let pushed =
         Command::new("git").args(["-C", "shop", "log", "--format=%s", "origin/main"]).current_dir(&folder).output();
     assert_eq!(pushed.expect("no git").stdout.split(|byte| *byte == b'\n').next(), Some(&b"Say hello"[..]));
