@@ -243,7 +243,13 @@ fn check(query: &CostQuery, now: Time) -> Result<(), Error> {
     if issues.is_empty() { Ok(()) } else { Err(Error::Invalid(issues)) }
 }
 
-type Groups = BTreeMap<(Time, Time, Vec<(String, Option<String>)>), BTreeMap<(String, String), (Exact, Exact)>>;
+/// A window and what its group says.
+type GroupKeys = (Time, Time, Vec<(String, Option<String>)>);
+/// By group, and there by meter and unit: how much, and what that costs.
+type Groups = BTreeMap<GroupKeys, BTreeMap<(String, String), (Exact, Exact)>>;
+
+/// Tenant, instance, offering, plan, meter and unit.
+type UnpricedKey = (String, String, String, String, String, String);
 
 /// What was added up so far.
 struct Sums<'a> {

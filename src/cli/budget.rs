@@ -68,6 +68,8 @@ enum Action {
     /// It is told.
     #[default]
     Notify,
+    /// Orders and changes of plan wait for somebody's yes.
+    RequireApproval,
     /// Orders and changes of plan are refused.
     Block,
 }
@@ -110,7 +112,11 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
 }
 
 fn document(new: &New) -> Value {
-    let action = if new.action == Action::Block { "block" } else { "notify" };
+    let action = match new.action {
+        Action::Notify => "notify",
+        Action::RequireApproval => "require_approval",
+        Action::Block => "block",
+    };
     let mut document = Map::new();
     let mut put = |field: &str, value: Value| drop(document.insert(field.to_owned(), value));
     for (field, value) in [("tenant", &new.tenant), ("cost_center", &new.cost_center)] {
