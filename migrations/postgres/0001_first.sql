@@ -361,7 +361,7 @@ create table usage_events (
     at bigint not null,
     ended_at bigint,
     quantity text,
-    reset_id text,
+    reset_id text collate "C",
     dimensions text,
     corrects text collate "C",
     recorded_at bigint not null
@@ -369,13 +369,13 @@ create table usage_events (
 create unique index usage_events_key on usage_events (source_id, event_id);
 create index usage_events_series on usage_events (series_id, at, source_id, event_id);
 create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
-create index usage_events_recorded on usage_events (recorded_at);
+create index usage_events_recorded on usage_events (series_id, recorded_at, at);
 
 -- Events whose key another one has taken with another content.
 create table usage_conflicts (
     position bigint generated always as identity primary key,
     source_id bigint not null references usage_sources (id),
-    event_id text not null,
+    event_id text collate "C" not null,
     content bytea not null,
     document text not null,
     recorded_at bigint not null,

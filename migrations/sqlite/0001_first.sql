@@ -369,7 +369,7 @@ create table usage_events (
 create unique index usage_events_key on usage_events (source_id, event_id);
 create index usage_events_series on usage_events (series_id, at, source_id, event_id);
 create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
-create index usage_events_recorded on usage_events (recorded_at);
+create index usage_events_recorded on usage_events (series_id, recorded_at, at);
 
 -- Events whose key another one has taken with another content.
 create table usage_conflicts (

@@ -177,7 +177,8 @@ impl App {
             let edges: BTreeSet<Time> = windows.iter().flat_map(|window| [window.start, window.end]).collect();
             let cuts: Vec<Time> = edges.into_iter().collect();
             let instance = instance.as_deref();
-            let what = ToRate { tenant: &tenant, instance, month, known_at: now, cuts: &cuts, books };
+            let what =
+                ToRate { tenant: &tenant, instance, month, known_at: now, changed_since: None, cuts: &cuts, books };
             self.rated(what, |rated| rated.pieces.iter().try_for_each(|piece| sums.add(&rated, piece, &windows)))
                 .await?;
         }
@@ -197,8 +198,15 @@ impl App {
         let from = tenant.zones.range(month).start;
         let mut so_far = CostSoFar { amount: zero(), currency, from, to: now, unpriced: false };
         let mut priced = false;
-        let what =
-            ToRate { tenant: &tenant, instance: Some(instance_id), month, known_at: now, cuts: &[], books: &books };
+        let what = ToRate {
+            tenant: &tenant,
+            instance: Some(instance_id),
+            month,
+            known_at: now,
+            changed_since: None,
+            cuts: &[],
+            books: &books,
+        };
         let each = |rated: Rated<'_>| {
             for piece in rated.pieces {
                 match piece.price {
@@ -241,7 +249,8 @@ type Groups = BTreeMap<(Time, Time, Vec<(String, Option<String>)>), BTreeMap<(St
 struct Sums<'a> {
     query: &'a CostQuery,
     found: Groups,
-    unpriced: BTreeMap<(String, String, String, String, String, String), (Option<String>, Exact)>,
+    /// By tenant, instance, offering, plan, meter and unit.
+    unpriced: BTreeMap<[String; 6], (Option<String>, Exact)>,
     lines: usize,
 }
 
@@ -266,14 +275,14 @@ impl Sums<'_> {
             *amount += &piece.amount;
             is_new
         } else {
-            let key = (
+            let key = [
                 rated.tenant.name.clone(),
                 span.instance_id.clone(),
                 span.offering.clone(),
                 span.plan.clone(),
                 piece.meter.clone(),
                 piece.unit.clone(),
-            );
+            ];
             let (before, name) = (self.unpriced.len(), span.instance_name.clone());
             self.unpriced.entry(key).or_insert_with(|| (name, zero())).1 += &piece.quantity;
             self.unpriced.len() > before
@@ -296,7 +305,7 @@ impl Sums<'_> {
             lines: lines.into_iter().map(line).collect(),
         };
         let unpriced = |(key, (instance_name, quantity))| {
-            let (tenant, instance_id, offering, plan, meter, unit) = key;
+            let [tenant, instance_id, offering, plan, meter, unit] = key;
             Unpriced { tenant, instance_id, instance_name, offering, plan, meter, unit, quantity }
         };
         CostReport {

@@ -7,6 +7,7 @@ mod ask_again;
 mod audit;
 mod auth;
 mod bind;
+pub mod budgets;
 pub mod close;
 mod context;
 pub mod costs;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod estimates;
 pub mod feed;
 mod fetch;
+pub mod focus;
 pub mod health;
 pub mod instances;
 mod intent;
@@ -32,6 +34,7 @@ pub mod points;
 pub mod prices;
 mod provision;
 pub mod rating;
+pub mod reconcile;
 pub mod references;
 pub mod registry;
 pub mod relay;
@@ -89,6 +92,7 @@ struct Inner {
     stamp_keys: stamps::Cache,
     work: work::Work,
     logins: auth::Logins,
+    budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
 }
@@ -109,6 +113,7 @@ impl App {
             stamp_keys: stamps::Cache::default(),
             work: work::Work::default(),
             logins: auth::Logins::new(),
+            budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
             config,
@@ -173,6 +178,10 @@ impl App {
 
     pub(in crate::app) fn work(&self) -> &work::Work {
         &self.inner.work
+    }
+
+    pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
+        &self.inner.budgets
     }
 
     fn logins(&self) -> &auth::Logins {

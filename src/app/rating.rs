@@ -14,7 +14,7 @@ use crate::domain::price::{PriceBook, Rule};
 use crate::domain::rating::{History, Piece, Series, Span, rate, since};
 use crate::domain::tenant::TenantDocument;
 use crate::store::tenants::ChargedRow;
-use crate::store::{spans, tenants, usage};
+use crate::store::{changes, spans, tenants, usage};
 
 pub use crate::store::spans::SpanRow as RatedSpan;
 
@@ -47,6 +47,8 @@ pub struct ToRate<'a> {
     pub month: Month,
     /// What was recorded later doesn't count. The month ends there where it is not over.
     pub known_at: Time,
+    /// Only instances of which something became known after that time that may change this month; all where absent.
+    pub changed_since: Option<Time>,
     /// Further edges, ascending.
     pub cuts: &'a [Time],
     /// By which prices.
@@ -88,6 +90,11 @@ impl Charged {
         let later = self.versions.partition_point(|(since, _)| *since <= at);
         let (_, document) = &self.versions[later.saturating_sub(1)];
         document
+    }
+
+    /// Whether something was ever so.
+    pub fn was_said(&self, so: impl Fn(&TenantDocument) -> bool) -> bool {
+        self.versions.iter().any(|(_, said)| so(said))
     }
 
     /// When something changed that decides where charges go.
@@ -193,18 +200,28 @@ impl App {
         after: &str,
     ) -> Result<(Vec<RatedSpan>, Option<String>), Error> {
         let (tenant, known_at, range) = (what.tenant.id.clone(), what.known_at, range.clone());
-        let (after, only) = (after.to_owned(), what.instance.map(str::to_owned));
+        let (after, only, changed_since) = (after.to_owned(), what.instance.map(str::to_owned), what.changed_since);
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
                 if let Some(only) = only {
                     return Ok((spans::of(tx, &tenant, (&only, &only), range.end, known_at).await?, None));
                 }
-                let ids = spans::standing(tx, &tenant, &range, known_at, &after, PAGE).await?;
-                let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok((Vec::new(), None)) };
-                let mut rows = spans::of(tx, &tenant, (first, last), range.end, known_at).await?;
-                rows.retain(|row| ids.binary_search(&row.instance_id).is_ok());
+                // What was taken for standing then, and is known not to have stood now, has changed, too.
+                let stood_at = changed_since.unwrap_or(known_at);
+                let mut ids = spans::standing(tx, &tenant, &range, stood_at, &after, PAGE).await?;
                 let full = i64::try_from(ids.len()).is_ok_and(|count| count >= PAGE);
-                Ok((rows, full.then(|| last.clone())))
+                let (Some(first), Some(last)) = (ids.first().cloned(), ids.last().cloned()) else {
+                    return Ok((Vec::new(), None));
+                };
+                if let Some(since) = changed_since {
+                    ids = changes::of_month(tx, &tenant, (&first, &last), (since, known_at), range.end).await?;
+                }
+                let mut rows = match ids.is_empty() {
+                    true => Vec::new(),
+                    false => spans::of(tx, &tenant, (&first, &last), range.end, known_at).await?,
+                };
+                rows.retain(|row| ids.binary_search(&row.instance_id).is_ok());
+                Ok((rows, full.then_some(last)))
             })
         });
         read.await

@@ -147,7 +147,7 @@ impl App {
     ) -> Result<BTreeMap<Key, Sum>, Error> {
         let mut sums: BTreeMap<Key, Sum> = BTreeMap::new();
         for (new, books) in [(false, books), (true, slice::from_ref(book))] {
-            let what = ToRate { tenant, instance: None, month, known_at, cuts: &[], books };
+            let what = ToRate { tenant, instance: None, month, known_at, changed_since: None, cuts: &[], books };
             let each = |rated: Rated<'_>| {
                 for piece in rated.pieces {
                     let span = rated.span(piece);

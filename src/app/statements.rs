@@ -4,7 +4,7 @@
 //! Invariant: a statement follows from what was recorded up to its horizon and from the statements before it, and from nothing
 //! else; [`App::compose`] has no other input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::costs::currency;
 use super::rating::{Charged, Rated, ToRate};
@@ -133,10 +133,9 @@ impl App {
     ) -> Result<Statement, Error> {
         let books = self.price_books(Some(known_at)).await?;
         let currency = currency(&books);
-        let mut sums = self.sums(tenant, period, known_at, &books).await?.rounded(currency.as_deref());
-        for (month, stated) in self.stated_before(tenant, period).await? {
-            let now = self.sums(tenant, month, known_at, &books).await?.rounded(currency.as_deref());
-            sums.add_all(now.corrections(stated, month));
+        let mut sums = self.sums(tenant, period, known_at, None, &books).await?.0.rounded(currency.as_deref());
+        for correction in self.corrections(tenant, period, known_at, &books).await? {
+            sums.add_all(correction);
         }
         let range = tenant.zones.range(period);
         let display_name = tenant.said_at(Time(range.end.0 - 1)).display_name.clone();
@@ -157,11 +156,65 @@ impl App {
         })
     }
 
-    /// The sums of a month, by line.
-    async fn sums(&self, tenant: &Charged, month: Month, known_at: Time, books: &[PriceBook]) -> Result<Sums, Error> {
-        let mut sums = Sums::default();
-        let what = ToRate { tenant, instance: None, month, known_at, cuts: &[], books };
+    /// What has to be said anew of closed months, by what became known since the latest of them was closed.
+    async fn corrections(
+        &self,
+        tenant: &Charged,
+        period: Month,
+        known_at: Time,
+        books: &[PriceBook],
+    ) -> Result<Vec<Sums>, Error> {
+        let id = tenant.id.clone();
+        let read = self.db().read(|tx| {
+            Box::pin(async move {
+                let months = statements::periods(tx, &id, period, CORRECTED_MAX).await?;
+                let latest = match months.first() {
+                    Some(latest) => statements::one(tx, &id, *latest).await?,
+                    None => None,
+                };
+                Ok::<_, crate::store::Error>(latest.map(|latest| (months, latest.horizon)))
+            })
+        });
+        let Some((months, horizon)) = read.await? else { return Ok(Vec::new()) };
+        let currency = currency(books);
+        let mut changed = Vec::new();
+        for month in months {
+            let end = tenant.zones.range(month).end;
+            let other_prices = books.iter().any(|book| book.created_at > horizon && book.document.effective_from < end);
+            let since = if other_prices { None } else { Some(horizon) };
+            let (sums, instances) = self.sums(tenant, month, known_at, since, books).await?;
+            if other_prices || !instances.is_empty() {
+                let instances = if other_prices { None } else { Some(instances) };
+                changed.push((month, sums.rounded(currency.as_deref()), instances));
+            }
+        }
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut stated = self.stated_before(tenant, period).await?;
+        let corrected = changed.into_iter().map(|(month, now, instances)| {
+            let mut before = stated.remove(&month).unwrap_or_default();
+            if let Some(instances) = instances {
+                before.retain(&instances);
+            }
+            now.corrections(before, month)
+        });
+        Ok(corrected.collect())
+    }
+
+    /// The sums of a month, by line, and of which instances: of all, or of those of which something became known since.
+    async fn sums(
+        &self,
+        tenant: &Charged,
+        month: Month,
+        known_at: Time,
+        changed_since: Option<Time>,
+        books: &[PriceBook],
+    ) -> Result<(Sums, BTreeSet<String>), Error> {
+        let (mut sums, mut instances) = (Sums::default(), BTreeSet::new());
+        let what = ToRate { tenant, instance: None, month, known_at, changed_since, cuts: &[], books };
         let each = |rated: Rated<'_>| {
+            instances.extend(rated.spans.first().map(|span| span.instance_id.clone()));
             for piece in rated.pieces {
                 let span = rated.span(piece);
                 let what = What {
@@ -181,7 +234,7 @@ impl App {
             Ok(())
         };
         self.rated(what, each).await?;
-        Ok(sums)
+        Ok((sums, instances))
     }
 
     /// What statements before a month's have said of each closed month, corrections included.
@@ -206,7 +259,7 @@ impl App {
 }
 
 /// What a closed statement's bytes say.
-fn written(row: &StatementRow) -> Result<Statement, Error> {
+pub(in crate::app) fn written(row: &StatementRow) -> Result<Statement, Error> {
     let read = serde_json::from_str(&row.document);
     let corrupt =
         |source: serde_json::Error| crate::store::Error::Corrupt { column: "document", source: source.into() };

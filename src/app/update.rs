@@ -74,6 +74,9 @@ impl App {
             self.remember(row, &change.target).await?;
             return Ok(Updated::Done(UpdateResponse::default()));
         }
+        if request.plan_id.as_option().is_some_and(|plan| *plan != row.plan_id) {
+            self.within_budget(&tenant).await?;
+        }
         if change.refers.is_some() {
             Box::pin(self.refer(orderer, &tenant, &row, &request, &mut change)).await?;
         }

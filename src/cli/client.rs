@@ -269,9 +269,24 @@ impl Client {
         Ok(url)
     }
 
+    /// Reads something that is no JSON, or is wanted as the very bytes that were sent.
+    pub(super) async fn text(&self, path: &[&str], query: &[(&str, &str)], accept: &str) -> Result<String, Error> {
+        let request = self.http.get(self.address(path, query)?);
+        let (status, bytes) = self.bytes(request, accept).await?;
+        if status != 200 {
+            self.read(status, &bytes)?;
+        }
+        String::from_utf8(bytes).map_err(|_| Error::Foreign(self.base.clone(), status))
+    }
+
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, Error> {
+        let (status, bytes) = self.bytes(request, "application/json").await?;
+        self.read(status, &bytes)
+    }
+
+    async fn bytes(&self, request: reqwest::RequestBuilder, accept: &str) -> Result<(u16, Vec<u8>), Error> {
         let _busy = self.busy("asking the hub");
-        let request = request.header("accept", "application/json");
+        let request = request.header("accept", accept);
         let request = match &self.credentials {
             Credentials::Basic(username, password) => request.basic_auth(username, Some(password.expose())),
             Credentials::Bearer(token) => request.bearer_auth(token.expose()),
@@ -285,7 +300,7 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        self.read(status, &bytes)
+        Ok((status, bytes))
     }
 
     fn read(&self, status: u16, bytes: &[u8]) -> Result<Answer, Error> {

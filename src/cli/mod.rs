@@ -5,8 +5,10 @@ mod approval;
 mod approval_rule;
 mod bind;
 mod broker;
+mod budget;
 mod client;
 mod conformance;
+mod cost;
 mod credentials;
 mod delete;
 mod estimate;
@@ -30,6 +32,7 @@ mod serve;
 mod settings;
 mod show;
 mod spinner;
+mod statement;
 mod tenant;
 mod tls;
 mod unbind;
@@ -86,6 +89,12 @@ enum Command {
     Instance(Box<Remote<instance::Args>>),
     /// What is under way and how it ended.
     Operation(Box<Remote<operation::Args>>),
+    /// What was used, and what it costs.
+    Cost(Box<Remote<cost::Args>>),
+    /// Tenants' months, and which of them are closed.
+    Statement(Box<Remote<statement::Args>>),
+    /// How much a tenant or a cost center may cost in a month.
+    Budget(Box<Remote<budget::Args>>),
     /// Orders that wait for somebody's yes.
     Approval(Box<Remote<approval::Args>>),
     /// Which orders wait for somebody's yes.
@@ -178,6 +187,9 @@ fn run(command: Command) -> Result<(), Error> {
         Command::PriceBook(remote) => remote.run(price_book::run),
         Command::Instance(remote) => remote.run(instance::run),
         Command::Operation(remote) => remote.run(operation::run),
+        Command::Cost(remote) => remote.run(cost::run),
+        Command::Statement(remote) => remote.run(statement::run),
+        Command::Budget(remote) => remote.run(budget::run),
         Command::Approval(remote) => remote.run(approval::run),
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),

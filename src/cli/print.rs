@@ -81,6 +81,12 @@ pub(super) fn lines(text: &str) -> Result<(), Error> {
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Print)
 }
 
+/// Prints text as it is.
+pub(super) fn exactly(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Print)
+}
+
 /// Says something beside the result.
 pub(super) fn note(text: &str) -> Result<(), Error> {
     writeln!(io::stderr().lock(), "{}", plain(text)).map_err(Error::Print)

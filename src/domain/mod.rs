@@ -2,12 +2,14 @@
 
 pub mod approval;
 pub mod broker;
+pub mod budget;
 pub mod caller;
 pub mod catalog;
 pub mod cost;
 pub mod decimal;
 pub mod estimate;
 pub mod event;
+pub mod focus;
 pub mod identity;
 pub mod instance;
 pub mod meter;

@@ -4,7 +4,7 @@
 //! Invariant: the same facts give the same bytes. Lines are rounded once, half-even; totals are sums of rounded lines, so that
 //! whoever adds them up gets what is printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use num_traits::Zero as _;
 use serde::{Deserialize, Serialize};
@@ -300,6 +300,11 @@ impl Sums {
                 None => drop(self.0.insert(key, sum)),
             }
         }
+    }
+
+    /// Keeps what is said of those instances.
+    pub fn retain(&mut self, instances: &BTreeSet<String>) {
+        self.0.retain(|key, _| instances.contains(&key.what.instance_id));
     }
 
     fn without_nothing(mut self) -> Self {

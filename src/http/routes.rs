@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, costs, estimates, events, identities, instances, offerings, orders,
-    platforms, prices, statements, tenants, usage,
+    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
+    instances, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -342,6 +342,28 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<statements::VerifyIn>()
     .gives::<statements::VerifiedOut>(),
+    Route::new(
+        Get,
+        "/api/v1/billing-cases",
+        Admin,
+        "List where what is charged for and what is there are not the same",
+        || to(cases::list),
+    )
+    .pages::<cases::CaseOut>(&["kind", "instance", "state"]),
+    // Budgets.
+    Route::new(Get, "/api/v1/budgets", Admin, "List budgets", || to(budgets::list)).pages::<budgets::BudgetOut>(&[]),
+    Route::new(Get, "/api/v1/budgets/{name}", Admin, "Show a budget and what was spent of it", || to(budgets::show))
+        .gives::<budgets::BudgetOut>(),
+    Route::new(Put, "/api/v1/budgets/{name}", Admin, "Create or replace a budget", || to(budgets::put))
+        .takes::<crate::domain::budget::BudgetDocument>()
+        .gives::<budgets::BudgetOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/budgets/{name}", Admin, "Delete a budget", || to(budgets::delete)).nothing(),
+    // Exports.
+    Route::new(Get, "/api/v1/exports/focus", Admin, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
+        to(exports::focus)
+    })
+    .asks(&["period", "version", "strict", "tenant"]),
     // Orders that wait for somebody's yes.
     Route::new(Get, "/api/v1/approval-rules", Admin, "List rules of approval", || to(approval_rules::list))
         .pages::<approval_rules::RuleOut>(&[]),

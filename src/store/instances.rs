@@ -49,7 +49,7 @@ pub struct InstanceRow {
     pub late_until: Option<Time>,
 }
 
-fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
     let state: String = column(row, "state")?;
     Ok(InstanceRow {
         id: column(row, "id")?,

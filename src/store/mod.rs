@@ -7,8 +7,11 @@
 pub mod approval_rules;
 pub mod approvals;
 pub mod audit;
+pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;
+pub mod budgets;
+pub mod changes;
 pub mod credentials;
 pub mod db;
 pub mod dead_letters;

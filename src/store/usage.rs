@@ -10,6 +10,8 @@ pub mod pulls;
 pub mod readings;
 pub mod silence;
 
+use std::collections::HashSet;
+
 use sqlx::any::AnyRow;
 
 use super::db::column;
@@ -78,4 +80,20 @@ const SERIES_OF: &str = "select id, instance_id, meter, kind, aggregation, unit,
 pub async fn series_of(tx: &mut Tx<'_>, instance_id: &str, limit: i64) -> Result<Vec<SeriesRow>, Error> {
     let rows = tx.fetch_all(sqlx::query(SERIES_OF).bind(instance_id.to_owned()).bind(limit)).await?;
     rows.iter().map(series).collect()
+}
+
+const WEIGHTED_SQLITE: &str = "select instance_id, meter, unit from usage_series \
+    where aggregation = $2 and instance_id in (select value from json_each($1))";
+const WEIGHTED_POSTGRES: &str = "select instance_id, meter, unit from usage_series \
+    where aggregation = $2 and instance_id in (select value from json_array_elements_text($1::json))";
+
+/// The time-weighted series of these instances (a JSON list of ids), as (instance, meter, unit).
+///
+/// # Errors
+/// [`Error`]
+pub async fn time_weighted(tx: &mut Tx<'_>, instances: &str) -> Result<HashSet<(String, String, String)>, Error> {
+    let sql = sqlx::query(tx.shared(WEIGHTED_SQLITE, WEIGHTED_POSTGRES));
+    let sql = sql.bind(instances.to_owned()).bind(Aggregation::TimeWeighted.as_str());
+    let rows = tx.fetch_all(sql).await?;
+    rows.iter().map(|row| Ok((column(row, "instance_id")?, column(row, "meter")?, column(row, "unit")?))).collect()
 }

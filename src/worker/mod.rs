@@ -3,9 +3,11 @@
 
 pub mod alive;
 pub mod approvals;
+pub mod budgets;
 pub mod close;
 pub mod driver;
 pub mod pull;
+pub mod reconcile;
 pub mod refresh;
 pub mod relay;
 pub mod sequence;
@@ -41,9 +43,11 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
+    tasks.spawn(close::run(app.clone(), stop.clone()));
+    tasks.spawn(budgets::run(app.clone(), stop.clone()));
+    tasks.spawn(reconcile::run(app.clone(), stop.clone()));
     tasks.spawn(silence::run(app.clone(), stop.clone()));
     tasks.spawn(pull::run(app.clone(), stop.clone()));
-    tasks.spawn(close::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

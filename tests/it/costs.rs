@@ -1,10 +1,12 @@
 //! Costs: what they are grouped by, whose midnights they are cut at, and what a question may not ask.
 
+use bourse::domain::period::{Month, Zone};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::statements::{rules, standing, used};
-use crate::support::bare::on_each;
+use crate::support::bare::{On, on_each};
+use crate::support::command::Terminal;
 use crate::support::ledger::{DAY, HOUR, Ledger};
 
 /// The amounts of an answer, by what a key of their group says.
@@ -142,4 +144,28 @@ async fn a_question_that_is_too_large_or_makes_no_sense_is_refused() {
         ledger.hub.stop().await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_shows_costs_statements_and_budgets() {
+    let terminal = Terminal::new(On::Sqlite).await;
+    terminal.ok(&["tenant", "put", "retail", "--display-name", "Retail", "--cost-center", "4711"]).await;
+    assert_eq!(terminal.ok(&["cost"]).await.out, "nothing that has a price\n");
+    let costs = terminal.json(&["cost", "--tenant", "retail", "--granularity", "day"]).await;
+    assert_eq!(costs, json!({"currency": null, "items": [], "unpriced": []}));
+    let month = Month::of(terminal.hub.app.clock().now(), &Zone::utc()).to_string();
+    let which = ["--tenant", "retail", "--period", month.as_str()];
+    let shown = terminal.ok(&[&["statement", "show"], &which[..]].concat()).await.out;
+    assert!(shown.contains("preview") && shown.contains(&month), "{shown}");
+    let csv = terminal.ok(&[&["statement", "show", "--form", "csv"], &which[..]].concat()).await.out;
+    assert!(csv.starts_with("period,corrects,state,tenant,") && csv.ends_with("\r\n"), "{csv}");
+    let html = terminal.ok(&[&["statement", "show", "--form", "html"], &which[..]].concat()).await.out;
+    assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
+    assert_eq!(terminal.json(&["statement", "list"]).await["items"], json!([]));
+    let budget = ["budget", "put", "shop", "--tenant", "retail", "--amount", "12.5", "--currency", "EUR"];
+    let put = terminal.json(&[&budget[..], &["--threshold", "90", "--action", "block"]].concat()).await;
+    assert_eq!((&put["amount"], &put["thresholds"], &put["action"]), (&json!("12.5"), &json!(["90"]), &json!("block")));
+    assert!(terminal.ok(&["budget", "list"]).await.out.contains("shop"));
+    assert_eq!(terminal.json(&["budget", "show", "shop"]).await["now"]["spent"], "0");
+    terminal.ok(&["budget", "delete", "shop"]).await;
 }

@@ -147,7 +147,7 @@ async fn what_a_hub_does_not_vouch_for_is_401_on_every_endpoint() {
 #[tokio::test]
 async fn a_stamp_meant_for_another_broker_is_refused_where_the_audience_is_named() {
     on_each(async |on| {
-        let pair = Pair::new(on).await;
+        let pair = Box::pin(Pair::new(on)).await;
         let line = "GET /v2/catalog";
         let strict = seat(&pair.inner.hub, "strict", &pair.outer.url, json!({"audience": "inner"})).await;
         let pair = Pair { seat: strict, ..pair };

@@ -51,14 +51,18 @@ impl App {
     /// Where the database fails.
     pub(in crate::app) async fn approval_causes(&self, asked: &Asked<'_>) -> Result<Vec<Cause>, Error> {
         let Some(on) = On::of(asked.kind) else { return Ok(Vec::new()) };
+        // As a budget that blocks: what changes no plan spends no more.
+        let spends = asked.from.is_none_or(|from| from.plan_id != asked.plan.plan_id);
+        let mut causes = if spends { self.budget_causes(asked.tenant).await? } else { Vec::new() };
         let rules = self.approval_rules_at(asked.rules).await?;
         if rules.is_empty() {
-            return Ok(Vec::new());
+            return Ok(causes);
         }
         let (offering, plan) = (asked.plan.offering_name.as_str(), asked.plan.plan_name.as_str());
         let ordered = Ordered { on, offering, plan, tenant: &asked.tenant.name };
         let matching = rules.iter().filter(|row| row.rule.matches(&ordered));
-        Ok(matching.map(|row| Cause::rule(&row.name, &row.rule)).collect())
+        causes.extend(matching.map(|row| Cause::rule(&row.name, &row.rule)));
+        Ok(causes)
     }
 
     /// The same for an order that can't go ahead in time: whoever can't poll is told so, and nothing is written.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::tenants::Put;
 use super::super::{App, Error, Issue, Listed, Page};
-use crate::domain::approval::ApprovalRule;
+use crate::domain::approval::{ApprovalRule, Cause};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::Wait;
 use crate::domain::name::{RULE, is_name};
@@ -69,7 +69,12 @@ impl App {
             plan: row.rule.plan.clone(),
             seconds: row.rule.waits().as_secs().max(1),
         };
-        Ok(rules.iter().map(wait).collect())
+        let mut waits: Vec<Wait> = rules.iter().map(wait).collect();
+        if self.budgets_make_wait().await? {
+            // Any order may meet one that is spent.
+            waits.push(Wait { offering: None, plan: None, seconds: Cause::budget("").expires_after.as_secs() });
+        }
+        Ok(waits)
     }
 
     /// Creates or replaces a rule. It holds at once, in all processes, for orders that come from now on.

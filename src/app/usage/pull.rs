@@ -87,7 +87,11 @@ impl App {
     /// The backend's ids of a broker's offerings, with the meters of all their plans.
     fn metered(&self, broker_id: &str) -> BTreeMap<String, Vec<Meter>> {
         let mut offerings: BTreeMap<String, Vec<Meter>> = BTreeMap::new();
-        for plan in self.catalog().plans().filter(|plan| plan.broker_id == broker_id) {
+        // In a path, one dot or two are no id.
+        let askable = |id: &str| id != "." && id != "..";
+        for plan in
+            self.catalog().plans().filter(|plan| plan.broker_id == broker_id && askable(&plan.offering_backend_id))
+        {
             offerings.entry(plan.offering_backend_id.clone()).or_default().extend(plan.meters().iter().cloned());
         }
         offerings
@@ -167,7 +171,9 @@ fn behind(link: &str, prefix: &str, under: &str) -> Option<String> {
         None => link,
     };
     let path = path.strip_prefix(prefix).unwrap_or(path);
-    (path.starts_with(under) && !path.contains("/../") && !path.contains('#')).then(|| path.to_owned())
+    let steps = path.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    let climbs = steps.split(['/', '\\']).any(|step| step == "..");
+    (path.starts_with(under) && !climbs && !path.contains('#')).then(|| path.to_owned())
 }
 
 fn elsewhere(backend: &Backend) -> Error {
@@ -189,6 +195,8 @@ mod tests {
         check("http://elsewhere/metrics/gauges/s?page=2", Some("/metrics/gauges/s?page=2"));
         check("http://b/base/v2/catalog", None);
         check("http://b/base/metrics/gauges/../../v2/catalog", None);
+        check("http://b/base/metrics/gauges/%2E./../v2/catalog", None);
+        check("http://b/base/metrics/gauges/s?from=..", Some("/metrics/gauges/s?from=.."));
         check("http://b", None);
     }
 }

@@ -15,8 +15,7 @@ pub fn question(kind: Kind, offering: &str, from: Time, until: Time) -> String {
     let mut asked = path(kind).to_owned();
     for byte in offering.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => asked.push(char::from(byte)),
-            // A dot, too: a name of dots alone would lead elsewhere.
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => asked.push(char::from(byte)),
             _ => asked.push_str(&format!("%{byte:02X}")),
         }
     }

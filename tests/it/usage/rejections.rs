@@ -36,7 +36,7 @@ async fn what_does_not_fit_its_instance_or_comes_at_the_wrong_time_is_rejected_w
             (reading("gauge", &id, ("gb", "GB"), &desk.at(-401 * 86_400)), "rejected too_old"),
             (reading("gauge", &id, ("gb", "GB"), &desk.at(-399 * 86_400)), "accepted"),
         ] {
-            assert_eq!(desk.verdicts(&[event.clone()]).await, [expected], "{event}");
+            assert_eq!(desk.verdicts(std::slice::from_ref(&event)).await, [expected], "{event}");
         }
         let mut large = reading("gauge", &id, ("gb", "GB"), &now);
         large["note"] = json!("x".repeat(64 * 1024));

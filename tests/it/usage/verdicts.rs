@@ -12,7 +12,7 @@ async fn an_event_is_accepted_once_and_then_a_duplicate_or_a_conflict_for_ever()
         let id = desk.order("metered", "shop", "basic").await;
         let (then, later) = (desk.at(-60), desk.at(-30));
         let first = requests(&id, "1", &then, "12.50");
-        let results = desk.report(&[first.clone()]).await;
+        let results = desk.report(std::slice::from_ref(&first)).await;
         assert_eq!(results, [json!({"source": "/brokers/meters", "id": "1", "status": "accepted"})]);
 
         // The same in other words, in the next second and in the next year.
@@ -20,7 +20,7 @@ async fn an_event_is_accepted_once_and_then_a_duplicate_or_a_conflict_for_ever()
         same["traceparent"] = json!("00-1");
         assert_eq!(desk.verdicts(&[same, first.clone()]).await, ["duplicate", "duplicate"]);
         desk.world.clock.advance(std::time::Duration::from_secs(350 * 86_400));
-        assert_eq!(desk.verdicts(&[first.clone()]).await, ["duplicate"]);
+        assert_eq!(desk.verdicts(std::slice::from_ref(&first)).await, ["duplicate"]);
 
         let other = requests(&id, "1", &then, "13");
         let results = desk.report(&[other.clone(), requests(&id, "1", &later, "12.5")]).await;
@@ -28,7 +28,7 @@ async fn an_event_is_accepted_once_and_then_a_duplicate_or_a_conflict_for_ever()
             results.iter().all(|result| result["status"] == "conflict" && result["code"] == "conflict"),
             "{results:?}"
         );
-        assert_eq!(desk.verdicts(&[other.clone()]).await, ["conflict"], "and stays one");
+        assert_eq!(desk.verdicts(std::slice::from_ref(&other)).await, ["conflict"], "and stays one");
 
         let conflicts = desk.get("/usage/conflicts").await;
         let items = conflicts["items"].as_array().expect("items");

@@ -3,6 +3,7 @@
 //!
 //! Invariant: every text that is not ours goes through [`escaped`].
 
+use crate::clock::Time;
 use crate::domain::statement::{Line, State, Statement, UnpricedLine, What};
 
 const STYLE: &str = "\
@@ -20,8 +21,8 @@ small{color:#555;display:block;overflow-wrap:anywhere}a{color:inherit}\
 tr.sum td{border-bottom:1.5px solid #111;font-weight:600}.total{font-size:1.25rem;font-weight:600}\
 .note{border-left:3px solid #111;padding-left:.8rem;margin:1rem 0}footer{margin-top:2.5rem;color:#555;font-size:.85rem}\
 @media(max-width:46rem){body{margin:1rem auto}thead{display:none}tr{display:block;border-bottom:1.5px solid #111;padding:.4rem 0}\
-td,td.n{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0;text-align:right;white-space:normal}\
-td::before{content:attr(data-label);color:#555;text-align:left;flex:none}td div{min-width:0}td:empty{display:none}\
+td,td.n,.n+td{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.1rem 0;text-align:right;white-space:normal}\
+tr.sum td{border:0;padding:.15rem 0}td::before{content:attr(data-label);color:#555;text-align:left;flex:none}td div{min-width:0}td:empty{display:none}\
 dl{grid-template-columns:1fr}dt{margin-top:.3rem}}\
 @media print{body{margin:0;max-width:none;font-size:10pt}a{text-decoration:none}tr{break-inside:avoid}h2{break-after:avoid}\
 thead{display:table-header-group}}";
@@ -45,7 +46,7 @@ pub(super) fn of(statement: &Statement) -> String {
             .collect::<Vec<_>>();
         table(&mut page, &lines, &corrected);
         page.push_str(&format!(
-            "<table><tbody><tr class=\"sum\"><td data-label=\"\">Sum of {center}</td><td class=\"n\" data-label=\"Amount\">{}</td></tr></tbody></table></section>",
+            "<table><tbody><tr class=\"sum\"><td data-label=\"\">Sum</td><td class=\"n\" data-label=\"Amount\">{}</td></tr></tbody></table></section>",
             escaped(&subtotal.amount)
         ));
     }
@@ -76,8 +77,8 @@ fn head(statement: &Statement) -> String {
          <dt>From</dt><dd>{from}</dd><dt>Until</dt><dd>{to}</dd><dt>Calendar</dt><dd>{zone}</dd>\
          <dt>Total</dt><dd class=\"total\">{total}</dd></dl><p>{means}</p>",
         display = escaped(&statement.tenant.display_name),
-        from = statement.from,
-        to = statement.to,
+        from = shown(statement.from),
+        to = shown(statement.to),
         zone = escaped(&statement.time_zone),
     )
 }
@@ -90,7 +91,7 @@ fn table(page: &mut String, own: &[&Line], corrections: &[&Line]) {
     for line in own.iter().chain(corrections) {
         let price = price(line);
         let amount = format!("<td class=\"n\" data-label=\"Amount\">{}</td>", escaped(&line.amount));
-        let times = format!("{} to {}", line.from, line.to);
+        let times = format!("{} to {}", shown(line.from), shown(line.to));
         cells(page, &line.what, &line.quantity, &line.events, &times, &format!("{price}{amount}"));
     }
     page.push_str("</tbody></table>");
@@ -106,7 +107,7 @@ fn unpriced(page: &mut String, lines: &[UnpricedLine]) {
          <th>Unit</th></tr></thead><tbody>",
     );
     for line in lines {
-        let times = format!("{} to {}", line.from, line.to);
+        let times = format!("{} to {}", shown(line.from), shown(line.to));
         cells(page, &line.what, &line.quantity, &line.events, &times, "");
     }
     page.push_str("</tbody></table></section>");
@@ -161,8 +162,13 @@ fn foot(page: &mut String, statement: &Statement) {
     page.push_str(&format!(
         "<footer>What was recorded after {} is not in it. Lines are rounded half-even to the currency's minor unit, and sums \
          are sums of rounded lines.</footer></main></body></html>\n",
-        statement.known_at
+        shown(statement.known_at)
     ));
+}
+
+/// A time without a part of a second that is none.
+fn shown(time: Time) -> String {
+    time.to_string().replace(".000000Z", "Z")
 }
 
 /// A text within HTML, also within an attribute in quotes.
