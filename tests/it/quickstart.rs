@@ -169,7 +169,10 @@ async fn people_log_in_by_ssh_write_and_read_a_secret_and_push_with_the_lines_of
     let costs: Vec<&str> = output.lines().filter(|line| line.contains("net4") && line.contains(" EUR")).collect();
     let amount = |line: &&str| line.split_whitespace().rev().nth(1).and_then(|word| word.parse::<Decimal>().ok());
     let amounts: Vec<_> = costs.iter().filter_map(amount).collect();
-    assert!(matches!(amounts[..], [first, then] if Decimal::ZERO < first && first < then), "no cost that grows: {costs:?}\n{output}");
+    assert!(
+        matches!(amounts[..], [first, then] if Decimal::ZERO < first && first < then),
+        "no cost that grows: {costs:?}\n{output}"
+    );
     let pushed =
         Command::new("git").args(["-C", "shop", "log", "--format=%s", "origin/main"]).current_dir(&folder).output();
     assert_eq!(pushed.expect("no git").stdout.split(|byte| *byte == b'\n').next(), Some(&b"Say hello"[..]));
