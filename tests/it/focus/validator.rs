@@ -47,6 +47,6 @@ fn read(report: &str) -> Verdict {
     // `name="Rule :: Kind"`
     let name = |case: &&str| case.split("name=\"").nth(1)?.split([' ', '"']).next().map(str::to_owned);
     let bad = |case: &&&str| case.contains("<failure") || case.contains("<error") || case.contains("<skipped");
-    let failed = cases.iter().filter(bad).filter_map(|case| name(case)).collect();
+    let failed = cases.iter().filter(bad).filter_map(name).collect();
     Verdict { checks: cases.len(), failed }
 }

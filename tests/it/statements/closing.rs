@@ -26,6 +26,9 @@ async fn kept(hub: &Hub) -> Vec<(String, String)> {
     items.iter().map(|one| (text(&one["period"]), text(&one["digest"]))).collect()
 }
 
+/// Meter, kind and aggregation, id, time, quantity.
+type Usage = (&'static str, (&'static str, &'static str), String, bourse::clock::Time, String);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_months_follow_each_other_and_each_is_told_once() {
     on_each(async |on| {
@@ -67,7 +70,7 @@ async fn the_same_usage_twice_and_in_another_order_gives_the_same_bytes() {
                 month_of_usage.push((meter, kind, format!("{meter}-{hour}"), at, format!("{}.25", hour * 3)));
             }
         }
-        let record = async |usage: &[(&str, (&str, &str), String, bourse::clock::Time, String)]| {
+        let record = async |usage: &[Usage]| {
             for (meter, kind, event, at, quantity) in usage {
                 let recorded_at = at.plus(HOUR);
                 let read = Read { instance: &id, meter, kind: *kind, id: event, at: *at, quantity, recorded_at };
