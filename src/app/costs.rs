@@ -248,9 +248,6 @@ type GroupKeys = (Time, Time, Vec<(String, Option<String>)>);
 /// By group, and there by meter and unit: how much, and what that costs.
 type Groups = BTreeMap<GroupKeys, BTreeMap<(String, String), (Exact, Exact)>>;
 
-/// Tenant, instance, offering, plan, meter and unit.
-type UnpricedKey = (String, String, String, String, String, String);
-
 /// What was added up so far.
 struct Sums<'a> {
     query: &'a CostQuery,
