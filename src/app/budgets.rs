@@ -118,6 +118,8 @@ impl App {
         });
         let put = put.await?;
         self.budget_cache().forget();
+        // Whether orders may wait is in the catalog that this process has in memory.
+        self.reload_catalog().await?;
         Ok(put)
     }
 
@@ -164,6 +166,8 @@ impl App {
         });
         deleted.await?;
         self.budget_cache().forget();
+        // Whether orders may wait is in the catalog that this process has in memory.
+        self.reload_catalog().await?;
         Ok(())
     }
 
