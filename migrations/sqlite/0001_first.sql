@@ -320,6 +320,8 @@ create table spans (
 create unique index spans_open on spans (instance_id) where ended_at is null;
 create unique index spans_opened_by on spans (opened_by);
 create index spans_tenant on spans (tenant_id, started_at);
+create index spans_tenant_instance on spans (tenant_id, instance_id, started_at);
+create index spans_instance on spans (instance_id, started_at);
 
 -- What was said about a tenant from when on: charges before a change keep what was said before it.
 create table tenant_versions (
@@ -370,6 +372,7 @@ create unique index usage_events_key on usage_events (source_id, event_id);
 create index usage_events_series on usage_events (series_id, at, source_id, event_id);
 create index usage_events_corrects on usage_events (source_id, corrects) where corrects is not null;
 create index usage_events_recorded on usage_events (series_id, recorded_at, at);
+create index usage_events_corrections on usage_events (series_id, recorded_at) where corrects is not null;
 
 -- Events whose key another one has taken with another content.
 create table usage_conflicts (

@@ -54,6 +54,7 @@ pub struct BudgetView {
 #[derive(Debug, Default)]
 pub(in crate::app) struct Cache {
     known: Mutex<Known>,
+    finding_out: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -177,7 +178,7 @@ impl App {
     /// # Errors
     /// Where the database fails.
     pub async fn watch_budgets(&self) -> Result<u64, Error> {
-        let (mut told, mut after) = (0, String::new());
+        let (mut told, mut after, mut failed) = (0, String::new(), None);
         loop {
             let from = after.clone();
             let process = self.process().to_owned();
@@ -190,10 +191,16 @@ impl App {
                 })
             });
             let page = page.await?;
-            let Some(last) = page.last() else { return Ok(told) };
+            let Some(last) = page.last() else { return failed.map_or(Ok(told), Err) };
             after.clone_from(&last.name);
             for budget in &page {
-                told += self.watch_budget(budget).await?;
+                match self.watch_budget(budget).await {
+                    Ok(more) => told += more,
+                    Err(error) => {
+                        tracing::warn!(budget.name = budget.name, %error, "a budget could not be looked at");
+                        failed.get_or_insert(error);
+                    }
+                }
             }
         }
     }
@@ -359,6 +366,18 @@ impl App {
         {
             return Ok(*spent);
         }
+        // One order finds out for all; the others go by what was known last.
+        let _finding_out = match self.budget_cache().finding_out.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                if let Some((_, version, spent)) = self.budget_cache().lock().spent.get(&budget.name)
+                    && *version == budget.version
+                {
+                    return Ok(*spent);
+                }
+                self.budget_cache().finding_out.lock().await
+            }
+        };
         let is_spent = match self.spent(&budget.document).await {
             Err(Error::NotFound { .. }) => false,
             spent => budget.document.is_spent(&spent?.1),

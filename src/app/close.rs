@@ -30,14 +30,14 @@ impl App {
     /// Closes all months that are due, and says how many it closed. Does nothing where another living process has the lease.
     ///
     /// # Errors
-    /// Where the database fails. What was closed until then stays closed.
+    /// Where the database fails. What was closed stays closed, and what is wrong with one tenant holds up no other.
     pub async fn close_due(&self) -> Result<u64, Error> {
-        let (mut closed, mut after) = (0, String::new());
+        let (mut closed, mut after, mut failed) = (0, String::new(), None);
         loop {
             let from = after.clone();
             let page =
                 self.db().read(|tx| Box::pin(async move { statements::progress(tx, &from, PAGE).await })).await?;
-            let Some(last) = page.last() else { return Ok(closed) };
+            let Some(last) = page.last() else { return failed.map_or(Ok(closed), Err) };
             after.clone_from(&last.tenant_id);
             for tenant in page {
                 // Most of the time nothing is due, and this is known without asking for more.
@@ -47,7 +47,13 @@ impl App {
                 if !self.may_close().await? {
                     return Ok(closed);
                 }
-                closed += self.close_tenant(&tenant).await?;
+                match self.close_tenant(&tenant).await {
+                    Ok(months) => closed += months,
+                    Err(error) => {
+                        tracing::warn!(tenant.id = tenant.tenant_id, %error, "a month could not be closed");
+                        failed.get_or_insert(error);
+                    }
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 //! What a piece costs is decided in [`crate::domain::rating`]. Invariant: what was recorded after `known_at` counts for nothing, so
 //! a question about a horizon that has passed has the same answer for ever.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{App, Error};
@@ -220,7 +221,9 @@ impl App {
                     true => Vec::new(),
                     false => spans::of(tx, &tenant, (&first, &last), range.end, known_at).await?,
                 };
-                rows.retain(|row| ids.binary_search(&row.instance_id).is_ok());
+                // In the database's order, which need not be that of their bytes.
+                let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+                rows.retain(|row| ids.contains(row.instance_id.as_str()));
                 Ok((rows, full.then_some(last)))
             })
         });

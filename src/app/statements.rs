@@ -172,7 +172,9 @@ impl App {
                     Some(latest) => statements::one(tx, &id, *latest).await?,
                     None => None,
                 };
-                Ok::<_, crate::store::Error>(latest.map(|latest| (months, latest.horizon)))
+                // Said once: in the month that is closed next.
+                let next = latest.filter(|latest| latest.period.next() == period);
+                Ok::<_, crate::store::Error>(next.map(|latest| (months, latest.horizon)))
             })
         });
         let Some((months, horizon)) = read.await? else { return Ok(Vec::new()) };

@@ -13,6 +13,7 @@ use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
 use crate::domain::identity::{Identity, MatchKey, SHAPES_MAX};
 use crate::domain::name::{RULE, is_name};
+use crate::domain::period::Zone;
 use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
@@ -92,16 +93,17 @@ impl App {
         let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
         // Chosen before the transaction, which may run twice.
         let (change, hub) = (fresh_id(), self.config().server.hub.clone());
+        let zone = Zone::from(self.config().billing.time_zone.clone()).name().to_owned();
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (new, precondition, audit) = (new.clone(), precondition.clone(), audit.clone());
-            let (change, hub) = (change.clone(), hub.clone());
+            let (change, hub, zone) = (change.clone(), hub.clone(), zone.clone());
             Box::pin(async move {
                 let before = read_locked(tx, &new.name).await?;
                 check(&precondition, before.as_ref())?;
                 let (put, view) = write(tx, before.clone(), new, now).await?;
                 if before.is_none_or(|before| before.tag() != view.tag()) {
                     audit::append(tx, &audit).await?;
-                    tenants::add_version(tx, &view.tenant, now).await?;
+                    tenants::add_version(tx, &view.tenant, &zone, now).await?;
                     events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
                 Ok((put, view))

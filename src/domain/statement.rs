@@ -232,10 +232,10 @@ impl What {
     /// Where the events behind it are told.
     fn events(&self, from: Time, to: Time) -> String {
         if self.meter == INSTANCE || self.meter == SETUP {
-            return format!("/api/v1/instances/{}", self.instance_id);
+            return format!("/api/v1/instances/{}", escaped(&self.instance_id));
         }
         let meter = escaped(&self.meter);
-        format!("/api/v1/usage/events?instance={}&meter={meter}&from={from}&to={to}", self.instance_id)
+        format!("/api/v1/usage/events?instance={}&meter={meter}&from={from}&to={to}", escaped(&self.instance_id))
     }
 }
 

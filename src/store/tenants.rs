@@ -83,12 +83,15 @@ pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
 const ADD_VERSION: &str = "insert into tenant_versions (tenant_id, since, document) values ($1, $2, $3) \
     on conflict (tenant_id, since) do update set document = excluded.document";
 
-/// Keeps what is said about a tenant from now on; what was said before stays for the charges before.
+/// Keeps what is said about a tenant from now on; what was said before stays for the charges before. Where it names no time zone it is
+/// the hub's of today for ever: another one in the settings moves no month that has begun.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn add_version(tx: &mut Tx<'_>, tenant: &Tenant, since: Time) -> Result<(), Error> {
-    let sql = sqlx::query(ADD_VERSION).bind(tenant.id.clone()).bind(since.0).bind(stored(&tenant.document));
+pub async fn add_version(tx: &mut Tx<'_>, tenant: &Tenant, zone: &str, since: Time) -> Result<(), Error> {
+    let time_zone = tenant.document.time_zone.clone().or_else(|| Some(zone.to_owned()));
+    let document = TenantDocument { time_zone, ..tenant.document.clone() };
+    let sql = sqlx::query(ADD_VERSION).bind(tenant.id.clone()).bind(since.0).bind(stored(&document));
     tx.execute(sql).await.map(drop)
 }
 

@@ -130,6 +130,16 @@ impl App {
         let before: InstanceAttributes = self.open(&sealed::instance_attributes(&instance.id), &instance.attributes)?;
         let request: StoredRequest = self.open(&sealed::operation_request(&operation.id), &operation.request)?;
         let sent: Value = serde_json::from_slice(&request.wire()?.body).unwrap_or_default();
+        let spends = match &operation.target {
+            None => true,
+            Some(target) => {
+                let target: Target = self.open(&sealed::operation_target(&operation.id), target)?;
+                target.plan_id != instance.plan_id
+            }
+        };
+        if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
+            return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
+        }
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {

@@ -40,10 +40,14 @@ impl App {
         if !taken.await? {
             return Ok(0);
         }
+        let mut failed = None;
         for row in &due {
-            self.expire(row).await?;
+            if let Err(error) = self.expire(row).await {
+                tracing::warn!(approval.id = row.id, %error, "an approval could not expire");
+                failed.get_or_insert(error);
+            }
         }
-        Ok(due.len())
+        failed.map_or(Ok(due.len()), Err)
     }
 
     async fn expire(&self, row: &ApprovalRow) -> Result<(), Error> {

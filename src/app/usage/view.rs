@@ -245,7 +245,8 @@ impl Place {
     }
 
     fn is_before(&self, gathering: &Gathering) -> bool {
-        *self < Self::of(gathering)
+        // Instances come in the database's order, which need not be that of their bytes.
+        self.instance_id != gathering.instance_id || *self < Self::of(gathering)
     }
 
     fn text(&self) -> String {
