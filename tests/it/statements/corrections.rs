@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bourse::domain::decimal::{Exact, read, rounded, zero};
 use serde_json::json;
 
 use super::{rules, standing, used};
@@ -126,6 +127,77 @@ async fn usage_that_is_priced_afterwards_is_charged_afterwards() {
         assert_eq!((calls[0][3].as_str(), calls[0][4].as_str()), ("7", "14.00"));
         assert_eq!(statement["unpriced"][0]["quantity"], "-7", "it is taken back where it was told");
         is_the_same_again(&ledger, &[month, next]).await;
+        ledger.hub.stop().await;
+    })
+    .await;
+}
+
+/// A number that follows from another one and looks like none (SplitMix64).
+fn drawn(seed: u64) -> u64 {
+    let mixed = (seed.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 20
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_statements_together_say_of_each_month_what_its_facts_say() {
+    on_each(async |on| {
+        let ledger = Ledger::new(on).await;
+        let priced = |meter: &str| json!({"model": "per_unit", "meter": meter, "amount": "0.5"});
+        ledger.book(json!([priced("gb"), priced("calls"), priced("level")])).await;
+        let id = ledger.instance("retail", "one", ledger.day(ledger.month, 1)).await;
+        let months = [ledger.month, ledger.month.next(), ledger.month.next().next()];
+        let meters = [
+            ("gb", ("delta", "sum"), None),
+            ("calls", ("counter", "sum"), Some("a")),
+            ("calls", ("counter", "sum"), Some("b")),
+            ("level", ("gauge", "time_weighted"), None),
+        ];
+        for number in 0..120_u64 {
+            let (meter, kind, run) = meters[usize::try_from(number % 4).expect("a place")];
+            let hour = u32::try_from(drawn(number) % (89 * 24)).expect("an hour");
+            let at = ledger.day(ledger.month, 1).plus(HOUR * hour);
+            // A counter grows, but for what a run may have missed; every third reading is late, by up to two months.
+            let quantity = if kind.0 == "counter" { u64::from(hour) } else { drawn(number + 500) % 50 }.to_string();
+            let late = if number % 3 == 0 { drawn(number + 900) % 1400 } else { 1 };
+            let recorded_at = at.plus(HOUR * u32::try_from(late).expect("hours"));
+            let event = format!("e{number}");
+            ledger
+                .read_of(Read { instance: &id, meter, kind, id: &event, at, quantity: &quantity, recorded_at }, run)
+                .await;
+        }
+        let mut all = Vec::new();
+        let mut month = ledger.month;
+        for _ in 0..6 {
+            ledger.go_to(ledger.day(month.next(), 5));
+            ledger.close().await;
+            all.push((month, ledger.statement("retail", month).await));
+            month = month.next();
+        }
+        assert!(
+            all.iter().filter(|(_, statement)| !corrections(statement).is_empty()).count() >= 3,
+            "nothing was late"
+        );
+        for about in months {
+            let mut stated = std::collections::BTreeMap::<String, Exact>::new();
+            for (month, statement) in &all {
+                for [corrects, _, meter, _, amount] in lines(statement) {
+                    let of = if corrects.is_empty() { month.to_string() } else { corrects };
+                    if of == about.to_string() {
+                        *stated.entry(meter).or_insert_with(zero) += read(&amount).expect("an amount");
+                    }
+                }
+            }
+            let range = format!("from={}&to={}", ledger.day(about, 1), ledger.day(about.next(), 1));
+            let costs = ledger.costs(&format!("{range}&group_by=tenant")).await;
+            for line in costs["items"][0]["lines"].as_array().expect("lines") {
+                let known = rounded(&read(line["amount"].as_str().expect("an amount")).expect("a number"), 2);
+                let meter = line["meter"].as_str().expect("a meter");
+                let said = stated.get(meter).map(|amount| rounded(amount, 2)).unwrap_or_else(|| "0.00".to_owned());
+                assert_eq!(said, known, "{meter} in {about}");
+            }
+        }
+        let closed: Vec<_> = all.iter().map(|(month, _)| *month).collect();
+        is_the_same_again(&ledger, &closed).await;
         ledger.hub.stop().await;
     })
     .await;

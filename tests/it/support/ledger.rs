@@ -122,6 +122,11 @@ impl Ledger {
 
     /// Writes a reading down as the hub does. One that is there already stays as it is.
     pub(crate) async fn read(&self, reading: Read<'_>) {
+        self.read_of(reading, None).await;
+    }
+
+    /// The same of a counter with a `reset_id`.
+    pub(crate) async fn read_of(&self, reading: Read<'_>, run: Option<&'static str>) {
         let Read { instance, meter, kind: (kind, aggregation), id, at, quantity, recorded_at } = reading;
         let texts = [instance, meter, kind, aggregation, id, quantity].map(str::to_owned);
         let done = self.hub.db.write(move |tx| {
@@ -139,11 +144,11 @@ impl Ledger {
                     tx.execute(series.bind(kind.clone()).bind(aggregation)).await?;
                 }
                 let series: i64 = column(&tx.fetch_optional(find()).await?.expect("a series"), "id")?;
-                let event = "insert into usage_events (source_id, event_id, content, series_id, at, quantity, recorded_at) \
-                    select u.id, $2, i.attributes, $3, $4, $5, $6 from instances i join usage_sources u on u.broker_id = i.broker_id \
+                let event = "insert into usage_events (source_id, event_id, content, series_id, at, quantity, recorded_at, reset_id) \
+                    select u.id, $2, i.attributes, $3, $4, $5, $6, $7 from instances i join usage_sources u on u.broker_id = i.broker_id \
                     where i.id = $1 on conflict (source_id, event_id) do nothing";
                 let event = sqlx::query(event).bind(instance).bind(id).bind(series).bind(at.0);
-                tx.execute(event.bind(quantity).bind(recorded_at.0)).await
+                tx.execute(event.bind(quantity).bind(recorded_at.0).bind(run.map(str::to_owned))).await
             })
         });
         done.await.expect("not written");
