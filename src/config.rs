@@ -201,6 +201,9 @@ pub struct Operations {
     pub concurrency: usize,
 }
 
+/// Statements look back 14 months for what has changed: what is older when it arrives would be billed by none.
+pub const ACCEPT_LATE_MAX: Duration = Duration::from_secs(400 * 86_400);
+
 /// `[billing]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -211,7 +214,7 @@ pub struct Billing {
     /// Between a month's end and its close.
     #[serde(deserialize_with = "duration")]
     pub grace: Duration,
-    /// How old usage may be when it arrives.
+    /// How old usage may be when it arrives; at most [`ACCEPT_LATE_MAX`].
     #[serde(deserialize_with = "duration")]
     pub accept_late: Duration,
     /// How far ahead a broker's clock may be.
@@ -358,6 +361,9 @@ impl Config {
                 "`restricted` needs visibility per tenant, which is not there yet",
             );
         }
+        if self.billing.accept_late > ACCEPT_LATE_MAX {
+            return invalid("billing.accept_late", "may be at most P400D: statements look back 14 months");
+        }
         let mut names: Vec<_> = self.events.sinks.iter().map(Sink::name).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair.first() == pair.last()) || names.iter().any(|name| !name_ok(name)) {
@@ -447,6 +453,14 @@ mod tests {
         let error = Config::load(None, &environment(&[("BOURSE__SERVER__LISTN", "x")])).unwrap_err();
         let Error::Read(source) = error else { panic!("{error}") };
         assert!(source.to_string().contains("listn"), "{source}");
+    }
+
+    #[test]
+    fn usage_is_taken_for_no_longer_than_statements_look_back() {
+        let load = |late: &str| Config::load(None, &environment(&[("BOURSE__BILLING__ACCEPT_LATE", late)]));
+        assert_eq!(load("P400D").unwrap().billing.accept_late, ACCEPT_LATE_MAX);
+        let error = load("P400DT1S").unwrap_err();
+        assert!(matches!(error, Error::Invalid { key: "billing.accept_late", .. }), "{error}");
     }
 
     #[test]

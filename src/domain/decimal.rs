@@ -16,6 +16,8 @@ pub type Exact = BigRational;
 pub const PLACES: u32 = 12;
 /// Digits before the point that a [`Decimal`] may have.
 pub const WHOLE_DIGITS_MAX: usize = 18;
+/// Characters of a JSON number's digits, and how far its exponent may reach: more than any float needs.
+const NUMBER_MAX: usize = 400;
 const ONE: i128 = 10_i128.pow(PLACES);
 
 /// A decimal number of at most 18 digits before the point and 12 after it; on the wire a string such as `"12.5"`. A sum of a
@@ -49,6 +51,23 @@ impl Decimal {
     /// In millionths of a millionth.
     pub const fn units(self) -> i128 {
         self.0
+    }
+
+    /// The nearest one to a JSON number as it is written, half-even: it may have an exponent, and more digits after the point
+    /// than twelve, as programs print their floats.
+    ///
+    /// # Errors
+    /// Where the text is no number, or one that is too large.
+    pub fn nearest(text: &str) -> Result<Self, DecimalError> {
+        let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let exponent: i32 = exponent.parse().map_err(|_| DecimalError::Form)?;
+        let shift = exponent.unsigned_abs();
+        if digits.len() > NUMBER_MAX || shift as usize > NUMBER_MAX {
+            return Err(DecimalError::Digits);
+        }
+        let scale = BigInt::from(10).pow(shift);
+        let value = if exponent < 0 { read(digits)? / scale } else { read(digits)? * scale };
+        rounded(&value, PLACES).parse()
     }
 
     /// The same number to compute with.
@@ -182,6 +201,29 @@ mod tests {
         }
         check("0.5000000000000000", Ok("0.5"));
         assert!(serde_json::from_str::<Decimal>("1.5").is_err(), "a JSON number may be a float to whoever wrote it");
+    }
+
+    #[test]
+    fn a_json_number_is_read_to_its_nearest_decimal_from_its_text() {
+        for (text, shown) in [
+            ("1.0E7", "10000000"),
+            ("12e+2", "1200"),
+            ("2.5e-3", "0.0025"),
+            ("0.30000000000000004", "0.3"),
+            ("0.0000000000005", "0"),
+            ("0.0000000000015", "0.000000000002"),
+            ("4.9E-324", "0"),
+            ("-0.0", "0"),
+            ("7", "7"),
+        ] {
+            assert_eq!(Decimal::nearest(text).map(|read| read.to_string()).as_deref(), Ok(shown), "{text}");
+        }
+        for text in ["1e18", "1.8E308", "1e999999999", "0.1e-401"] {
+            assert_eq!(Decimal::nearest(text), Err(DecimalError::Digits), "{text}");
+        }
+        for text in ["", "e5", "1e", "1e99999999999", "NaN", "1e5e5"] {
+            assert_eq!(Decimal::nearest(text), Err(DecimalError::Form), "{text}");
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub const WORD_MAX: usize = 255;
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 /// Dimensions of one event.
 pub const DIMENSIONS_MAX: usize = 16;
+/// The code of usage that is of too long ago.
+const TOO_OLD: &str = "too_old";
+/// The code of usage after the instance's end.
+const AFTER_END: &str = "after_end";
 /// Bytes of [`UsageEvent::content`].
 const CONTENT_BYTES: usize = 16;
 
@@ -45,6 +49,11 @@ impl Rejection {
     /// For that reason.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// Whether that is so only by now: the same event may have been taken earlier, and then its key says what becomes of it.
+    pub fn may_be_known(&self) -> bool {
+        matches!(self.code, TOO_OLD | AFTER_END)
     }
 
     fn malformed(message: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::broker::{Core, answer, check_ids, check_maintenance, check_tenant, refused};
 use super::janitor::LOOK_AGAIN;
+use super::meter::Kind;
 use super::rows::{InstanceRow, Phase};
 use super::service::{Fault, Instance, Secret, Service};
 use super::stamped::tenant_of;
@@ -105,7 +106,7 @@ impl<S: Service> Core<S> {
     /// The instance is as it is here, with a first reading of its meters in the same transaction.
     async fn settle(&self, row: &InstanceRow) -> Result<(), Error> {
         let now = self.clock.seconds();
-        let events = self.readings(row, now).await;
+        let events = self.readings(row, now, Kind::ALL).await;
         let mut writer = self.db.writer().await?;
         let mut transaction = writer.begin().await?;
         if !self.rows.settle(&mut transaction, &row.instance).await? {
@@ -219,7 +220,7 @@ impl<S: Service> Core<S> {
     pub(super) async fn take_away(&self, row: &InstanceRow) -> Result<(), Error> {
         let (instance, now) = (&row.instance, self.clock.seconds());
         if matches!(row.phase, Phase::Ready | Phase::Changing) {
-            self.measure(row, now).await?;
+            self.measure(row, now, Kind::AT_THE_END).await?;
         }
         let was_made = row.phase != Phase::Creating;
         self.enter(&instance.resource, Phase::Retiring).await?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::broker::{Broker, Core};
-use super::meter::{About, Meter, Window};
+use super::meter::{About, Kind, Meter, Window};
 use super::rows::{InstanceRow, Phase};
 use super::service::Service;
 use crate::Error;
@@ -151,14 +151,14 @@ impl<S: Service> Core<S> {
     async fn measure_due(&self) -> Result<(), Error> {
         let now = self.clock.seconds();
         for row in self.rows.due(self.db.reader(), false, now, ROUND).await? {
-            self.measure(&row, now).await?;
+            self.measure(&row, now, Kind::ALL).await?;
         }
         Ok(())
     }
 
-    /// Reads the meters of an instance and keeps what they say.
-    pub(super) async fn measure(&self, row: &InstanceRow, now: i64) -> Result<(), Error> {
-        let Some(events) = self.readings(row, now).await else {
+    /// Reads the meters of an instance and keeps what those of these kinds say.
+    pub(super) async fn measure(&self, row: &InstanceRow, now: i64, kinds: &[Kind]) -> Result<(), Error> {
+        let Some(events) = self.readings(row, now, kinds).await else {
             return self.put_off(&row.instance.resource, now.saturating_add(LOOK_AGAIN)).await;
         };
         let mut writer = self.db.writer().await?;
@@ -169,8 +169,8 @@ impl<S: Service> Core<S> {
         Ok(transaction.commit().await?)
     }
 
-    /// What the meters say as usage events. `None` where they can't be read: the window grows.
-    pub(super) async fn readings(&self, row: &InstanceRow, now: i64) -> Option<Vec<Value>> {
+    /// What the meters of these kinds say as usage events. `None` where they can't be read: the window grows.
+    pub(super) async fn readings(&self, row: &InstanceRow, now: i64, kinds: &[Kind]) -> Option<Vec<Value>> {
         let instance = &row.instance;
         let (_, plan) = self.plan(&instance.service_id, &instance.plan_id).ok()?;
         let meters = Meter::of(plan);
@@ -184,7 +184,7 @@ impl<S: Service> Core<S> {
                 let about = About { broker, instance_id: &instance.id, resource, number: row.measured };
                 let event = |reading: &super::Reading| {
                     let meter = meters.iter().find(|meter| meter.key == reading.meter)?;
-                    Some(reading.event(meter, &about, window))
+                    kinds.contains(&meter.kind).then(|| reading.event(meter, &about, window))
                 };
                 Some(readings.iter().filter_map(event).collect())
             }

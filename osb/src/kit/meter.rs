@@ -27,6 +27,12 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(super) const ALL: &[Self] = &[Self::Gauge, Self::Delta, Self::Counter];
+    /// What still counts when the instance has ended: how much there was until then. A level would begin to hold too late, and
+    /// the hub refuses it.
+    pub(super) const AT_THE_END: &[Self] = &[Self::Delta, Self::Counter];
+
     fn word(self) -> &'static str {
         match self {
             Self::Gauge => "gauge",

@@ -226,7 +226,7 @@ pub trait Service: Send + Sync + 'static {
     async fn show(&self, instance: &Instance) -> Result<Object, Fault>;
 
     /// What the plan's meters (`metadata."x-meters"` in the catalog) read at the end of that window. Called when it is ready,
-    /// after changes, at each interval, and a last time before it is retired.
+    /// after changes, at each interval, and a last time before it is retired: then levels are left out, because nothing counts after the end.
     ///
     /// # Errors
     /// See [`Fault`]. The window grows until it can be read.

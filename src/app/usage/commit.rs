@@ -1,11 +1,12 @@
 //! Writes a batch that was judged: what is new is added, what has been there is compared, and corrections are held against what
-//! they correct. It runs within one transaction, which may be run again.
+//! they correct. What is refused only because it comes too late is looked up too: its key holds for ever. It runs within one transaction, which may be run again.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use crate::clock::Time;
+use crate::domain::usage::judge::Bounds;
 use crate::domain::usage::{Rejection, UsageEvent, Verdict, What};
 use crate::store::usage::SeriesKey;
 use crate::store::usage::ingest::{self, Key, NewConflict, NewEvent, Stored};
@@ -26,13 +27,32 @@ pub(super) struct Judged {
     pub(super) series: SeriesKey,
 }
 
+/// An event that comes too late to be taken, unless it has been.
+#[derive(Debug)]
+pub(super) struct Lapsed {
+    /// Its place in the batch.
+    pub(super) index: usize,
+    /// What tells it apart from others with its key.
+    pub(super) content: Vec<u8>,
+    /// The event.
+    pub(super) event: UsageEvent,
+    /// Whose source it is.
+    pub(super) broker_id: String,
+    /// Why it is not taken, where its key is free.
+    pub(super) rejection: Rejection,
+}
+
 /// What is to be written.
 #[derive(Debug)]
 pub(super) struct Batch {
     /// In the order of the batch.
     pub(super) judged: Vec<Judged>,
+    /// What is only looked up, in the order of the batch.
+    pub(super) lapsed: Vec<Lapsed>,
     /// The whole batch as it came.
     pub(super) documents: Vec<Value>,
+    /// What bounds the instants of events.
+    pub(super) bounds: Bounds,
 }
 
 /// An event of the batch by its place, what became of it, and why.
@@ -53,11 +73,42 @@ impl Batch {
             numbered.into_iter().partition(|one| one.judged.event.what == What::Correction);
         let mut accepted = insert(tx, &readings, now).await?;
         let mut outcomes = Vec::with_capacity(self.judged.len());
-        let corrections = fitting(tx, corrections, &mut outcomes).await?;
+        let corrections = fitting(tx, corrections, self.bounds, &mut outcomes).await?;
         accepted.extend(insert(tx, &corrections, now).await?);
         let all: Vec<Numbered<'_>> = readings.into_iter().chain(corrections).collect();
         self.compare(tx, &all, accepted, now, &mut outcomes).await?;
+        self.look_up(tx, now, &mut outcomes).await?;
         Ok(outcomes)
+    }
+
+    /// Says of each event that comes too late whether it is there already, another one is, or none.
+    async fn look_up(&self, tx: &mut Tx<'_>, now: Time, outcomes: &mut Vec<Outcome>) -> Result<(), Error> {
+        if self.lapsed.is_empty() {
+            return Ok(());
+        }
+        let source = |one: &Lapsed| (one.broker_id.clone(), one.event.source.clone());
+        let sources = ingest::sources_known(tx, &self.lapsed.iter().map(source).collect::<Vec<_>>()).await?;
+        let key = |one: &Lapsed| Some((*sources.get(&source(one))?, one.event.id.clone()));
+        let keys: HashSet<Key> = self.lapsed.iter().filter_map(key).collect();
+        let known = ingest::stored(tx, &keys.into_iter().collect::<Vec<_>>()).await?;
+        let mut conflicts = Vec::new();
+        for one in &self.lapsed {
+            let standing = key(one).and_then(|key| known.get_key_value(&key));
+            outcomes.push(match standing {
+                None => (one.index, Verdict::Rejected, Some(one.rejection.clone())),
+                Some((_, stored)) if stored.content == one.content => (one.index, Verdict::Duplicate, None),
+                Some((key, _)) => {
+                    conflicts.extend(self.conflict(one.index, key, &one.content));
+                    conflicting(one.index)
+                }
+            });
+        }
+        ingest::insert_conflicts(tx, &conflicts, now).await
+    }
+
+    fn conflict(&self, index: usize, key: &Key, content: &[u8]) -> Option<NewConflict<'_>> {
+        let document = self.documents.get(index)?;
+        Some(NewConflict { key: key.clone(), content: content.to_vec(), document })
     }
 
     /// Finds or makes the sources and the series of all events.
@@ -105,16 +156,17 @@ impl Batch {
             } else if same {
                 (index, Verdict::Duplicate, None)
             } else {
-                if let Some(document) = self.documents.get(index) {
-                    let (key, content) = (one.key.clone(), one.judged.content.clone());
-                    conflicts.push(NewConflict { key, content, document });
-                }
-                let message = "another event has this source and id; it counts, and this one is kept to be looked at";
-                (index, Verdict::Conflict, Some(Rejection::new("conflict", message)))
+                conflicts.extend(self.conflict(index, &one.key, &one.judged.content));
+                conflicting(index)
             });
         }
         ingest::insert_conflicts(tx, &conflicts, now).await
     }
+}
+
+fn conflicting(index: usize) -> Outcome {
+    let message = "another event has this source and id; it counts, and this one is kept to be looked at";
+    (index, Verdict::Conflict, Some(Rejection::new("conflict", message)))
 }
 
 /// Inserts the first event of each key, and says which keys were free.
@@ -140,6 +192,7 @@ async fn insert(tx: &mut Tx<'_>, events: &[Numbered<'_>], now: Time) -> Result<H
 async fn fitting<'a>(
     tx: &mut Tx<'_>,
     corrections: Vec<Numbered<'a>>,
+    bounds: Bounds,
     outcomes: &mut Vec<Outcome>,
 ) -> Result<Vec<Numbered<'a>>, Error> {
     let target = |one: &Numbered<'_>| Some((one.key.0, one.judged.event.corrects.clone()?));
@@ -151,7 +204,7 @@ async fn fitting<'a>(
         let stands = known.contains_key(&one.key);
         match target(&one).and_then(|target| known.get(&target)).filter(|_| !stands) {
             None => fit.push(one),
-            Some(target) => match fits(&one.judged.series, target) {
+            Some(target) => match fits(&one.judged.series, target).and_then(|()| bounds.not_too_old(target.at)) {
                 Ok(()) => {
                     one.series_id = target.series_id;
                     fit.push(one);

@@ -4,7 +4,8 @@
 //! The place in the database moves on only when all that was asked for is here. A little is asked for twice: the broker's clock may
 //! be behind, and what is here already is a duplicate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use osb::WireRequest;
@@ -71,7 +72,7 @@ impl App {
             for kind in [Kind::Gauge, Kind::Delta, Kind::Counter] {
                 if meters.iter().any(|meter| meter.kind == kind) {
                     let first = question(kind, &offering, from, now);
-                    taken += self.pull_pages(&backend, first, kind, &meters).await?;
+                    taken += self.pull_pages(&backend, first, (kind, now), &meters).await?;
                 }
             }
         }
@@ -97,17 +98,23 @@ impl App {
         offerings
     }
 
-    async fn pull_pages(&self, backend: &Backend, first: String, kind: Kind, meters: &[Meter]) -> Result<usize, Error> {
+    async fn pull_pages(
+        &self,
+        backend: &Backend,
+        first: String,
+        (kind, now): (Kind, Time),
+        meters: &[Meter],
+    ) -> Result<usize, Error> {
         let (mut place, mut taken) = (first, 0);
         for _ in 0..PAGES_MAX {
             let page = self.pull_page(backend, &place).await?;
             let source = format!("{SOURCE_PREFIX}{}", backend.name());
-            let pages = read(&page, kind, &source, meters);
+            let pages = read(&page, kind, &source, meters, now);
             if pages.skipped > 0 {
                 tracing::warn!(broker.name = backend.name(), skipped = pages.skipped, "readings that can't be used");
             }
             for values in pages.values.chunks(EVENTS_MAX) {
-                taken += self.take_pulled(backend, values).await?;
+                taken += self.take_pulled(backend, &source, values).await?;
             }
             match pages.next {
                 None => return Ok(taken),
@@ -136,13 +143,35 @@ impl App {
     }
 
     /// Takes values in; one that replaces another becomes a correction.
-    async fn take_pulled(&self, backend: &Backend, values: &[Pulled]) -> Result<usize, Error> {
+    async fn take_pulled(&self, backend: &Backend, source: &str, values: &[Pulled]) -> Result<usize, Error> {
         let caller = Caller::Broker(backend.id().to_owned());
         let events = values.iter().map(|value| value.event.clone()).collect();
         let results = self.report_usage(&caller, events).await?;
-        let replaced = results.iter().zip(values).filter(|(result, _)| result.verdict == Verdict::Conflict);
-        let corrections: Vec<Value> = replaced.map(|(_, value)| value.correction.clone()).collect();
         let mut taken = accepted(backend, &results);
+        let known = results.iter().zip(values).filter(|(result, _)| {
+            // A value may be again what it was at first: then its event stands, and so do corrections of it.
+            matches!(result.verdict, Verdict::Conflict | Verdict::Duplicate)
+        });
+        let known: Vec<&Pulled> = known.map(|(_, value)| value).collect();
+        if known.is_empty() {
+            return Ok(taken);
+        }
+        // Of several without a date the last one in the page holds.
+        let last: HashMap<&str, &Pulled> = known.iter().map(|value| (value.id(), *value)).collect();
+        let about = Arc::new((backend.id().to_owned(), source.to_owned()));
+        let ids: Arc<[String]> = known.iter().map(|value| value.id().to_owned()).collect();
+        let read = self.db().read(|tx| {
+            let (about, ids) = (Arc::clone(&about), Arc::clone(&ids));
+            Box::pin(async move { pulls::counting(tx, (&about.0, &about.1), &ids).await })
+        });
+        let counting = read.await?;
+        let replaces = |value: &Pulled| {
+            let stands = counting.get(value.id());
+            let holds = value.dated || last.get(value.id()).is_some_and(|last| std::ptr::eq(*last, value));
+            holds && stands.is_some_and(|stands| value.replaces(stands.quantity, stands.corrected_by.as_deref()))
+        };
+        let replacing = known.into_iter().filter(|value| replaces(value));
+        let corrections: Vec<Value> = replacing.map(|value| value.correction.clone()).collect();
         if !corrections.is_empty() {
             taken += accepted(backend, &self.report_usage(&caller, corrections).await?);
         }

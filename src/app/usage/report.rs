@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::commit::{Batch, Judged};
+use super::commit::{Batch, Judged, Lapsed};
 use super::plans::Plans;
 use crate::app::{App, Error};
 use crate::clock::Time;
@@ -63,7 +63,7 @@ impl App {
         let billing = &self.config().billing;
         let bounds = Bounds { now: self.clock().now(), late: billing.accept_late, early: billing.accept_early };
         let mut outcomes = Vec::with_capacity(read.len());
-        let mut judged = Vec::new();
+        let (mut judged, mut lapsed) = (Vec::new(), Vec::new());
         for (index, (event, document)) in read.into_iter().zip(&documents).enumerate() {
             let (source, id) = key_of(document);
             let mut outcome = Reported {
@@ -72,16 +72,19 @@ impl App {
                 verdict: Verdict::Rejected,
                 rejection: None,
             };
-            match event.and_then(|event| settle(caller, event, &facts, &plans, bounds)) {
+            match event.map_err(Refused::Now).and_then(|event| settle(caller, event, &facts, &plans, bounds)) {
                 Ok((event, broker_id, series)) => {
                     judged.push(Judged { index, content: event.content(), event, broker_id, series });
                 }
-                Err(rejection) => outcome.rejection = Some(rejection),
+                Err(Refused::Now(rejection)) => outcome.rejection = Some(rejection),
+                Err(Refused::ByNow(event, broker_id, rejection)) => {
+                    lapsed.push(Lapsed { index, content: event.content(), event: *event, broker_id, rejection });
+                }
             }
             outcomes.push(outcome);
         }
-        if !judged.is_empty() {
-            let batch = Arc::new(Batch { judged, documents });
+        if !judged.is_empty() || !lapsed.is_empty() {
+            let batch = Arc::new(Batch { judged, lapsed, documents, bounds });
             let clock = self.clock().clone();
             let written = self.db().write::<_, store::Error, _>(move |tx| {
                 let (batch, clock) = (Arc::clone(&batch), clock.clone());
@@ -125,6 +128,20 @@ impl App {
     }
 }
 
+/// Why an event may not be taken.
+enum Refused {
+    /// Whatever has its key.
+    Now(Rejection),
+    /// Unless its key, with the id of the broker whose source it is, has been taken before.
+    ByNow(Box<UsageEvent>, String, Rejection),
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Now(rejection)
+    }
+}
+
 /// Whether an event may be taken, whose it is, and which series it belongs to.
 fn settle(
     caller: &Caller,
@@ -132,16 +149,18 @@ fn settle(
     facts: &Facts,
     plans: &Plans,
     bounds: Bounds,
-) -> Result<(UsageEvent, String, SeriesKey), Rejection> {
+) -> Result<(UsageEvent, String, SeriesKey), Refused> {
     let broker_id = event.broker().and_then(|name| facts.brokers.get(name));
     let broker_id = match (caller, broker_id) {
         (Caller::Admin(_), Some(id)) => id,
         (Caller::Broker(own), Some(id)) if own == id => id,
         (Caller::Admin(_), None) => {
-            return Err(Rejection::new("unknown_source", "`source` must be /brokers/ and the name of a broker"));
+            return Err(Rejection::new("unknown_source", "`source` must be /brokers/ and the name of a broker").into());
         }
         _ => {
-            return Err(Rejection::new("not_your_source", "`source` must be /brokers/ and the name of the broker"));
+            return Err(
+                Rejection::new("not_your_source", "`source` must be /brokers/ and the name of the broker").into()
+            );
         }
     };
     // That another broker's instance exists is nobody else's business.
@@ -150,7 +169,13 @@ fn settle(
         .ok_or_else(|| Rejection::new("unknown_instance", "the broker has and had no instance with that id"))?;
     let spans = facts.spans.get(&instance.id).map(Vec::as_slice).unwrap_or_default();
     let standing = Standing { ended_at: ended_at(instance, spans), plans: meters(event.at, instance, spans, plans) };
-    let meter = judge(&event, &standing, bounds)?;
+    let meter = match judge(&event, &standing, bounds) {
+        Ok(meter) => meter,
+        Err(rejection) if rejection.may_be_known() => {
+            return Err(Refused::ByNow(Box::new(event), broker_id.clone(), rejection));
+        }
+        Err(rejection) => return Err(rejection.into()),
+    };
     let series = SeriesKey {
         instance_id: instance.id.clone(),
         meter: meter.key.clone(),

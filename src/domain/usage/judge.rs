@@ -1,14 +1,15 @@
 //! Whether an event fits what is known of its instance: a meter that one of its plans declares, of that kind and unit, at a time
 //! that can still be charged.
 //!
-//! It looks nothing up. Invariant: which meter an event belongs to follows from the event and from what the instance was
-//! ordered as, never from what was reported before.
+//! It looks nothing up: whoever refuses an event for [`Rejection::may_be_known`] has to look whether it was taken before.
+//! Invariant: which meter an event belongs to follows from the event and from what the instance was ordered as, never from
+//! what was reported before.
 
 use std::time::Duration;
 
-use super::{Rejection, UsageEvent, What};
+use super::{AFTER_END, Rejection, TOO_OLD, UsageEvent, What};
 use crate::clock::Time;
-use crate::domain::meter::{Aggregation, Meter};
+use crate::domain::meter::{Aggregation, Kind, Meter};
 
 /// What bounds the instants of events.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,28 @@ pub struct Bounds {
     pub late: Duration,
     /// How far ahead a broker's clock may be.
     pub early: Duration,
+}
+
+impl Bounds {
+    /// Refuses what counts at an instant of which no usage is taken any more.
+    ///
+    /// # Errors
+    /// That it is too old.
+    pub fn not_too_old(&self, at: Time) -> Result<(), Rejection> {
+        if self.now.since(at) > self.late {
+            return Err(Rejection::new(TOO_OLD, format!("it is of {at}: so old usage is no longer taken")));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is further ahead than a clock may be.
+    fn not_ahead(&self, event: &UsageEvent) -> Result<(), Rejection> {
+        let last = event.time.max(event.at).max(event.ended_at.unwrap_or(event.at));
+        if last > self.now.plus(self.early) {
+            return Err(Rejection::new("time_in_future", format!("it is of {last}, and now is {}", self.now)));
+        }
+        Ok(())
+    }
 }
 
 /// What is known of the instance that an event is about.
@@ -35,19 +58,15 @@ pub struct Standing<'a> {
 /// # Errors
 /// Why the event can't be taken.
 pub fn judge<'a>(event: &UsageEvent, standing: &Standing<'a>, bounds: Bounds) -> Result<&'a Meter, Rejection> {
-    let latest = bounds.now.plus(bounds.early);
-    if event.time > latest || event.at > latest {
-        return Err(Rejection::new("time_in_future", format!("it is of {}, and now is {}", event.at, bounds.now)));
-    }
-    if bounds.now.since(event.at) > bounds.late {
-        return Err(Rejection::new("too_old", format!("it is of {}: so old usage is no longer taken", event.at)));
-    }
+    bounds.not_ahead(event)?;
+    bounds.not_too_old(event.at)?;
     let meter = meter(event, &standing.plans)?;
-    if let (What::Reading(_), Some(end)) = (event.what, standing.ended_at)
+    // What a counter grew by counts at the reading before, which may lie before the end: its last reading always comes after.
+    if let (What::Reading(Kind::Delta | Kind::Gauge), Some(end)) = (event.what, standing.ended_at)
         && event.at >= end
     {
         let message = format!("it is of {}, and the instance ended at {end}", event.at);
-        return Err(Rejection::new("after_end", message));
+        return Err(Rejection::new(AFTER_END, message));
     }
     if let (What::Reading(_), Aggregation::Unique, Some(by)) = (event.what, meter.aggregation, &meter.unique_by)
         && !event.dimensions.contains_key(by)
@@ -148,6 +167,25 @@ mod tests {
         check(&event("gauge", at(-11), "GB"), Some(at(-10)), &[&gb], all);
         check(&event("gauge", at(-10), "GB"), Some(at(-10)), &[&gb], Err("after_end"));
         check(&event("correction", at(-5), "GB"), Some(at(-10)), &[&gb], all);
+    }
+
+    #[test]
+    fn the_last_reading_of_a_counter_may_come_after_the_end() {
+        let gb = meters(json!([{"key": "gb", "kind": "counter", "unit": "GB"}]));
+        let at = |seconds: i64| Time(NOW.0 + seconds * 1_000_000);
+        check(&event("counter", at(-5), "GB"), Some(at(-10)), &[&gb], Ok(Aggregation::Sum));
+        check(&event("counter", at(-86_401), "GB"), Some(at(-90_000)), &[&gb], Err("too_old"));
+        check(&event("counter", at(901), "GB"), Some(at(-10)), &[&gb], Err("time_in_future"));
+    }
+
+    #[test]
+    fn a_window_ends_no_further_ahead_than_a_clock_may_be() {
+        let gb = meters(json!([{"key": "gb", "kind": "delta", "unit": "GB"}]));
+        let mut delta = event("delta", NOW, "GB");
+        delta.ended_at = Some(Time(NOW.0 + 900_000_000));
+        check(&delta, None, &[&gb], Ok(Aggregation::Sum));
+        delta.ended_at = Some(Time(NOW.0 + 901_000_000));
+        check(&delta, None, &[&gb], Err("time_in_future"));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Stored {
     pub unit: String,
     /// What it corrects, if it is a correction.
     pub corrects: Option<String>,
+    /// The instant that it counts at.
+    pub at: Time,
 }
 
 /// A key: the source's number, the event's id.
@@ -77,7 +79,14 @@ pub async fn sources(tx: &mut Tx<'_>, wanted: &[(String, String)]) -> Result<Has
     Ok(all)
 }
 
-async fn sources_known(tx: &mut Tx<'_>, wanted: &[(String, String)]) -> Result<HashMap<(String, String), i64>, Error> {
+/// The numbers of those of these sources that are known.
+///
+/// # Errors
+/// [`Error`]
+pub async fn sources_known(
+    tx: &mut Tx<'_>,
+    wanted: &[(String, String)],
+) -> Result<HashMap<(String, String), i64>, Error> {
     let sql = tx.shared(SOURCES_SQLITE, SOURCES_POSTGRES);
     let rows = tx.fetch_all(sqlx::query(sql).bind(json!(wanted).to_string())).await?;
     let read = |row| Ok(((column(row, "broker_id")?, column(row, "source")?), column(row, "id")?));
@@ -179,10 +188,10 @@ fn key(row: &AnyRow) -> Result<Key, Error> {
     Ok((column(row, "source_id")?, column(row, "event_id")?))
 }
 
-const STORED_SQLITE: &str = "select e.source_id, e.event_id, e.content, e.series_id, e.corrects, s.instance_id, s.meter, s.unit \
+const STORED_SQLITE: &str = "select e.source_id, e.event_id, e.content, e.series_id, e.corrects, e.at, s.instance_id, s.meter, s.unit \
     from json_each($1) j join usage_events e on e.source_id = j.value ->> 0 and e.event_id = j.value ->> 1 \
     join usage_series s on s.id = e.series_id";
-const STORED_POSTGRES: &str = "select e.source_id, e.event_id, e.content, e.series_id, e.corrects, s.instance_id, s.meter, s.unit \
+const STORED_POSTGRES: &str = "select e.source_id, e.event_id, e.content, e.series_id, e.corrects, e.at, s.instance_id, s.meter, s.unit \
     from json_array_elements($1::json) j \
     join usage_events e on e.source_id = cast(j.value ->> 0 as bigint) and e.event_id = j.value ->> 1 \
     join usage_series s on s.id = e.series_id";
@@ -205,6 +214,7 @@ pub async fn stored(tx: &mut Tx<'_>, keys: &[Key]) -> Result<HashMap<Key, Stored
             meter: column(row, "meter")?,
             unit: column(row, "unit")?,
             corrects: column(row, "corrects")?,
+            at: Time(column(row, "at")?),
         };
         Ok((key(row)?, stored))
     };

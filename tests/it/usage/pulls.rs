@@ -78,3 +78,39 @@ async fn readings_that_are_asked_for_arrive_once_and_replaced_ones_are_corrected
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_again_what_it_was_counts_again_dated_or_not() {
+    on_each(async |on| {
+        let desk = Desk::new(on).await;
+        let id = desk.order("metered", "shop", "basic").await;
+        desk.world.clock.advance(Duration::from_secs(3600));
+        let (one, two) = (desk.at(-1800), desk.at(-1200));
+        let change = Some(json!({"usage_pull": {"every": "PT15M"}}));
+        assert_eq!(desk.hub.admin(Method::PATCH, "/api/v1/brokers/meters", change).await.status, 200);
+        for kind in ["periodic_counters", "sampling_counters"] {
+            desk.recorder.say(kind, 200, &json!({"dataPoints": []}));
+        }
+        let end = desk.at(-1000);
+        let steps =
+            [("1.0E1", "10", 2), ("12", "12", 2), ("12.0", "12", 0), ("10", "10", 2), ("10", "10", 0), ("12", "12", 2)];
+        for (value, expected, taken) in steps {
+            let value: Value = serde_json::from_str(value).expect("a number");
+            let values = json!([
+                {"observedAt": one, "value": value},
+                {"writtenAt": desk.at(0), "observedAt": two, "value": value},
+            ]);
+            desk.recorder.say("gauges", 200, &page(&id, "gb", &values, None));
+            assert_eq!(pull(&desk).await.ok(), Some(taken), "{value}");
+            let listed = desk.get(&format!("/usage/events?instance={id}&to={end}")).await;
+            let items = listed["items"].as_array().expect("items");
+            for at in [&one, &two] {
+                let counted = items.iter().find(|item| item["at"] == **at && item["corrects"].is_null());
+                assert_eq!(counted.map(|item| &item["counted"]), Some(&json!(expected)), "{listed}");
+            }
+            desk.world.clock.advance(Duration::from_secs(901));
+        }
+        desk.stop().await;
+    })
+    .await;
+}

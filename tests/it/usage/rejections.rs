@@ -84,6 +84,11 @@ async fn nothing_is_taken_for_an_instant_after_the_end_and_what_comes_late_for_o
         reaching["data"]["window"] = json!({"start": before, "end": desk.at(0)});
         let mut beyond = requests(&id, "beyond", &desk.at(0), "1");
         beyond["data"]["window"] = json!({"start": desk.at(-3600), "end": desk.at(0)});
+        let early = reading("counter", &id, ("cpu", "s"), &desk.at(60));
+        assert_eq!(desk.verdicts(&[early]).await, ["accepted"], "what it grew by counts at the reading before");
+        let mut ahead = requests(&id, "ahead", &before, "1");
+        ahead["data"]["window"] = json!({"start": before, "end": desk.at(16 * 60)});
+        assert_eq!(desk.verdicts(&[ahead]).await, ["rejected time_in_future"]);
         let events =
             [requests(&id, "late", &before, "1"), requests(&id, "after", &desk.at(-3600), "1"), reaching, beyond];
         let expected = ["accepted", "rejected after_end", "accepted", "rejected after_end"];

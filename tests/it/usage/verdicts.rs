@@ -1,8 +1,9 @@
 //! What becomes of an event: accepted once, a duplicate ever after, a conflict where its key has another content.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, requests};
+use super::desk::{Desk, correction, requests};
 use crate::support::bare::on_each;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,6 +114,46 @@ async fn a_thousand_events_of_many_instances_are_one_batch() {
         assert!(again.iter().all(|result| result["status"] == "duplicate"), "{again:?}");
         let usage = desk.get(&format!("/usage?meter=requests&instance={}", ids[0])).await;
         assert_eq!(usage["items"][0]["quantity"], "20");
+        desk.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_holds_after_the_end_of_its_instance_and_when_so_old_usage_is_no_longer_taken() {
+    on_each(async |on| {
+        let desk = Desk::new(on).await;
+        let id = desk.order("metered", "shop", "basic").await;
+        desk.world.clock.advance(std::time::Duration::from_secs(3600));
+        let (then, early) = (desk.at(-60), desk.at(60));
+        // The broker's clock is ahead: this one counts at an instant that turns out to be after the end.
+        let readings = [requests(&id, "1", &then, "1"), requests(&id, "2", &early, "2")];
+        let fix = correction(&id, ("c", "1"), &desk.at(-30), Some("3"));
+        assert_eq!(desk.verdicts(&readings).await, ["accepted", "accepted"]);
+        assert_eq!(desk.verdicts(std::slice::from_ref(&fix)).await, ["accepted"]);
+        let deleted = desk.hub.admin(Method::DELETE, "/api/v1/tenants/retail/instances/shop", None).await;
+        assert_eq!(deleted.status, 204, "{deleted:?}");
+        let again = |new: &str| {
+            let [one, two] = readings.clone();
+            [one, two, requests(&id, "2", &early, "9"), requests(&id, new, &early, "2"), fix.clone()]
+        };
+        desk.world.clock.advance(std::time::Duration::from_secs(120));
+        let expected = ["duplicate", "duplicate", "conflict", "rejected after_end", "duplicate"];
+        assert_eq!(desk.verdicts(&again("3")).await, expected);
+        let late = correction(&id, ("d", "1"), &desk.at(0), Some("4"));
+        assert_eq!(desk.verdicts(&[late]).await, ["accepted"]);
+
+        desk.world.clock.advance(std::time::Duration::from_secs(401 * 86_400));
+        let expected = ["duplicate", "duplicate", "conflict", "rejected too_old", "duplicate"];
+        assert_eq!(desk.verdicts(&again("3")).await, expected);
+        assert_eq!(desk.get("/usage/conflicts").await["items"].as_array().map(Vec::len), Some(1));
+        // Corrections are made now; what they are about was long ago.
+        let fixes =
+            [correction(&id, ("e", "1"), &desk.at(0), Some("5")), correction(&id, ("c", "1"), &desk.at(0), Some("5"))];
+        assert_eq!(desk.verdicts(&fixes).await, ["rejected too_old", "conflict"]);
+        let mut foreign = requests(&id, "1", &then, "1");
+        foreign["source"] = json!("/brokers/other");
+        assert_eq!(desk.verdicts(&[foreign]).await, ["rejected not_your_source"]);
         desk.stop().await;
     })
     .await;
