@@ -189,6 +189,10 @@ fn judge(status: u16, retry_after_seconds: Option<u64>, body: &[u8]) -> Result<V
         200..=299 => serde_json::from_slice(body).map_err(|_| ApiError::Unknown("the answer is not JSON".to_owned())),
         401 | 403 => Err(ApiError::Denied(detail())),
         404 => Err(ApiError::NotFound),
+        // NetBox says in JSON why; whatever else stands in between may have answered in its place.
+        400 | 409 if serde_json::from_slice::<Value>(body).is_err() => {
+            Err(ApiError::Unknown(format!("answered {status} with what is no JSON")))
+        }
         409 => Err(ApiError::Full),
         429 => Err(ApiError::Busy { retry_after_seconds }),
         500..=599 => Err(ApiError::Unknown(format!("answered {status}"))),
@@ -235,4 +239,18 @@ fn base(text: &str) -> Option<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_is_not_in_json_is_not_netboxs_and_says_nothing() {
+        for status in [400, 409] {
+            assert!(matches!(judge(status, None, b"<html>"), Err(ApiError::Unknown(_))), "{status}");
+        }
+        assert!(matches!(judge(400, None, br#"{"prefix": ["no"]}"#), Err(ApiError::Refused(400, _))));
+        assert!(matches!(judge(409, None, br#"{"detail": "no"}"#), Err(ApiError::Full)));
+    }
 }
