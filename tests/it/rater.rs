@@ -6,6 +6,7 @@ mod calendar;
 mod charge;
 mod lines;
 mod properties;
+mod stated;
 mod worlds;
 
 use num_bigint::BigInt;
