@@ -375,7 +375,14 @@ impl App {
                 {
                     return Ok(*spent);
                 }
-                self.budget_cache().finding_out.lock().await
+                let turn = self.budget_cache().finding_out.lock().await;
+                if let Some((_, version, spent)) = self.budget_cache().lock().spent.get(&budget.name)
+                    && *version == budget.version
+                {
+                    // Whoever had the turn before has just found it out.
+                    return Ok(*spent);
+                }
+                turn
             }
         };
         let is_spent = match self.spent(&budget.document).await {
