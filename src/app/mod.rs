@@ -4,7 +4,7 @@
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
-mod audit;
+pub mod audit;
 mod auth;
 mod bind;
 pub mod budgets;
@@ -23,6 +23,7 @@ pub mod health;
 pub mod instances;
 mod intent;
 mod last_operation;
+pub mod limits;
 pub mod measure;
 pub mod operations;
 pub mod order;
@@ -95,6 +96,8 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    attempts: audit::logins::Attempts,
+    limits: limits::Limits,
 }
 
 impl App {
@@ -116,6 +119,8 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            attempts: audit::logins::Attempts::default(),
+            limits: limits::Limits::new(&config.limits),
             config,
             db,
             clock,
@@ -182,6 +187,10 @@ impl App {
 
     pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
         &self.inner.budgets
+    }
+
+    pub(in crate::app) fn attempts(&self) -> &audit::logins::Attempts {
+        &self.inner.attempts
     }
 
     fn logins(&self) -> &auth::Logins {

@@ -254,6 +254,15 @@ impl Client {
         }
     }
 
+    /// Reads what the hub publishes under `/.well-known/`.
+    pub(super) async fn well_known(&self, name: &str) -> Result<Value, Error> {
+        let mut url = self.base.clone();
+        if let Ok(mut steps) = url.path_segments_mut() {
+            steps.pop_if_empty().extend([".well-known", name]);
+        }
+        Ok(self.exchange(self.http.get(url)).await?.body)
+    }
+
     fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
         // A URL would lose these, and then be another one.
         if path.iter().any(|step| matches!(*step, "" | "." | "..")) {

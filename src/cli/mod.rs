@@ -3,6 +3,7 @@
 
 mod approval;
 mod approval_rule;
+mod audit;
 mod bind;
 mod broker;
 mod budget;
@@ -103,6 +104,8 @@ enum Command {
     Event(Box<Remote<event::Args>>),
     /// What was used.
     Usage(Box<Remote<usage::Args>>),
+    /// Who changed what, and whether that record still is what it was.
+    Audit(Box<Remote<audit::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -194,6 +197,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
         Command::Usage(remote) => remote.run(usage::run),
+        Command::Audit(remote) => remote.run(audit::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

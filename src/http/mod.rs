@@ -13,6 +13,7 @@ pub mod jwks;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+mod origin;
 pub mod osb;
 pub mod page;
 pub mod pointer;

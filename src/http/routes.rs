@@ -8,7 +8,7 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
+    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
     instances, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
@@ -404,6 +404,22 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Audit.
+    Route::new(Get, "/api/v1/audit", Admin, "Read who changed what, in the order in which it was chained", || {
+        to(audit::list)
+    })
+    .gives::<audit::PageOut>()
+    .asks(&["after", "limit", "subject", "actor"]),
+    Route::new(Get, "/api/v1/audit/head", Admin, "What the audit comes to now, signed", || to(audit::head))
+        .gives::<audit::HeadOut>(),
+    Route::new(Get, "/api/v1/audit/heads", Admin, "List heads of the audit that were signed earlier", || {
+        to(audit::heads)
+    })
+    .gives::<audit::HeadsOut>()
+    .asks(&["after", "limit"]),
+    Route::new(Get, "/.well-known/audit-keys.json", Open, "The keys that heads of the audit are verified with", || {
+        to(audit::keys)
+    }),
     // Usage.
     Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
         .takes::<usage::UsageEventIn>()

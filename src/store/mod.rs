@@ -7,6 +7,7 @@
 pub mod approval_rules;
 pub mod approvals;
 pub mod audit;
+pub mod audit_heads;
 pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;

@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod approval_rules;
 pub mod approvals;
+pub mod audit;
 pub mod brokers;
 pub mod budgets;
 pub mod cases;
