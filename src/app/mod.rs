@@ -22,6 +22,7 @@ pub mod focus;
 pub mod health;
 pub mod instances;
 mod intent;
+pub mod keys;
 mod last_operation;
 pub mod limits;
 pub mod measure;

@@ -16,6 +16,7 @@ mod estimate;
 mod event;
 mod files;
 mod instance;
+mod keyring;
 mod keys;
 mod list;
 mod migrate;
@@ -106,6 +107,8 @@ enum Command {
     Usage(Box<Remote<usage::Args>>),
     /// Who changed what, and whether that record still is what it was.
     Audit(Box<Remote<audit::Args>>),
+    /// Keys that seal and sign.
+    Keys(Box<Remote<keyring::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -198,6 +201,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Event(remote) => remote.run(event::run),
         Command::Usage(remote) => remote.run(usage::run),
         Command::Audit(remote) => remote.run(audit::run),
+        Command::Keys(remote) => remote.run(keyring::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
     }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, statements, tenants, usage,
+    instances, keys, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -420,6 +420,23 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/.well-known/audit-keys.json", Open, "The keys that heads of the audit are verified with", || {
         to(audit::keys)
     }),
+    // Keys.
+    Route::new(Get, "/api/v1/keys", Admin, "Show which keys seal how many values, and which sign", || to(keys::status))
+        .gives::<keys::StatusOut>(),
+    Route::new(Post, "/api/v1/keys/rotate", Admin, "Seal a part of all values anew under the newest key", || {
+        to(keys::rotate)
+    })
+    .takes::<keys::RotationIn>()
+    .gives::<keys::RotatedOut>(),
+    Route::new(Post, "/api/v1/keys/stamps/rotate", Admin, "Make the next key that signs stamps", || {
+        to(keys::rotate_stamps)
+    })
+    .takes::<keys::StampRotationIn>()
+    .gives::<keys::StampKeysOut>(),
+    Route::new(Post, "/api/v1/keys/audit/rotate", Admin, "Make the next key that signs heads of the audit", || {
+        to(keys::rotate_audit)
+    })
+    .gives::<keys::AuditKeyOut>(),
     // Usage.
     Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
         .takes::<usage::UsageEventIn>()

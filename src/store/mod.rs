@@ -29,6 +29,7 @@ pub mod platforms;
 pub mod price_books;
 pub mod processes;
 pub mod references;
+pub mod sealed;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;

@@ -30,6 +30,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = app.beat().await {
             tracing::warn!(%error, "the heartbeat could not be written");
         }
+        if let Err(error) = app.refresh_keys().await {
+            tracing::warn!(%error, "whether keys have changed could not be found out");
+        }
         beats = beats.wrapping_add(1);
         if beats.is_multiple_of(LOGINS_BEATS)
             && let Err(error) = app.write_failed_logins().await

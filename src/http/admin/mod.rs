@@ -13,6 +13,7 @@ pub mod events;
 pub mod exports;
 pub mod identities;
 pub mod instances;
+pub mod keys;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
