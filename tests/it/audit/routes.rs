@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::bare::on_each;
 use crate::support::dump::count;
 use crate::support::hub::{Hub, World, polling, request, sync};
+use crate::support::site::order;
 use crate::support::wait::wait_until;
 
 const ROWS: &str = "select count(*) as number from audit";
@@ -128,7 +129,7 @@ async fn orders(walk: &mut Walk) {
     walk.does(("DELETE", name), &["retail", "two"], Value::Null, ("instance.delete", true, false)).await;
 }
 
-async fn operations_and_approvals(walk: &mut Walk) {
+async fn operations_and_approvals(walk: &mut Walk, broker_url: &str) {
     let p = walk.hub.platform("p", "other").await;
     let slow = polling().with(json!({"polls": 1000}));
     assert_eq!(walk.hub.provision(&p, "slow", "async", slow).await.status, 202);
@@ -153,6 +154,10 @@ async fn operations_and_approvals(walk: &mut Walk) {
     walk.does(("DELETE", rule), &["all"], Value::Null, ("approval_rule.delete", true, false)).await;
 
     // What the broker has and the hub does not know.
+    let there = format!("{broker_url}/v2/service_instances/legacy");
+    let made =
+        request(Method::PUT, &there, Some(("hub", "secret")), Some(order("ok", &json!({"secret": "s3cret"})))).await;
+    assert_eq!(made.status, 201, "{made:?}");
     let item = json!({"backend_instance_id": "legacy", "offering": "faults", "plan": "ok", "parameters": {"secret": "s3cret"}});
     let body = json!({"broker": "faults", "tenant": "retail", "instances": [item]});
     walk.does(("POST", "/api/v1/instances/adopt"), &[], body, ("instance.adopt", false, true)).await;
@@ -192,7 +197,7 @@ async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is
         let mut walk = Walk { hub, seen: BTreeSet::new() };
         brokers_platforms_and_tenants(&mut walk, world.broker_url()).await;
         orders(&mut walk).await;
-        operations_and_approvals(&mut walk).await;
+        operations_and_approvals(&mut walk, world.broker_url()).await;
         money_and_events(&mut walk).await;
         keys(&mut walk).await;
         let changing = ROUTES.iter().filter(|route| route.method != Verb::Get);
