@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::chain::entry;
 use crate::app::{App, Error};
 use crate::domain::audit::Head;
-use crate::store;
 use crate::store::audit::{self, Chained, Filter};
 use crate::store::audit_heads;
 
@@ -74,9 +73,7 @@ impl App {
 
     async fn audit_rows(&self, after: i64, limit: i64, filter: &Filter) -> Result<Vec<Chained>, Error> {
         let filter = filter.clone();
-        let read = self
-            .db()
-            .read(|tx| Box::pin(async move { Ok::<_, store::Error>(audit::page(tx, after, limit, &filter).await?) }));
+        let read = self.db().read(|tx| Box::pin(async move { audit::page(tx, after, limit, &filter).await }));
         Ok(read.await?)
     }
 
