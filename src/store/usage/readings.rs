@@ -32,7 +32,7 @@ struct Place {
 
 /// A reading as the database has it: a row, or an element of [`WITHIN`]'s page.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "(i64, i64, String, Option<String>, Option<String>, Option<String>)")]
+#[serde(from = "Fields")]
 struct Packed {
     place: Place,
     reset_id: Option<String>,
@@ -40,10 +40,11 @@ struct Packed {
     quantity: Option<String>,
 }
 
-impl From<(i64, i64, String, Option<String>, Option<String>, Option<String>)> for Packed {
-    fn from(
-        (at, source, id, reset_id, dimensions, quantity): (i64, i64, String, Option<String>, Option<String>, Option<String>),
-    ) -> Self {
+/// In the order of [`WITHIN`].
+type Fields = (i64, i64, String, Option<String>, Option<String>, Option<String>);
+
+impl From<Fields> for Packed {
+    fn from((at, source, id, reset_id, dimensions, quantity): Fields) -> Self {
         Self { place: Place { at: Time(at), source, id }, reset_id, dimensions, quantity }
     }
 }
@@ -284,7 +285,8 @@ impl Look<'_> {
                 // One run fills the page: it has to be larger.
                 limit = limit.saturating_mul(2);
             } else {
-                found.extend(page.into_iter().filter(|reading| reading.reset_id.as_deref().unwrap_or_default() != last));
+                found
+                    .extend(page.into_iter().filter(|reading| reading.reset_id.as_deref().unwrap_or_default() != last));
                 run = last;
             }
         }
