@@ -172,7 +172,8 @@ impl Verifier {
             self.find(Finding::Missing { from: self.last + 1, to: position - 1 });
             self.linked = false;
         }
-        if hash(&previous, row) == stored {
+        let is_whole = hash(&previous, row) == stored;
+        if is_whole {
             self.whole(position, id, &previous);
             self.remember(stored.clone(), position);
         } else {
@@ -186,7 +187,8 @@ impl Verifier {
                 self.find(Finding::Rechained { after: self.vouched, position, head_at: head.at.to_string() });
             }
         }
-        (self.last, self.hash, self.linked) = (position, stored, true);
+        // Behind a row that is not whole, which is a finding already, a link says nothing: the row may be another one's.
+        (self.last, self.hash, self.linked) = (position, stored, is_whole);
     }
 
     /// A row that is as it was hashed: does it follow the one before?
