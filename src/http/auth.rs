@@ -1,5 +1,5 @@
 //! Who calls, decided from the `Authorization` header before anything else of a request is looked at. [`identify`] wraps all
-//! of the management API; a handler says in its signature what it needs ([`Admin`], [`Reporter`]).
+//! of the management API; a handler says in its signature what it needs ([`Admin`], [`Reporter`], [`super::permits::Can`]).
 
 use std::future::{Ready, ready};
 
@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::Failure;
 use crate::app::{self, App};
 use crate::domain::caller::Caller;
+use crate::domain::permission::Permission;
 
 /// Finds out who calls and keeps it with the request; nobody known gets further than 401, and a page of another site that
 /// uses a browser's credentials no further than 403.
@@ -76,10 +77,8 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Caller>() {
-            Some(caller @ Caller::Admin(_)) => Ok(Self(caller.clone())),
-            Some(Caller::Platform(_) | Caller::Broker(_)) => {
-                Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into())
-            }
+            Some(caller) if caller.is_administrator() => Ok(Self(caller.clone())),
+            Some(_) => Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into()),
             None => Err(app::Error::Unauthorized.into()),
         })
     }
@@ -95,10 +94,8 @@ impl FromRequest for Reporter {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Caller>() {
-            Some(caller @ (Caller::Admin(_) | Caller::Broker(_))) => Ok(Self(caller.clone())),
-            Some(Caller::Platform(_)) => {
-                Err(app::Error::Forbidden("only a broker or an administrator may do this".to_owned()).into())
-            }
+            Some(caller) if Permission::Broker.sight(caller).is_some() => Ok(Self(caller.clone())),
+            Some(_) => Err(app::Error::Forbidden("only a broker or an administrator may do this".to_owned()).into()),
             None => Err(app::Error::Unauthorized.into()),
         })
     }

@@ -35,7 +35,7 @@ pub struct ApprovalRow {
     pub requested_user: Option<String>,
     /// What asks for it.
     pub causes: Vec<Why>,
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     pub approvers: Vec<String>,
     /// How it stands.
     pub state: ApprovalState,

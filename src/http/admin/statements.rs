@@ -14,10 +14,10 @@ use crate::app::statements::{ClosedRow, Shown};
 use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::period::Month;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params, etag};
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, SeeBooks, SeeStatements};
 
 /// The query of `GET /statements`.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,7 +110,7 @@ enum Form {
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    _: Admin,
+    _: Can<SeeStatements>,
     app: Data<App>,
     request: HttpRequest,
     params: Params<StatementParams>,
@@ -147,7 +147,7 @@ pub async fn show(
 /// # Errors
 /// [`Failure`].
 pub async fn closed(
-    _: Admin,
+    _: Can<SeeStatements>,
     app: Data<App>,
     params: Params<ClosedParams>,
 ) -> Result<Json<PageOut<ClosedOut>>, Failure> {
@@ -161,7 +161,7 @@ pub async fn closed(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn verify(_: Admin, app: Data<App>, body: Body<VerifyIn>) -> Result<Json<VerifiedOut>, Failure> {
+pub async fn verify(_: Can<SeeBooks>, app: Data<App>, body: Body<VerifyIn>) -> Result<Json<VerifiedOut>, Failure> {
     let restated = app.restate(&body.0.tenant, month(&body.0.period)?).await?;
     Ok(Json(VerifiedOut {
         same: restated.digest == restated.restated_digest,

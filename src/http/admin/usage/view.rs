@@ -13,10 +13,10 @@ use crate::clock::Time;
 use crate::config::parse_duration;
 use crate::domain::meter::Aggregation;
 use crate::domain::usage::TYPE_PREFIX;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, PageParams, page};
+use crate::http::permits::{Can, SeeBooks, SeeCosts};
 
 /// How far back `GET /usage` goes where nobody says.
 const FROM_DEFAULT: Duration = Duration::from_secs(24 * 3600);
@@ -108,7 +108,7 @@ impl From<UsageReading> for ReadingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn events(
-    _: Admin,
+    _: Can<SeeCosts>,
     app: Data<App>,
     params: Params<EventParams>,
 ) -> Result<Json<PageOut<ReadingOut>>, Failure> {
@@ -143,7 +143,7 @@ impl From<ConflictView> for ConflictOut {
 /// # Errors
 /// [`Failure`].
 pub async fn conflicts(
-    _: Admin,
+    _: Can<SeeBooks>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<ConflictOut>>, Failure> {
@@ -200,7 +200,7 @@ impl From<Gathering> for GatheringOut {
 /// # Errors
 /// [`Failure`].
 pub async fn gathered(
-    _: Admin,
+    _: Can<SeeCosts>,
     app: Data<App>,
     params: Params<GatheringParams>,
 ) -> Result<Json<PageOut<GatheringOut>>, Failure> {
