@@ -44,6 +44,8 @@ pub struct Config {
     pub database: Database,
     /// The first administrator.
     pub admin: Admin,
+    /// Who is what.
+    pub auth: Auth,
     /// Keys.
     pub security: Security,
     /// What may go out.
@@ -116,6 +118,27 @@ pub struct Admin {
     pub username: String,
     /// Made where absent.
     pub password: Option<Secret<String>>,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// What users and groups of the identity provider are here.
+    #[serde(default)]
+    pub grants: Vec<Grants>,
+}
+
+/// `[[auth.grants]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// To whoever is in this group.
+    pub group: Option<String>,
+    /// To this user.
+    pub user: Option<String>,
+    /// What they are; the command line refuses words that are none.
+    pub roles: Vec<String>,
 }
 
 /// `[security]`
@@ -351,6 +374,9 @@ impl Config {
         }
         if self.backends.timeout.is_zero() || self.backends.concurrency == 0 || self.operations.concurrency == 0 {
             return invalid("backends", "timeout and both concurrency settings must be above zero");
+        }
+        if self.auth.grants.iter().any(|grant| grant.group.is_some() == grant.user.is_some()) {
+            return invalid("auth.grants", "give each exactly one of `group` and `user`");
         }
         if self.security.stamp_key_published_before >= self.security.stamp_key_rotation {
             return invalid("security.stamp_key_published_before", "must be shorter than stamp_key_rotation");

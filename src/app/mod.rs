@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
@@ -20,6 +21,7 @@ pub mod feed;
 mod fetch;
 pub mod focus;
 pub mod health;
+pub mod identity;
 pub mod instances;
 mod intent;
 mod last_operation;

@@ -150,6 +150,15 @@ impl Permission {
         }
     }
 
+    /// What who has it not is told: which roles it takes.
+    pub fn refusal(self) -> String {
+        let mut roles = vec![Role::Administrator.as_str()];
+        for (role, _) in self.grants() {
+            roles.push(role.as_str());
+        }
+        format!("this takes one of the roles {}", roles.join(", "))
+    }
+
     /// Whether it is enough to be named in a thing, whoever one is.
     pub fn by_name(self) -> bool {
         matches!(self, Self::SeeApprovals | Self::DecideApprovals)
@@ -287,6 +296,11 @@ impl Sight {
     /// The ids of tenants as `|id|id|`, for a list that is narrowed to them; `None` where it is not narrowed.
     pub fn tenants(&self) -> Option<String> {
         (!self.may.all).then(|| listed(&self.may.tenants))
+    }
+
+    /// Those ids, in order; `None` where more than they are in reach.
+    pub fn only_tenants(&self) -> Option<&BTreeSet<String>> {
+        (!self.may.all && self.may.brokers.is_empty()).then_some(&self.may.tenants)
     }
 
     /// The ids of brokers in the same way.

@@ -50,19 +50,29 @@ async fn admit(request: &ServiceRequest) -> Result<Caller, Failure> {
 /// # Errors
 /// 401 where that is nobody known.
 pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
+    if let Some(token) = bearer(headers) {
+        return Ok(app.authenticate_bearer(token).await?);
+    }
     let (username, password) = basic(headers).ok_or(app::Error::Unauthorized)?;
     Ok(app.authenticate(&username, &password).await?)
 }
 
-/// User name and password of HTTP Basic (RFC 7617).
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+/// What stands behind the scheme of the one `Authorization` header.
+fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let mut values = headers.get_all(AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let pair = String::from_utf8(STANDARD.decode(token.trim()).ok()?).ok()?;
+    let (given, credentials) = value.to_str().ok()?.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+}
+
+/// The bearer token (RFC 6750), which is taken from nowhere else.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    credentials(headers, "bearer").filter(|token| !token.is_empty())
+}
+
+/// User name and password of HTTP Basic (RFC 7617).
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let pair = String::from_utf8(STANDARD.decode(credentials(headers, "basic")?).ok()?).ok()?;
     let (username, password) = pair.split_once(':')?;
     Some((username.to_owned(), password.to_owned()))
 }

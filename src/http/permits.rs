@@ -36,17 +36,11 @@ impl<P: Permit> FromRequest for Can<P> {
         let extensions = request.extensions();
         let found = extensions.get::<Caller>().ok_or_else(|| Failure::from(app::Error::Unauthorized));
         ready(found.and_then(|caller| {
-            let sight = P::PERMISSION.sight(caller).ok_or_else(|| Failure::from(forbidden(P::PERMISSION)))?;
+            let forbidden = || app::Error::Forbidden(P::PERMISSION.refusal());
+            let sight = P::PERMISSION.sight(caller).ok_or_else(forbidden)?;
             Ok(Self { caller: caller.clone(), sight, permit: PhantomData })
         }))
     }
-}
-
-/// What who may not is told: whom to ask.
-pub(in crate::http) fn forbidden(permission: Permission) -> app::Error {
-    let mut roles: Vec<&str> = permission.grants().iter().map(|(role, _)| role.as_str()).collect();
-    roles.insert(0, "administrator");
-    app::Error::Forbidden(format!("this takes one of the roles {}", roles.join(", ")))
 }
 
 /// One type for each permission, of the same name.

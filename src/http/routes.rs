@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, statements, tenants, usage,
+    instances, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -139,9 +139,9 @@ impl Route {
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
     Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePlatforms, ManagePrices, ManageTenants, Open, Order, SeeApprovalRules, SeeApprovals,
-    SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms,
-    SeeStatements, SeeTenants,
+    ManageInstances, ManagePeople, ManagePlatforms, ManagePrices, ManageTenants, Open, Order, SeeApprovalRules,
+    SeeApprovals, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders,
+    SeePeople, SeePlatforms, SeeStatements, SeeTenants, SignedIn,
 };
 
 /// All routes.
@@ -408,6 +408,41 @@ pub const ROUTES: &[Route] = &[
     Route::new(Post, "/api/v1/approvals/{id}/deny", DecideApprovals, "Refuse an order", || to(approvals::deny))
         .takes::<approvals::DecisionIn>()
         .gives::<approvals::ApprovalOut>(),
+    // Who calls, and who may.
+    Route::new(Get, "/api/v1/me", SignedIn, "Who calls, and what they are", || to(users::me)).gives::<users::MeOut>(),
+    Route::new(Get, "/api/v1/users", SeePeople, "List users that are known here", || to(users::list))
+        .pages::<users::UserOut>(&[]),
+    Route::new(Get, "/api/v1/users/{name}", SeePeople, "Show what is known of a user", || to(users::show))
+        .gives::<users::UserOut>(),
+    Route::new(Put, "/api/v1/users/{name}", ManagePeople, "Say what platforms call a user, and groups", || {
+        to(users::put)
+    })
+    .takes::<crate::app::identity::UserDocument>()
+    .gives::<users::UserOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/users/{name}", ManagePeople, "Forget what is known of a user", || to(users::delete))
+        .nothing(),
+    Route::new(Get, "/api/v1/service-accounts", SeePeople, "List service accounts", || to(service_accounts::list))
+        .pages::<service_accounts::AccountOut>(&[]),
+    Route::new(Post, "/api/v1/service-accounts", ManagePeople, "Make a service account", || {
+        to(service_accounts::create)
+    })
+    .takes::<service_accounts::AccountIn>()
+    .gives::<service_accounts::MadeOut>()
+    .with(&[201]),
+    Route::new(Get, "/api/v1/service-accounts/{name}", SeePeople, "Show a service account", || {
+        to(service_accounts::show)
+    })
+    .gives::<service_accounts::AccountOut>(),
+    Route::new(Post, "/api/v1/service-accounts/{name}/token", ManagePeople, "Give it another token", || {
+        to(service_accounts::renew)
+    })
+    .gives::<service_accounts::MadeOut>()
+    .with(&[201]),
+    Route::new(Delete, "/api/v1/service-accounts/{name}", ManagePeople, "Delete a service account", || {
+        to(service_accounts::delete)
+    })
+    .nothing(),
     // Events.
     Route::new(Get, "/api/v1/events", SeeEvents, "Read events in the order in which they were committed", || {
         to(events::list)

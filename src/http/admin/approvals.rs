@@ -124,7 +124,7 @@ pub struct ApprovalParams {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeApprovals>,
+    who: Can<SeeApprovals>,
     app: Data<App>,
     params: Params<ApprovalParams>,
 ) -> Result<Json<PageOut<ApprovalOut>>, Failure> {
@@ -132,15 +132,15 @@ pub async fn list(
     let page = page::page(params.limit, params.cursor.as_deref())?;
     let state = word("state", params.state.as_deref(), ApprovalState::parse)?;
     let filter = ApprovalFilter { state, tenant: params.tenant };
-    Ok(Json(app.approvals(filter, &page).await?.map(ApprovalOut::from).into()))
+    Ok(Json(app.approvals(&who.sight, filter, &page).await?.map(ApprovalOut::from).into()))
 }
 
 /// `GET /approvals/{id}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeApprovals>, app: Data<App>, id: Path<String>) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.approval(&id).await?.into()))
+pub async fn show(who: Can<SeeApprovals>, app: Data<App>, id: Path<String>) -> Result<Json<ApprovalOut>, Failure> {
+    Ok(Json(app.approval(&who.sight, &id).await?.into()))
 }
 
 /// `POST /approvals/{id}/approve`

@@ -186,19 +186,19 @@ pub async fn create(who: Can<ManageBrokers>, app: Data<App>, body: Body<NewBroke
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeBrokers>,
+    who: Can<SeeBrokers>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<BrokerOut>>, Failure> {
-    Ok(Json(app.brokers(params.0.page()?).await?.map(BrokerOut::from).into()))
+    Ok(Json(app.brokers(&who.sight, params.0.page()?).await?.map(BrokerOut::from).into()))
 }
 
 /// `GET /brokers/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeBrokers>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::OK, app.broker(&name).await?))
+pub async fn show(who: Can<SeeBrokers>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::OK, app.broker(&who.sight, &name).await?))
 }
 
 /// `PATCH /brokers/{name}`

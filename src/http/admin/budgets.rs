@@ -65,19 +65,19 @@ impl From<BudgetView> for BudgetOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeBudgets>,
+    who: Can<SeeBudgets>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<BudgetOut>>, Failure> {
-    Ok(Json(app.budgets(&params.0.page()?).await?.map(BudgetOut::from).into()))
+    Ok(Json(app.budgets(&who.sight, &params.0.page()?).await?.map(BudgetOut::from).into()))
 }
 
 /// `GET /budgets/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeBudgets>, app: Data<App>, name: Path<String>) -> Result<Json<BudgetOut>, Failure> {
-    Ok(Json(app.budget(&name).await?.into()))
+pub async fn show(who: Can<SeeBudgets>, app: Data<App>, name: Path<String>) -> Result<Json<BudgetOut>, Failure> {
+    Ok(Json(app.budget(&who.sight, &name).await?.into()))
 }
 
 /// `PUT /budgets/{name}`

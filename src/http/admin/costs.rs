@@ -161,7 +161,7 @@ impl From<Unpriced> for UnpricedOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeCosts>, app: Data<App>, params: Params<CostParams>) -> Result<Json<CostsOut>, Failure> {
+pub async fn show(who: Can<SeeCosts>, app: Data<App>, params: Params<CostParams>) -> Result<Json<CostsOut>, Failure> {
     let params = params.0;
     let keys = params.group_by.as_deref().unwrap_or_default();
     let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
@@ -181,7 +181,7 @@ pub async fn show(_: Can<SeeCosts>, app: Data<App>, params: Params<CostParams>) 
         offering: params.offering,
         cost_center: params.cost_center,
     };
-    Ok(Json(app.costs(query).await?.into()))
+    Ok(Json(app.costs(&who.sight, query).await?.into()))
 }
 
 fn invalid(name: &str, message: impl std::fmt::Display) -> Failure {

@@ -127,11 +127,11 @@ impl From<Estimated> for EstimateOut {
 /// # Errors
 /// [`Failure`].
 pub async fn create(
-    _: Can<SeeOfferings>,
+    who: Can<SeeOfferings>,
     app: Data<App>,
     body: Body<EstimateIn>,
 ) -> Result<Json<EstimateOut>, Failure> {
     let EstimateIn { offering, plan, parameters, tenant, expected_usage } = body.0;
     let what = EstimateOf { offering, plan, tenant, parameters, usage: expected_usage };
-    Ok(Json(app.estimate(what).await?.into()))
+    Ok(Json(app.estimate(&who.caller, what).await?.into()))
 }

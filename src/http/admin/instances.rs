@@ -246,7 +246,7 @@ pub struct InstanceParams {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeInstances>,
+    who: Can<SeeInstances>,
     app: Data<App>,
     params: Params<InstanceParams>,
 ) -> Result<Json<PageOut<InstanceOut>>, Failure> {
@@ -260,15 +260,15 @@ pub async fn list(
         offering: params.offering,
         state: word("state", params.state.as_deref(), InstanceState::parse)?,
     };
-    Ok(Json(app.instances(filter, &page).await?.map(InstanceOut::from).into()))
+    Ok(Json(app.instances(&who.sight, filter, &page).await?.map(InstanceOut::from).into()))
 }
 
 /// `GET /instances/{id}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeInstances>, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
-    Ok(Json(app.instance(&id).await?.into()))
+pub async fn show(who: Can<SeeInstances>, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
+    Ok(Json(app.instance(&who.sight, &id).await?.into()))
 }
 
 /// The body of a purge.
@@ -309,7 +309,7 @@ pub struct OperationParams {
 /// # Errors
 /// [`Failure`].
 pub async fn operations(
-    _: Can<SeeInstances>,
+    who: Can<SeeInstances>,
     app: Data<App>,
     params: Params<OperationParams>,
 ) -> Result<Json<PageOut<OperationOut>>, Failure> {
@@ -319,6 +319,7 @@ pub async fn operations(
         state: word("state", params.state.as_deref(), OperationState::parse)?,
         kind: word("kind", params.kind.as_deref(), OperationKind::parse)?,
         instance_id: params.instance,
+        sight: who.sight,
     };
     Ok(Json(app.operations(filter, &page).await?.map(OperationOut::from).into()))
 }
@@ -327,8 +328,12 @@ pub async fn operations(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn operation(_: Can<SeeInstances>, app: Data<App>, id: Path<String>) -> Result<Json<OperationOut>, Failure> {
-    Ok(Json(app.operation(&id).await?.into()))
+pub async fn operation(
+    who: Can<SeeInstances>,
+    app: Data<App>,
+    id: Path<String>,
+) -> Result<Json<OperationOut>, Failure> {
+    Ok(Json(app.operation(&who.sight, &id).await?.into()))
 }
 
 /// `POST /operations/{id}/cancel`

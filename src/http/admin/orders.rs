@@ -110,12 +110,12 @@ impl From<PersonalBinding> for OrderedBindingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeOrders>,
+    who: Can<SeeOrders>,
     app: Data<App>,
     tenant: Path<String>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<InstanceOut>>, Failure> {
-    Ok(Json(app.tenant_instances(&tenant, &params.0.page()?).await?.map(InstanceOut::from).into()))
+    Ok(Json(app.tenant_instances(&who.caller, &tenant, &params.0.page()?).await?.map(InstanceOut::from).into()))
 }
 
 /// `PUT /tenants/{tenant}/instances/{name}`

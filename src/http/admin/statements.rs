@@ -110,14 +110,15 @@ enum Form {
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    _: Can<SeeStatements>,
+    who: Can<SeeStatements>,
     app: Data<App>,
     request: HttpRequest,
     params: Params<StatementParams>,
 ) -> Result<HttpResponse, Failure> {
     let accept = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     let form = form(&accept.collect::<Vec<_>>().join(","));
-    let Shown { statement, bytes, digest } = app.statement(&params.0.tenant, month(&params.0.period)?).await?;
+    let Shown { statement, bytes, digest } =
+        app.statement(&who.sight, &params.0.tenant, month(&params.0.period)?).await?;
     let name = format!("statement-{}-{}", statement.tenant.name, statement.period);
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "Accept"));
@@ -147,14 +148,14 @@ pub async fn show(
 /// # Errors
 /// [`Failure`].
 pub async fn closed(
-    _: Can<SeeStatements>,
+    who: Can<SeeStatements>,
     app: Data<App>,
     params: Params<ClosedParams>,
 ) -> Result<Json<PageOut<ClosedOut>>, Failure> {
     let ClosedParams { limit, cursor, tenant, period } = params.0;
     let page = page(limit, cursor.as_deref())?;
     let period = period.as_deref().map(month).transpose()?;
-    Ok(Json(app.closed_statements(tenant.as_deref(), period, &page).await?.map(ClosedOut::from).into()))
+    Ok(Json(app.closed_statements(&who.sight, tenant.as_deref(), period, &page).await?.map(ClosedOut::from).into()))
 }
 
 /// `POST /statements/verify`

@@ -93,19 +93,19 @@ fn answer(status: StatusCode, view: TenantView) -> HttpResponse {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeTenants>,
+    who: Can<SeeTenants>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<TenantOut>>, Failure> {
-    Ok(Json(app.tenants(&params.0.page()?).await?.map(TenantOut::from).into()))
+    Ok(Json(app.tenants(&who.sight, &params.0.page()?).await?.map(TenantOut::from).into()))
 }
 
 /// `GET /tenants/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Can<SeeTenants>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::OK, app.tenant_view(&name).await?))
+pub async fn show(who: Can<SeeTenants>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::OK, app.tenant_view(&who.sight, &name).await?))
 }
 
 /// `PUT /tenants/{name}`
