@@ -97,6 +97,7 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    provider: identity::Provider,
 }
 
 impl App {
@@ -118,6 +119,7 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            provider: identity::Provider::default(),
             config,
             db,
             clock,

@@ -26,4 +26,5 @@ pub mod stamp;
 pub mod statement;
 pub mod tariff;
 pub mod tenant;
+pub mod token;
 pub mod usage;

@@ -1,10 +1,12 @@
 //! Identity: who people and programs are, and what they are to the hub, to brokers and to tenants at the moment of a request. Tokens
-//! of the identity provider ([`tokens`]), service accounts ([`accounts`]), and what this hub knows of users ([`users`]).
+//! of the identity provider ([`provider`], [`jose`]), service accounts ([`accounts`]), and what this hub knows of users ([`users`]).
 //!
 //! Nothing of it is kept between requests but the identity provider's public keys: whoever is taken out of a tenant, or loses a
 //! token, is out at once, in all processes.
 
 mod accounts;
+mod jose;
+mod provider;
 mod users;
 
 use std::collections::BTreeSet;
@@ -13,16 +15,17 @@ use super::{App, Error};
 use crate::domain::caller::{Caller, Person};
 use crate::domain::role::{Grant, Role};
 use crate::domain::tenant;
+use crate::domain::token::{Bearer, GROUPS_MAX};
 use crate::store;
 use crate::store::{brokers, members, tenants};
+
+pub(in crate::app) use provider::Provider;
 
 pub use accounts::{AccountView, Made, NewAccount};
 pub use users::{PlatformIdentity, UserDocument, UserView};
 
 /// Bytes of a bearer token.
 const TOKEN_MAX: usize = 16 * 1024;
-/// Groups of one person that are looked at.
-pub const GROUPS_MAX: usize = 500;
 /// Roles that one service account, or one entry of the settings, may name.
 pub const ROLES_MAX: usize = 100;
 
@@ -38,7 +41,14 @@ impl App {
         if token.starts_with(accounts::TOKEN_PREFIX) {
             return self.account_of(token).await;
         }
-        Err(Error::BadToken("this hub knows no identity provider, and no service account has this token".to_owned()))
+        let settings = &self.config().oidc;
+        if !settings.is_on() {
+            let message = "this hub knows no identity provider, and no service account has this token";
+            return Err(Error::BadToken(message.to_owned()));
+        }
+        let Bearer { name, groups } =
+            self.inner.provider.bearer(settings, self.outgoing(), token, self.clock()).await?;
+        Ok(Caller::User(Box::new(self.user(name, groups).await?)))
     }
 
     /// A user with what they are now: the roles that the settings give them and their groups, and the tenants that they are in.
@@ -58,7 +68,7 @@ impl App {
                 });
                 let roles = granted.flat_map(|grant| &grant.roles);
                 let grants: BTreeSet<Grant> = roles.filter_map(|role| role.parse().ok()).collect();
-                let listed: Vec<String> = groups.iter().take(GROUPS_MAX).cloned().collect();
+                let listed: Vec<String> = groups.iter().take(2 * GROUPS_MAX).cloned().collect();
                 let memberships = members::of(tx, &name, &listed).await?;
                 let mut person = with_grants(tx, Person { name, groups, ..Person::default() }, grants).await?;
                 for membership in memberships {

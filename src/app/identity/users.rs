@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::GROUPS_MAX;
 use crate::app::tenants::Put;
 use crate::app::{App, Error, Issue, Listed, Page};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::tenant::VALUE_MAX;
+use crate::domain::token::GROUPS_MAX;
 use crate::store::users::{self, UserRow};
 use crate::store::{Tx, audit, platforms};
 
