@@ -64,6 +64,9 @@ pub enum Error {
         /// Until then.
         seconds: u64,
     },
+    /// A bearer token that is not accepted, and why.
+    #[error("{0}")]
+    BadToken(String),
     /// Known and visible, but not allowed.
     #[error("{0}")]
     Forbidden(String),
@@ -162,7 +165,7 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         Error::Gone(message) => osb::Error::not_found(message),
         Error::NotFound { .. } => osb::Error::not_found(error.to_string()),
         Error::Conflict { message, .. } => osb::Error::conflict(message),
-        Error::Unauthorized => osb::Error::unauthorized("credentials are missing or wrong"),
+        Error::Unauthorized | Error::BadToken(_) => osb::Error::unauthorized("credentials are missing or wrong"),
         Error::TooMany { seconds } => {
             let mut answer = osb::Error::with(429, "TooManyRequests", error.to_string());
             answer.retry_after_seconds = Some(seconds);

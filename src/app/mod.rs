@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
@@ -20,6 +21,7 @@ pub mod feed;
 mod fetch;
 pub mod focus;
 pub mod health;
+pub mod identity;
 pub mod instances;
 mod intent;
 pub mod keys;
@@ -99,6 +101,7 @@ struct Inner {
     approval_rules: approvals::Cache,
     attempts: audit::logins::Attempts,
     limits: limits::Limits,
+    provider: identity::Provider,
 }
 
 impl App {
@@ -122,6 +125,7 @@ impl App {
             approval_rules: approvals::Cache::default(),
             attempts: audit::logins::Attempts::default(),
             limits: limits::Limits::new(&config.limits),
+            provider: identity::Provider::default(),
             config,
             db,
             clock,

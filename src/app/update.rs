@@ -192,7 +192,7 @@ impl App {
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
         let asked = change.asked(tenant);
-        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call);
+        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let names = self.names(&change.plan);
         let known = self.catalog().plan_by_id(&row.plan_id).cloned();
         let audited = self.audit_plan(orderer, &operation, row, (known.as_deref(), Some(&change.plan)));

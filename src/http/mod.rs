@@ -16,6 +16,7 @@ pub mod openapi;
 mod origin;
 pub mod osb;
 pub mod page;
+pub mod permits;
 pub mod pointer;
 pub mod routes;
 

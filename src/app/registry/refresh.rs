@@ -40,6 +40,7 @@ impl App {
         let seen =
             |row: &BrokerRow| Some(json!({ "status": row.status, "etag": row.etag, "findings": row.findings.len() }));
         let before = seen(&self.broker_row(name).await?);
+        self.may_change_broker(caller, name).await?;
         let row = self.check_broker(name).await?;
         let entry = self.audit_row(caller, "broker.refresh", format!("brokers/{}", row.name), json!({}));
         let entry = entry.changed(before, seen(&row));

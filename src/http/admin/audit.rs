@@ -12,9 +12,9 @@ use crate::app::page::LIMIT_DEFAULT;
 use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::audit::Head;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
+use crate::http::permits::{Can, SeeAudit};
 
 /// The query of the audit.
 #[derive(Clone, Debug, Deserialize)]
@@ -123,7 +123,7 @@ fn limited(limit: Option<u32>) -> Result<u32, Failure> {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<AuditParams>) -> Result<Json<PageOut>, Failure> {
+pub async fn list(_: Can<SeeAudit>, app: Data<App>, params: Params<AuditParams>) -> Result<Json<PageOut>, Failure> {
     let AuditParams { after, limit, subject, actor } = params.0;
     let query = AuditQuery { after, limit: limited(limit)?, subject, actor };
     let AuditPage { items, next } = app.audit(query).await?;
@@ -134,7 +134,7 @@ pub async fn list(_: Admin, app: Data<App>, params: Params<AuditParams>) -> Resu
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn head(_: Admin, app: Data<App>) -> Result<Json<HeadOut>, Failure> {
+pub async fn head(_: Can<SeeAudit>, app: Data<App>) -> Result<Json<HeadOut>, Failure> {
     Ok(Json(app.audit_head().await?.into()))
 }
 
@@ -152,7 +152,7 @@ pub struct HeadsParams {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn heads(_: Admin, app: Data<App>, params: Params<HeadsParams>) -> Result<Json<HeadsOut>, Failure> {
+pub async fn heads(_: Can<SeeAudit>, app: Data<App>, params: Params<HeadsParams>) -> Result<Json<HeadsOut>, Failure> {
     let after = params.0.after.unwrap_or(0);
     let heads = app.audit_heads(after, limited(params.0.limit)?).await?;
     let next = heads.last().map_or(after, |head| head.position).to_string();
