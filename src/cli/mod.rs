@@ -3,6 +3,7 @@
 
 mod approval;
 mod approval_rule;
+mod authorization;
 mod bind;
 mod broker;
 mod budget;
@@ -108,6 +109,9 @@ enum Command {
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
+    /// Write the table of who may do what to stdout.
+    #[command(hide = true)]
+    Authorization,
 }
 
 /// Where settings come from.
@@ -196,6 +200,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Usage(remote) => remote.run(usage::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
+        Command::Authorization => authorization::run(),
     }
 }
 

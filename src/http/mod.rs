@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod auth;
+pub mod authorization;
 pub mod error;
 pub mod health;
 pub mod input;

@@ -28,6 +28,7 @@ mod focus;
 mod foreign;
 mod hubs;
 mod hung_database;
+mod identity;
 mod kit_broker;
 mod late;
 mod life;
