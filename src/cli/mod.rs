@@ -18,6 +18,8 @@ mod files;
 mod instance;
 mod keys;
 mod list;
+mod login;
+mod logins;
 mod migrate;
 mod offering;
 mod openapi;
@@ -62,6 +64,12 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database to this version.
     Migrate(Settings),
+    /// Log in to a hub through its identity provider, with a browser.
+    Login(Box<Remote<login::Args>>),
+    /// Forget the login.
+    Logout(Box<Remote<login::Args>>),
+    /// Say who you are to the hub.
+    Whoami(Box<Remote<login::WhoArgs>>),
     /// Order an instance by name, or change it.
     Order(Box<Remote<order::Args>>),
     /// Bind to an instance and print the credentials.
@@ -177,6 +185,9 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(settings) => migrate::run(&settings),
+        Command::Login(remote) => remote.run_as_nobody(login::run),
+        Command::Logout(remote) => remote.run_as_nobody(login::leave),
+        Command::Whoami(remote) => remote.run(login::who),
         Command::Order(remote) => remote.run(order::run),
         Command::Bind(remote) => remote.run(bind::run),
         Command::Unbind(remote) => remote.run(unbind::run),

@@ -11,6 +11,7 @@ pub mod error;
 pub mod health;
 pub mod input;
 pub mod jwks;
+pub mod login;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
