@@ -4,6 +4,7 @@
 mod approval;
 mod approval_rule;
 mod audit;
+mod authorization;
 mod bind;
 mod broker;
 mod budget;
@@ -19,6 +20,8 @@ mod instance;
 mod keyring;
 mod keys;
 mod list;
+mod login;
+mod logins;
 mod migrate;
 mod offering;
 mod openapi;
@@ -63,6 +66,12 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database to this version.
     Migrate(Settings),
+    /// Log in to a hub through its identity provider, with a browser.
+    Login(Box<Remote<login::Args>>),
+    /// Forget the login.
+    Logout(Box<Remote<login::Args>>),
+    /// Say who you are to the hub.
+    Whoami(Box<Remote<login::WhoArgs>>),
     /// Order an instance by name, or change it.
     Order(Box<Remote<order::Args>>),
     /// Bind to an instance and print the credentials.
@@ -114,6 +123,9 @@ enum Command {
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
+    /// Write the table of who may do what to stdout.
+    #[command(hide = true)]
+    Authorization,
 }
 
 /// Where settings come from.
@@ -179,6 +191,9 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(settings) => migrate::run(&settings),
+        Command::Login(remote) => remote.run_as_nobody(login::run),
+        Command::Logout(remote) => remote.run_as_nobody(login::leave),
+        Command::Whoami(remote) => remote.run(login::who),
         Command::Order(remote) => remote.run(order::run),
         Command::Bind(remote) => remote.run(bind::run),
         Command::Unbind(remote) => remote.run(unbind::run),
@@ -204,6 +219,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Keys(remote) => remote.run(keyring::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
+        Command::Authorization => authorization::run(),
     }
 }
 

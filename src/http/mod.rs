@@ -6,10 +6,12 @@
 
 pub mod admin;
 pub mod auth;
+pub mod authorization;
 pub mod error;
 pub mod health;
 pub mod input;
 pub mod jwks;
+pub mod login;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;

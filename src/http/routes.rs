@@ -12,7 +12,7 @@ use super::admin::{
     instances, keys, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
 };
 use super::openapi::{SchemaOf, schema_of};
-use super::{auth, error, health, jwks, metrics};
+use super::{auth, error, health, jwks, login, metrics};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;
@@ -151,6 +151,8 @@ pub const ROUTES: &[Route] = &[
         .gives::<health::Readiness>()
         .with(&[200, 503]),
     Route::new(Get, "/.well-known/jwks.json", Open, "The keys that stamps are verified with", || to(jwks::show)),
+    Route::new(Get, "/.well-known/bourse-login", Open, "Where `bourse login` gets a token", || to(login::show))
+        .gives::<login::LoginOut>(),
     Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
         to(metrics::show)
     }),

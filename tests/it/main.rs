@@ -30,6 +30,7 @@ mod foreign;
 mod hubs;
 mod hung_database;
 mod keys;
+mod identity;
 mod kit_broker;
 mod late;
 mod life;
