@@ -5,7 +5,7 @@ mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
-mod audit;
+pub mod audit;
 mod auth;
 mod bind;
 pub mod budgets;
@@ -24,7 +24,9 @@ pub mod health;
 pub mod identity;
 pub mod instances;
 mod intent;
+pub mod keys;
 mod last_operation;
+pub mod limits;
 pub mod measure;
 pub mod operations;
 pub mod order;
@@ -97,6 +99,8 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    attempts: audit::logins::Attempts,
+    limits: limits::Limits,
     provider: identity::Provider,
 }
 
@@ -119,6 +123,8 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            attempts: audit::logins::Attempts::default(),
+            limits: limits::Limits::new(&config.limits),
             provider: identity::Provider::default(),
             config,
             db,
@@ -186,6 +192,10 @@ impl App {
 
     pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
         &self.inner.budgets
+    }
+
+    pub(in crate::app) fn attempts(&self) -> &audit::logins::Attempts {
+        &self.inner.attempts
     }
 
     fn logins(&self) -> &auth::Logins {

@@ -9,7 +9,7 @@ use super::references::{self, Ids};
 use super::resolve::{Claim, Found, IdentityClaims};
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error};
+use super::{App, Error, audit};
 use crate::clock::fresh_id;
 use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
@@ -249,12 +249,14 @@ impl App {
             id,
         };
         let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
+        let audited = self.audit_plan(orderer, &operation, &row, (None, Some(plan)));
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
                 let (mut row, operation, referred) = (row.clone(), operation.clone(), referred.clone());
                 let (owner, names, approvals) = (owner.clone(), names.clone(), approvals.clone());
+                let audited = audited.clone();
                 Box::pin(async move {
                     // In the order tenant, platform, broker, instances: whoever deletes one of them waits, or is seen here.
                     let tenant = tenants::hold(tx, &row.tenant_id).await?;
@@ -275,6 +277,7 @@ impl App {
                     let told = event(&row, &operation, None, kind, None, tenant.as_ref(), &names, now);
                     events::append(tx, &names.hub, &told, now).await?;
                     approvals::record(tx, &approvals, &mut row, &operation, tenant.as_ref(), &names).await?;
+                    audit::append(tx, &audited).await?;
                     Ok::<_, Error>(Some(Intended { operation, rows: Some((row, None)) }))
                 })
             })

@@ -10,7 +10,7 @@ use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error};
+use super::{App, Error, audit};
 use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
@@ -194,6 +194,8 @@ impl App {
         let asked = change.asked(tenant);
         let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let names = self.names(&change.plan);
+        let known = self.catalog().plan_by_id(&row.plan_id).cloned();
+        let audited = self.audit_plan(orderer, &operation, row, (known.as_deref(), Some(&change.plan)));
         let (owner, rereferred, tenant) = (self.process().to_owned(), change.rereferred, tenant.clone());
         let intent = operation.clone();
         let outcome = self
@@ -201,7 +203,7 @@ impl App {
             .write(move |tx| {
                 let (operation, owner) = (operation.clone(), owner.clone());
                 let (rereferred, tenant) = (rereferred.clone(), tenant.clone());
-                let (approvals, names) = (approvals.clone(), names.clone());
+                let (approvals, names, audited) = (approvals.clone(), names.clone(), audited.clone());
                 Box::pin(async move {
                     let locked = match &rereferred {
                         Some(rereferred) => rereferred.lock(tx, &operation.instance_id, &tenant).await?,
@@ -225,6 +227,7 @@ impl App {
                         rereferred.record(tx, &row.id, &operation.id).await?;
                     }
                     approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
+                    audit::append(tx, &audited).await?;
                     instances::save(tx, &row, true, now).await?;
                     Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })

@@ -283,6 +283,12 @@ impl Client {
         }
     }
 
+    /// Reads what the hub publishes under `/.well-known/`.
+    pub(super) async fn well_known(&self, name: &str) -> Result<Value, Error> {
+        let url = self.at(&[".well-known", name])?;
+        Ok(self.exchange(self.http.get(url)).await?.body)
+    }
+
     /// Gets another token where the one that `bourse login` kept has expired.
     pub(super) async fn renew(&mut self) -> Result<(), Error> {
         if let Credentials::Login(login) = &self.credentials {

@@ -3,6 +3,7 @@
 
 mod approval;
 mod approval_rule;
+mod audit;
 mod authorization;
 mod bind;
 mod broker;
@@ -16,6 +17,7 @@ mod estimate;
 mod event;
 mod files;
 mod instance;
+mod keyring;
 mod keys;
 mod list;
 mod login;
@@ -112,6 +114,10 @@ enum Command {
     Event(Box<Remote<event::Args>>),
     /// What was used.
     Usage(Box<Remote<usage::Args>>),
+    /// Who changed what, and whether that record still is what it was.
+    Audit(Box<Remote<audit::Args>>),
+    /// Keys that seal and sign.
+    Keys(Box<Remote<keyring::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
@@ -209,6 +215,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
         Command::Usage(remote) => remote.run(usage::run),
+        Command::Audit(remote) => remote.run(audit::run),
+        Command::Keys(remote) => remote.run(keyring::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
         Command::Authorization => authorization::run(),

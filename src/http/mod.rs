@@ -15,6 +15,7 @@ pub mod login;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+mod origin;
 pub mod osb;
 pub mod page;
 pub mod permits;

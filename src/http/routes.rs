@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
+    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
+    instances, keys, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, login, metrics};
@@ -138,10 +138,10 @@ impl Route {
 
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
-    Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
+    Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
     ManageInstances, ManagePeople, ManagePlatforms, ManagePrices, ManageTenants, Open, Order, SeeApprovalRules,
-    SeeApprovals, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders,
-    SeePeople, SeePlatforms, SeeStatements, SeeTenants, SignedIn,
+    SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings,
+    SeeOrders, SeePeople, SeePlatforms, SeeStatements, SeeTenants, SignedIn,
 };
 
 /// All routes.
@@ -464,6 +464,39 @@ pub const ROUTES: &[Route] = &[
     )
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Audit.
+    Route::new(Get, "/api/v1/audit", SeeAudit, "Read who changed what, in the order in which it was chained", || {
+        to(audit::list)
+    })
+    .gives::<audit::PageOut>()
+    .asks(&["after", "limit", "subject", "actor"]),
+    Route::new(Get, "/api/v1/audit/head", SeeAudit, "What the audit comes to now, signed", || to(audit::head))
+        .gives::<audit::HeadOut>(),
+    Route::new(Get, "/api/v1/audit/heads", SeeAudit, "List heads of the audit that were signed earlier", || {
+        to(audit::heads)
+    })
+    .gives::<audit::HeadsOut>()
+    .asks(&["after", "limit"]),
+    Route::new(Get, "/.well-known/audit-keys.json", Open, "The keys that heads of the audit are verified with", || {
+        to(audit::keys)
+    }),
+    // Keys.
+    Route::new(Get, "/api/v1/keys", Admin, "Show which keys seal how many values, and which sign", || to(keys::status))
+        .gives::<keys::StatusOut>(),
+    Route::new(Post, "/api/v1/keys/rotate", Admin, "Seal a part of all values anew under the newest key", || {
+        to(keys::rotate)
+    })
+    .takes::<keys::RotationIn>()
+    .gives::<keys::RotatedOut>(),
+    Route::new(Post, "/api/v1/keys/stamps/rotate", Admin, "Make the next key that signs stamps", || {
+        to(keys::rotate_stamps)
+    })
+    .takes::<keys::StampRotationIn>()
+    .gives::<keys::StampKeysOut>(),
+    Route::new(Post, "/api/v1/keys/audit/rotate", Admin, "Make the next key that signs heads of the audit", || {
+        to(keys::rotate_audit)
+    })
+    .gives::<keys::AuditKeyOut>(),
     // Usage.
     Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
         .takes::<usage::UsageEventIn>()
