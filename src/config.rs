@@ -51,7 +51,7 @@ pub struct Config {
     /// Who is what.
     pub auth: Auth,
     /// Whose tokens are believed.
-    pub oidc: Oidc,
+    pub oidc: Box<Oidc>,
     /// Keys.
     pub security: Security,
     /// What may go out.
