@@ -159,6 +159,8 @@ pub struct Catalog {
     pub refresh: Duration,
     /// Of new plans.
     pub default_visibility: Visibility,
+    /// Whether new offerings are drafts until somebody publishes them.
+    pub review: bool,
 }
 
 /// Who may order a new plan.
@@ -354,12 +356,6 @@ impl Config {
         }
         if self.security.stamp_key_published_before >= self.security.stamp_key_rotation {
             return invalid("security.stamp_key_published_before", "must be shorter than stamp_key_rotation");
-        }
-        if self.catalog.default_visibility == Visibility::Restricted {
-            return invalid(
-                "catalog.default_visibility",
-                "`restricted` needs visibility per tenant, which is not there yet",
-            );
         }
         if self.billing.accept_late > ACCEPT_LATE_MAX {
             return invalid("billing.accept_late", "may be at most P400D: statements look back 14 months");

@@ -19,7 +19,7 @@ create table versions (
     name text primary key,
     version bigint not null
 );
-insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1);
+insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1), ('visibility', 1);
 
 create table stamp_keys (
     kid text primary key,
@@ -451,3 +451,27 @@ create table audit (
     subject text not null,
     detail text not null
 );
+
+-- Who may order a plan; of one without a row everybody may. `visible_to` has the tenants and platforms of a restricted one.
+create table plan_visibility (
+    plan_id text primary key,
+    access text not null,
+    updated_at bigint not null
+);
+
+-- How far offerings have come; one without a row is published. `visible_to` has the pilots of a draft.
+create table offering_lifecycles (
+    offering_id text primary key,
+    stage text not null,
+    sunset bigint,
+    successor_id text,
+    updated_at bigint not null
+);
+
+create table visible_to (
+    item_id text not null,
+    kind text not null,
+    who_id text not null,
+    primary key (item_id, kind, who_id)
+);
+create index visible_to_who on visible_to (who_id);

@@ -53,6 +53,7 @@ mod update;
 mod upstream;
 pub mod usage;
 pub mod view;
+pub mod visibility;
 pub mod work;
 
 use std::sync::Arc;
@@ -95,6 +96,7 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    visibility: visibility::Cache,
 }
 
 impl App {
@@ -116,6 +118,7 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            visibility: visibility::Cache::default(),
             config,
             db,
             clock,

@@ -10,7 +10,7 @@ use crate::domain::name::{RULE, is_name};
 use crate::domain::platform::{BUILTIN, Platform, PlatformKind, Trust};
 use crate::store::credentials::OwnerKind;
 use crate::store::platforms::PlatformRow;
-use crate::store::{self, Tx, audit, credentials, identities, platforms, tenants};
+use crate::store::{self, Tx, audit, credentials, identities, platforms, tenants, versions};
 
 /// A new platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,7 @@ impl App {
                     return Err(Error::conflict("name_taken", message));
                 }
                 credentials::insert(tx, &credential).await?;
+                versions::bump(tx, versions::VISIBILITY).await?;
                 audit::append(tx, &audit).await?;
                 Ok(PlatformRow { platform, default_tenant, created_at: now })
             })
@@ -188,6 +189,7 @@ impl App {
                 if platform.default_tenant_id.is_some() {
                     identities::forget_all(tx, &platform.id).await?;
                 }
+                versions::bump(tx, versions::VISIBILITY).await?;
                 audit::append(tx, &audit).await?;
                 let row = platforms::by_name(tx, &name).await?;
                 view(tx, row.ok_or_else(|| Error::not_found("platform", &name))?).await
@@ -220,6 +222,7 @@ impl App {
                 identities::delete_of_platform(tx, &id).await?;
                 identities::forget_all(tx, &id).await?;
                 platforms::delete(tx, &id, now).await?;
+                versions::bump(tx, versions::VISIBILITY).await?;
                 audit::append(tx, &audit).await?;
                 Ok(())
             })

@@ -105,6 +105,7 @@ impl App {
                 (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
                 (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
             };
+            self.may_order(&plan, &tenant, &orderer.platform, rules).await?;
             self.within_budget(&tenant).await?;
             let declared = plan.references_at_create();
             let sites = request.parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();

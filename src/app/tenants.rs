@@ -17,7 +17,7 @@ use crate::domain::period::Zone;
 use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
-use crate::store::{Tx, audit, events, identities, platforms, tenants};
+use crate::store::{Tx, audit, events, identities, platforms, tenants, visibility};
 
 /// A tenant as people see it, identities included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,7 @@ impl App {
                 let (put, view) = write(tx, before.clone(), new, now).await?;
                 if before.is_none_or(|before| before.tag() != view.tag()) {
                     audit::append(tx, &audit).await?;
+                    visibility::moved(tx, &view.tenant.id).await?;
                     tenants::add_version(tx, &view.tenant, &zone, now).await?;
                     events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
@@ -167,6 +168,7 @@ impl App {
                     return Err(Error::conflict("in_use", message));
                 }
                 identities::delete_of_tenant(tx, &tenant.id).await?;
+                visibility::moved(tx, &tenant.id).await?;
                 tenants::delete(tx, &tenant.id, now).await?;
                 audit::append(tx, &audit).await?;
                 events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;

@@ -75,6 +75,7 @@ impl App {
             return Ok(Updated::Done(UpdateResponse::default()));
         }
         if request.plan_id.as_option().is_some_and(|plan| *plan != row.plan_id) {
+            self.may_order(&change.next, &tenant, &orderer.platform, rules).await?;
             self.within_budget(&tenant).await?;
         }
         if change.refers.is_some() {

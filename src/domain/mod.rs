@@ -25,3 +25,4 @@ pub mod statement;
 pub mod tariff;
 pub mod tenant;
 pub mod usage;
+pub mod visibility;

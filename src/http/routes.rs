@@ -191,7 +191,25 @@ pub const ROUTES: &[Route] = &[
     )
     .nothing(),
     Route::new(Get, "/api/v1/offerings", Admin, "Search what can be ordered", || to(offerings::list))
-        .pages::<offerings::OfferingOut>(&["q"]),
+        .pages::<offerings::OfferingOut>(&["q", "tenant"]),
+    Route::new(Get, "/api/v1/offerings/{name}/lifecycle", Admin, "Show how far an offering has come", || {
+        to(offerings::lifecycle)
+    })
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(Put, "/api/v1/offerings/{name}/lifecycle", Admin, "Say how far an offering has come", || {
+        to(offerings::put_lifecycle)
+    })
+    .takes::<crate::app::visibility::LifecycleDocument>()
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(Get, "/api/v1/offerings/{name}/plans/{plan}/visibility", Admin, "Show who may order a plan", || {
+        to(offerings::visibility)
+    })
+    .gives::<crate::app::visibility::VisibilityDocument>(),
+    Route::new(Put, "/api/v1/offerings/{name}/plans/{plan}/visibility", Admin, "Say who may order a plan", || {
+        to(offerings::put_visibility)
+    })
+    .takes::<crate::app::visibility::VisibilityDocument>()
+    .gives::<crate::app::visibility::VisibilityDocument>(),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", Admin, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),

@@ -35,6 +35,7 @@ pub mod statements;
 pub mod tenants;
 pub mod usage;
 pub mod versions;
+pub mod visibility;
 mod writer;
 
 pub use db::{Db, Kind, Tx};

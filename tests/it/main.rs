@@ -58,3 +58,4 @@ mod support_self;
 mod tenants;
 mod tidy;
 mod usage;
+mod visibility;

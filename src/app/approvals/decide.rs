@@ -140,6 +140,9 @@ impl App {
         if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
             return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
         }
+        if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
+            return Ok(Anew { refused: Some(refused), ..Anew::default() });
+        }
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -150,6 +153,27 @@ impl App {
             }
         };
         Ok(Anew { refused: refused.err().map(told), referred, give_up_at: now.plus(longest) })
+    }
+}
+
+impl App {
+    /// Why the plan of an order that waits may not be ordered any more by its tenant, from its platform.
+    async fn hidden_by_now(&self, operation: &OperationRow, instance: &InstanceRow) -> Result<Option<String>, Error> {
+        let plan_id = match &operation.target {
+            None => instance.plan_id.clone(),
+            Some(target) => {
+                let target: Target = self.open(&sealed::operation_target(&operation.id), target)?;
+                if target.plan_id == instance.plan_id {
+                    return Ok(None);
+                }
+                target.plan_id
+            }
+        };
+        let catalog = self.catalog();
+        let Some(plan) = catalog.plan_by_id(&plan_id) else { return Ok(None) };
+        let rules = self.visibility_now().await?;
+        let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
+        Ok(self.refused_by(&rules, plan, &tenant, &platform).err().map(told))
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use crate::app::{App, Listed, Page};
-use crate::domain::catalog::{Offering, Plan, State};
+use crate::clock::Time;
+use crate::domain::catalog::{Merged, Offering, Plan, State};
+use crate::domain::tenant::Tenant;
+use crate::domain::visibility::{Lifecycle, Order, Stage};
 
 /// Words of one search.
 const WORDS_MAX: usize = 16;
@@ -15,6 +18,10 @@ pub struct OfferingView {
     pub broker: String,
     /// The offering.
     pub offering: Offering,
+    /// How far it has come, as it was said.
+    pub lifecycle: Lifecycle,
+    /// What that comes to now.
+    pub stage: Stage,
 }
 
 /// A plan of an offering.
@@ -22,8 +29,8 @@ pub type PlanView = Plan;
 
 impl App {
     /// Offerings by name that hold every word of `query` in their names, descriptions, tags or broker's name. Those that
-    /// left their catalog are left out.
-    pub fn offerings(&self, query: &str, page: &Page) -> Listed<OfferingView> {
+    /// left their catalog are left out; where a tenant is named, so is what it can't order by name.
+    pub fn offerings(&self, query: &str, tenant: Option<&Tenant>, page: &Page) -> Listed<OfferingView> {
         let words: Vec<_> = query.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
         let catalog = self.catalog();
         let parts = catalog.parts().iter().filter(|part| !part.deleted);
@@ -35,9 +42,32 @@ impl App {
             .filter(|(key, ..)| *key > page.after)
             .collect();
         found.sort_by(|left, right| left.0.cmp(&right.0));
-        page.cut(found, |(key, ..)| key.clone())
-            .map(|(_, broker, offering)| OfferingView { broker: broker.clone(), offering: offering.clone() })
+        let now = self.clock().now();
+        let views = found.into_iter().filter_map(|(key, broker, offering)| {
+            let offering = match tenant {
+                Some(tenant) => offered_to(&catalog, offering, tenant, now)?,
+                None => offering.clone(),
+            };
+            let lifecycle = catalog.audience().rules.offerings.get(&offering.id).cloned().unwrap_or_default();
+            let stage = lifecycle.at(now);
+            Some((key, OfferingView { broker: broker.clone(), offering, lifecycle, stage }))
+        });
+        let most = usize::try_from(page.rows()).unwrap_or(usize::MAX);
+        page.cut(views.take(most).collect(), |(key, _)| key.clone()).map(|(_, view)| view)
     }
+}
+
+/// An offering with the plans that a tenant may order by name; `None` where there is none.
+fn offered_to(catalog: &Merged, offering: &Offering, tenant: &Tenant, now: Time) -> Option<Offering> {
+    let seen = catalog.audience();
+    let platform = seen.reach.everybody.as_deref().unwrap_or_default();
+    let mut offering = offering.clone();
+    let id = offering.id.clone();
+    offering.plans.retain(|plan| {
+        let order = Order { offering: &id, plan: &plan.id, tenant: &tenant.id, platform };
+        plan.state == State::Available && seen.rules.refuses(&order, now).is_none()
+    });
+    (!offering.plans.is_empty() && offering.state == State::Available).then_some(offering)
 }
 
 /// Names are unique among what can be ordered only.
