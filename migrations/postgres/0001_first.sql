@@ -33,6 +33,8 @@ create table tenants (
     id text primary key,
     name text not null,
     document text not null,
+    -- Why it may order nothing for the time being; it may where absent.
+    suspended text,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -475,3 +477,32 @@ create table visible_to (
     primary key (item_id, kind, who_id)
 );
 create index visible_to_who on visible_to (who_id);
+
+-- Tenants that are taken down, or were: their instances first, dependents before what they depend on, then the tenant itself.
+create table offboardings (
+    id text primary key,
+    tenant_id text not null references tenants (id),
+    tenant text not null,
+    state text not null,
+    reason text not null,
+    requested_by text not null,
+    created_at bigint not null,
+    finished_at bigint,
+    next_at bigint not null,
+    attempts bigint not null,
+    error text
+);
+create unique index offboardings_running on offboardings (tenant_id) where state = 'running';
+create index offboardings_due on offboardings (next_at) where state = 'running';
+create index offboardings_tenant on offboardings (tenant, created_at);
+
+-- What was tried of an instance of a tenant that is taken down. `operation_id` is its deletion, as long as its end is not looked at.
+create table offboarding_steps (
+    offboarding_id text not null references offboardings (id),
+    instance_id text not null references instances (id),
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint not null,
+    primary key (offboarding_id, instance_id)
+);

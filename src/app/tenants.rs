@@ -15,6 +15,7 @@ use crate::domain::identity::{Identity, MatchKey, SHAPES_MAX};
 use crate::domain::name::{RULE, is_name};
 use crate::domain::period::Zone;
 use crate::domain::tenant::{Tenant, TenantDocument};
+use crate::store::audit::AuditRow;
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
 use crate::store::{Tx, audit, events, identities, platforms, tenants, visibility};
@@ -87,7 +88,7 @@ impl App {
             let issue = |(pointer, message)| Issue { pointer, message };
             return Err(Error::Invalid(problems.into_iter().map(issue).collect()));
         }
-        let new = Tenant { id: fresh_id(), name: name.to_owned(), document };
+        let new = Tenant { id: fresh_id(), name: name.to_owned(), suspended: None, document };
         let now = self.clock().now();
         let detail = json!({ "identities": new.document.identities, "members": new.document.members });
         let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
@@ -158,21 +159,7 @@ impl App {
             Box::pin(async move {
                 let found = tenants::lock(tx, &name).await?;
                 let tenant = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant;
-                let live = tenants::live_instances(tx, &tenant.id).await?;
-                if live > 0 {
-                    let message = format!("tenant `{name}` still has {live} live instances: delete them first");
-                    return Err(Error::conflict("in_use", message));
-                }
-                if let Some(platform) = platforms::with_default_tenant(tx, &tenant.id).await? {
-                    let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
-                    return Err(Error::conflict("in_use", message));
-                }
-                identities::delete_of_tenant(tx, &tenant.id).await?;
-                visibility::moved(tx, &tenant.id).await?;
-                tenants::delete(tx, &tenant.id, now).await?;
-                audit::append(tx, &audit).await?;
-                events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;
-                Ok(())
+                delete_locked(tx, &tenant, &audit, &change, &hub, now).await
             })
         });
         deleted.await
@@ -194,8 +181,38 @@ impl App {
     }
 }
 
+/// Deletes a tenant that this transaction has locked.
+///
+/// # Errors
+/// [`Error::Conflict`] while it has live instances, or is some platform's default.
+pub(in crate::app) async fn delete_locked(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    audited: &AuditRow,
+    change: &str,
+    hub: &str,
+    now: Time,
+) -> Result<(), Error> {
+    let name = &tenant.name;
+    let live = tenants::live_instances(tx, &tenant.id).await?;
+    if live > 0 {
+        let message = format!("tenant `{name}` still has {live} live instances: delete them first");
+        return Err(Error::conflict("in_use", message));
+    }
+    if let Some(platform) = platforms::with_default_tenant(tx, &tenant.id).await? {
+        let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
+        return Err(Error::conflict("in_use", message));
+    }
+    identities::delete_of_tenant(tx, &tenant.id).await?;
+    visibility::moved(tx, &tenant.id).await?;
+    tenants::delete(tx, &tenant.id, now).await?;
+    audit::append(tx, audited).await?;
+    events::append(tx, hub, &changed(tenant, change, "deleted", now), now).await?;
+    Ok(())
+}
+
 /// The event of a change.
-fn changed(tenant: &Tenant, change: &str, word: &str, now: Time) -> Event {
+pub(in crate::app) fn changed(tenant: &Tenant, change: &str, word: &str, now: Time) -> Event {
     let kind = EventKind::TenantChanged;
     Event {
         id: event_id(change, kind),
@@ -246,7 +263,7 @@ async fn write(
 ) -> Result<(Put, TenantView), Error> {
     let (put, mut view) = match before {
         Some(before) => {
-            let tenant = Tenant { id: before.tenant.id, ..new };
+            let tenant = Tenant { id: before.tenant.id, suspended: before.tenant.suspended, ..new };
             tenants::save(tx, &tenant).await?;
             (Put::Replaced, TenantView { tenant, created_at: before.created_at })
         }

@@ -66,6 +66,7 @@ impl App {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
         }
+        order::active(&tenant)?;
         let changes_nothing = request.plan_id.as_option().is_none_or(|plan| *plan == row.plan_id)
             && request.parameters.as_option().is_none()
             && request.maintenance_info.as_option().is_none_or(|info| info.version.as_option().is_none());

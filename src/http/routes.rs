@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, statements, tenants, usage,
+    instances, offboarding, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -249,6 +249,26 @@ pub const ROUTES: &[Route] = &[
         .gives::<tenants::TenantOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/tenants/{name}", Admin, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(Post, "/api/v1/tenants/{name}/suspend", Admin, "Let a tenant order nothing more", || {
+        to(offboarding::suspend)
+    })
+    .takes::<offboarding::SuspensionIn>()
+    .gives::<tenants::TenantOut>(),
+    Route::new(Post, "/api/v1/tenants/{name}/resume", Admin, "Let a tenant order again", || to(offboarding::resume))
+        .gives::<tenants::TenantOut>(),
+    Route::new(Get, "/api/v1/tenants/{name}/offboard", Admin, "Show how far a tenant is taken down", || {
+        to(offboarding::show)
+    })
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(Post, "/api/v1/tenants/{name}/offboard", Admin, "Take a tenant down with all its instances", || {
+        to(offboarding::start)
+    })
+    .takes::<offboarding::OffboardingIn>()
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(Delete, "/api/v1/tenants/{name}/offboard", Admin, "Call an off-boarding off", || {
+        to(offboarding::cancel)
+    })
+    .nothing(),
     Route::new(Get, "/api/v1/identities/unmapped", Admin, "List identities that no tenant has", || {
         to(identities::unmapped)
     })

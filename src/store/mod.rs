@@ -22,6 +22,7 @@ pub mod identities;
 pub mod instances;
 pub mod leases;
 pub mod migrations;
+pub mod offboardings;
 pub mod offerings;
 pub mod operations;
 pub mod platforms;

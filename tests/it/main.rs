@@ -32,6 +32,7 @@ mod kit_broker;
 mod late;
 mod life;
 mod management_api;
+mod offboarding;
 mod openapi;
 mod osb_side;
 mod outage;

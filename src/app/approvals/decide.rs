@@ -20,6 +20,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
+use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
 use crate::store::instances::{self, InstanceRow};
@@ -299,10 +300,13 @@ async fn lock_all(
     anew: &Anew,
 ) -> Result<(Option<InstanceRow>, Option<String>), Error> {
     let Some(known) = instances::by_id(tx, instance_id).await? else { return Ok((None, None)) };
-    let stands = tenants::hold(tx, &known.tenant_id).await?.is_some()
+    let tenant = tenants::hold(tx, &known.tenant_id).await?;
+    let suspended = tenant.as_ref().and_then(Tenant::refuses);
+    let stands = tenant.is_some()
         && platforms::hold(tx, &known.platform_id).await?
         && brokers::stands(tx, &known.broker_id).await?;
     let mut refused = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
+    refused = refused.or(suspended);
     let mut own = None;
     let mut ids = anew.referred.clone();
     ids.insert(instance_id.to_owned());

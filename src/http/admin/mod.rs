@@ -12,6 +12,7 @@ pub mod events;
 pub mod exports;
 pub mod identities;
 pub mod instances;
+pub mod offboarding;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
