@@ -506,3 +506,29 @@ create table offboarding_steps (
     next_at bigint not null,
     primary key (offboarding_id, instance_id)
 );
+
+-- Instances whose brokers are still to be told what changed about their tenant, and take that (`allow_context_updates`). `operation_id`
+-- is the operation that tells it, as long as its end is not looked at; without `next_at` it was given up.
+create table context_updates (
+    instance_id text primary key references instances (id),
+    tenant_id text not null references tenants (id),
+    since bigint not null,
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint
+);
+create index context_updates_due on context_updates (next_at) where next_at is not null;
+create index context_updates_tenant on context_updates (tenant_id, instance_id);
+
+-- Who besides a tenant's members may read an instance, or get at its credentials, and until when.
+create table instance_grants (
+    instance_id text not null references instances (id),
+    user_name text not null,
+    role text not null,
+    expires_at bigint not null,
+    granted_by text not null,
+    created_at bigint not null,
+    primary key (instance_id, user_name)
+);
+create index instance_grants_user on instance_grants (user_name);

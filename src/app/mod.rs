@@ -10,6 +10,7 @@ mod bind;
 pub mod budgets;
 pub mod close;
 mod context;
+pub mod context_updates;
 pub mod costs;
 pub mod dead_letters;
 mod deprovision;
@@ -19,10 +20,13 @@ pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod focus;
+pub mod grants;
 pub mod health;
+pub mod import;
 pub mod instances;
 mod intent;
 mod last_operation;
+mod lookup;
 pub mod measure;
 pub mod offboard;
 pub mod operations;
@@ -99,6 +103,7 @@ struct Inner {
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
     visibility: visibility::Cache,
+    lookups: lookup::Lookups,
 }
 
 impl App {
@@ -121,6 +126,7 @@ impl App {
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
             visibility: visibility::Cache::default(),
+            lookups: lookup::Lookups::default(),
             config,
             db,
             clock,

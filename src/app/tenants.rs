@@ -18,7 +18,7 @@ use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::audit::AuditRow;
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
-use crate::store::{Tx, audit, events, identities, platforms, tenants, visibility};
+use crate::store::{Tx, audit, context_updates, events, identities, platforms, tenants, visibility};
 
 /// A tenant as people see it, identities included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,14 +94,21 @@ impl App {
         let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
         // Chosen before the transaction, which may run twice.
         let (change, hub) = (fresh_id(), self.config().server.hub.clone());
+        let told_offerings = self.offerings_that_are_told();
         let zone = Zone::from(self.config().billing.time_zone.clone()).name().to_owned();
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (new, precondition, audit) = (new.clone(), precondition.clone(), audit.clone());
             let (change, hub, zone) = (change.clone(), hub.clone(), zone.clone());
+            let told_offerings = told_offerings.clone();
             Box::pin(async move {
                 let before = read_locked(tx, &new.name).await?;
                 check(&precondition, before.as_ref())?;
                 let (put, view) = write(tx, before.clone(), new, now).await?;
+                if before.as_ref().is_some_and(|before| told(&before.tenant) != told(&view.tenant)) {
+                    for offering in &told_offerings {
+                        context_updates::mark(tx, &view.tenant.id, offering, now).await?;
+                    }
+                }
                 if before.is_none_or(|before| before.tag() != view.tag()) {
                     audit::append(tx, &audit).await?;
                     visibility::moved(tx, &view.tenant.id).await?;
@@ -179,6 +186,11 @@ impl App {
         });
         Ok(page.cut(read.await?, |row| format!("{}\n{}", row.platform, row.key.canonical())))
     }
+}
+
+/// What brokers are told of a tenant.
+fn told(tenant: &Tenant) -> TenantDocument {
+    TenantDocument { members: Vec::new(), identities: Vec::new(), time_zone: None, ..tenant.document.clone() }
 }
 
 /// Deletes a tenant that this transaction has locked.
@@ -280,15 +292,20 @@ async fn write(
     for (platform_id, keys) in &mapped {
         take(tx, &view.tenant, platform_id, keys).await?;
     }
+    view.tenant = as_read(view.tenant);
+    Ok((put, view))
+}
+
+/// A tenant as it will be read: two spellings of one identity are one, in the plainest form.
+pub(in crate::app) fn as_read(mut tenant: Tenant) -> Tenant {
     let order = |identity: &Identity| {
         (identity.platform.clone(), identity.match_key().map(|key| key.canonical()).unwrap_or_default())
     };
-    // As it will be read: two spellings of one identity are one, in the plainest form.
-    let mut identities: Vec<_> = view.tenant.document.identities.iter().map(plainest).collect();
+    let mut identities: Vec<_> = tenant.document.identities.iter().map(plainest).collect();
     identities.sort_by_key(order);
     identities.dedup();
-    view.tenant.document.identities = identities;
-    Ok((put, view))
+    tenant.document.identities = identities;
+    tenant
 }
 
 fn plainest(identity: &Identity) -> Identity {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Error;
 use super::broker::set;
-use super::client::Client;
+use super::client::{self, Client};
 use super::params::{self, identity, pair};
 use super::print::{self, Column, Out};
 use super::remote::Limit;
@@ -37,6 +37,18 @@ enum Verb {
     Delete {
         /// The tenant.
         name: String,
+    },
+    /// Take tenants over from a list in CSV or JSON, or at a URL. What it has no column for stays as it is.
+    Import {
+        /// The list, `-` for standard input.
+        #[arg(required_unless_present = "from")]
+        file: Option<PathBuf>,
+        /// Let the hub fetch the list from there.
+        #[arg(long, value_name = "URL", conflicts_with = "file")]
+        from: Option<String>,
+        /// Only show what would come of it.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Let a tenant order, change and bind nothing for the time being.
     Suspend {
@@ -140,6 +152,8 @@ const FIELDS: &[Column] = &[
     ("created", "/created_at"),
 ];
 
+const IMPORTED: &[Column] = &[("LINE", "/line"), ("TENANT", "/name"), ("VERDICT", "/verdict"), ("ERROR", "/error")];
+
 const OFFBOARDING: &[Column] = &[
     ("tenant", "/tenant"),
     ("state", "/state"),
@@ -177,6 +191,19 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
         Verb::Delete { name } => {
             client.send(Method::DELETE, &["tenants", &name], None).await?;
             print::note(&format!("tenant {name} is deleted"))
+        }
+        Verb::Import { file, from, dry_run } => {
+            let mut body = Map::new();
+            set(&mut body, "text", file.as_deref().map(params::text).transpose()?);
+            set(&mut body, "url", from);
+            set(&mut body, "dry_run", Some(dry_run));
+            let answer = client.send(Method::POST, &["tenants", "import"], Some(&body.into())).await?.body;
+            let list = json!({ "items": answer["rows"], "next": null });
+            out.list(&list, IMPORTED)?;
+            match answer["errors"].as_u64() {
+                Some(0) | None => Ok(()),
+                Some(errors) => Err(client::Error::Outcome(format!("{errors} rows were not imported")).into()),
+            }
         }
         Verb::Suspend { name, reason } => {
             let body = json!({ "reason": reason });

@@ -8,8 +8,8 @@ use actix_web::{Resource, http, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offboarding, offerings, orders, platforms, prices, statements, tenants, usage,
+    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, grants,
+    identities, import, instances, offboarding, offerings, orders, platforms, prices, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -242,6 +242,10 @@ pub const ROUTES: &[Route] = &[
     .nothing(),
     // Tenants, and what platforms call them.
     Route::new(Get, "/api/v1/tenants", Admin, "List tenants", || to(tenants::list)).pages::<tenants::TenantOut>(&[]),
+    Route::new(Post, "/api/v1/tenants/import", Admin, "Take tenants over from a list", || to(import::import))
+        .takes::<import::ImportIn>()
+        .gives::<import::ImportOut>()
+        .asks(&["dry_run"]),
     Route::new(Get, "/api/v1/tenants/{name}", Admin, "Show a tenant", || to(tenants::show))
         .gives::<tenants::TenantOut>(),
     Route::new(Put, "/api/v1/tenants/{name}", Admin, "Create or replace a tenant", || to(tenants::put))
@@ -334,6 +338,25 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<instances::PurgeIn>()
     .gives::<instances::DetailOut>(),
+    Route::new(Get, "/api/v1/instances/{id}/grants", Admin, "List who was granted access to an instance", || {
+        to(grants::list)
+    })
+    .pages::<grants::GrantOut>(&[]),
+    Route::new(Put, "/api/v1/instances/{id}/grants/{user}", Admin, "Grant somebody access to an instance", || {
+        to(grants::put)
+    })
+    .takes::<grants::GrantIn>()
+    .gives::<grants::GrantOut>(),
+    Route::new(Delete, "/api/v1/instances/{id}/grants/{user}", Admin, "Take access back", || to(grants::delete))
+        .nothing(),
+    Route::new(
+        Get,
+        "/api/v1/context-updates",
+        Admin,
+        "List instances whose brokers are still to be told of a change of their tenant",
+        || to(grants::context_updates),
+    )
+    .pages::<grants::ContextUpdateOut>(&["tenant"]),
     Route::new(Get, "/api/v1/operations", Admin, "List operations", || to(instances::operations))
         .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
     Route::new(Get, "/api/v1/operations/{id}", Admin, "Show an operation", || to(instances::operation))

@@ -56,6 +56,7 @@ mod stamps;
 mod statements;
 mod support;
 mod support_self;
+mod tenancy;
 mod tenants;
 mod tidy;
 mod usage;
