@@ -2,10 +2,13 @@
 
 use serde_json::json;
 
+use super::order::Orderer;
+use super::people::instance_id;
 use super::{App, Error, Listed, Page};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::grant::GrantRole;
+use crate::domain::permission::Permission;
 use crate::store::{audit, instance_grants, instances};
 
 pub use crate::store::instance_grants::GrantRow as GrantView;
@@ -98,6 +101,39 @@ impl App {
             })
         });
         written.await
+    }
+
+    /// Somebody who may read an instance that was ordered by name: for the tenant, or because they were granted it.
+    ///
+    /// # Errors
+    /// As [`App::person`].
+    pub(in crate::app) async fn reader(
+        &self,
+        caller: &Caller,
+        (tenant, name): (&str, &str),
+        needed: GrantRole,
+    ) -> Result<Orderer, Error> {
+        let permission = match needed {
+            GrantRole::Reader => Permission::SeeOrders,
+            GrantRole::User => Permission::Order,
+        };
+        let refused = match self.person(caller, permission, tenant).await {
+            Err(refused @ (Error::NotFound { .. } | Error::Forbidden(_))) => refused,
+            other => return other,
+        };
+        let (Some(user), Ok(found)) = (caller.user(), self.tenant_by_name(tenant).await) else { return Err(refused) };
+        let orderer = Orderer {
+            platform: self.builtin_platform().await?,
+            broker: None,
+            tenant: Some(found),
+            upstream: None,
+            actor: caller.actor(),
+        };
+        let row = self.current_instance(&orderer, &instance_id(tenant, name)).await?;
+        match row {
+            Some(row) if self.is_granted(&row.id, user, needed).await? => Ok(orderer),
+            _ => Err(refused),
+        }
     }
 
     /// Whether somebody was granted that much of an instance, as things stand now. For whoever decides about a user who is no member of the

@@ -9,6 +9,7 @@ use super::{App, Error};
 use crate::domain::caller::Caller;
 use crate::domain::identity::MatchKey;
 use crate::domain::name::{RULE, is_name};
+use crate::domain::permission::Sight;
 use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::domain::tenant_import::{Row, overlay, read};
 use crate::store::{identities, platforms, tenants};
@@ -91,7 +92,7 @@ impl App {
 
     async fn import_row(&self, caller: &Caller, row: &Row, dry_run: bool) -> Result<Verdict, Error> {
         for _ in 0..RACES_MAX {
-            let before = match self.tenant_view(&row.name).await {
+            let before = match self.tenant_view(&Sight::everything(), &row.name).await {
                 Ok(view) => Some(view),
                 Err(Error::NotFound { .. }) => None,
                 Err(error) => return Err(error),

@@ -16,6 +16,7 @@ use crate::clock::Time;
 use crate::config::TenantLookup;
 use crate::domain::caller::Caller;
 use crate::domain::identity::Identity;
+use crate::domain::permission::Sight;
 use crate::domain::platform::Platform;
 use crate::domain::tenant::Tenant;
 use crate::domain::tenant_import::overlay;
@@ -123,7 +124,7 @@ impl App {
         answer.remove("identities");
         let caller = Caller::Platform(platform.id.clone());
         for _ in 0..RACES_MAX {
-            let before = match self.tenant_view(&name).await {
+            let before = match self.tenant_view(&Sight::everything(), &name).await {
                 Ok(view) => Some(view),
                 Err(Error::NotFound { .. }) => None,
                 Err(error) => return Err(error),

@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
@@ -22,6 +23,7 @@ mod fetch;
 pub mod focus;
 pub mod grants;
 pub mod health;
+pub mod identity;
 pub mod import;
 pub mod instances;
 mod intent;
@@ -104,6 +106,7 @@ struct Inner {
     approval_rules: approvals::Cache,
     visibility: visibility::Cache,
     lookups: lookup::Lookups,
+    provider: identity::Provider,
 }
 
 impl App {
@@ -127,6 +130,7 @@ impl App {
             approval_rules: approvals::Cache::default(),
             visibility: visibility::Cache::default(),
             lookups: lookup::Lookups::default(),
+            provider: identity::Provider::default(),
             config,
             db,
             clock,

@@ -225,7 +225,7 @@ impl App {
             now,
         })?;
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
-        let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call);
+        let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
         let row = InstanceRow {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),

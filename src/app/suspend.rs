@@ -8,6 +8,7 @@ use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::approval::REASON_MAX;
 use crate::domain::caller::Caller;
+use crate::domain::permission::Sight;
 use crate::store::{audit, events, offboardings, tenants};
 
 impl App {
@@ -58,6 +59,6 @@ impl App {
             })
         });
         written.await?;
-        self.tenant_view(name).await
+        self.tenant_view(&Sight::everything(), name).await
     }
 }

@@ -194,7 +194,7 @@ impl App {
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
         let asked = change.asked(tenant);
-        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call);
+        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let names = self.names(&change.plan);
         let (owner, rereferred, tenant) = (self.process().to_owned(), change.rereferred, tenant.clone());
         let intent = operation.clone();

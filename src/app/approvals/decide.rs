@@ -10,7 +10,7 @@ use super::super::error::to_osb;
 use super::super::order;
 use super::super::references::Ids;
 use super::super::sealed::{self, StoredRequest};
-use super::super::{App, Error};
+use super::super::{App, Error, access};
 use super::end::{End, end};
 use super::{ApprovalView, tell};
 use crate::clock::Time;
@@ -20,6 +20,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
+use crate::domain::permission::{Permission, Sight};
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
@@ -75,7 +76,7 @@ impl App {
         if reason.chars().count() > REASON_MAX || reason.contains('\0') {
             return Err(Error::invalid("/reason", format!("must have at most {REASON_MAX} characters")));
         }
-        let view = self.approval(id).await?;
+        let view = self.approval(&access::sight(Permission::DecideApprovals, caller)?, id).await?;
         let tenant = self.tenant(&view.row.tenant_id).await?;
         let request = Request {
             user: view.row.requested_user.as_deref(),
@@ -117,7 +118,7 @@ impl App {
             })
             .await?;
         self.announce(&operation_id);
-        self.approval(id).await
+        self.approval(&Sight::everything(), id).await
     }
 
     /// Looks at an order as if it were placed now, by the catalog as it is now.

@@ -11,10 +11,10 @@ use crate::app::context_updates::ContextUpdateView;
 use crate::app::grants::GrantView;
 use crate::clock::Time;
 use crate::domain::grant::GrantRole;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams, page};
+use crate::http::permits::{Can, ManageInstances};
 
 /// What is granted.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -58,7 +58,7 @@ impl From<GrantView> for GrantOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    _: Can<ManageInstances>,
     app: Data<App>,
     id: Path<String>,
     params: Params<PageParams>,
@@ -71,21 +71,25 @@ pub async fn list(
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManageInstances>,
     app: Data<App>,
     names: Path<(String, String)>,
     body: Body<GrantIn>,
 ) -> Result<Json<GrantOut>, Failure> {
     let GrantIn { role, expires_at } = body.0;
-    Ok(Json(app.put_grant(&admin.0, &names.0, &names.1, role, expires_at).await?.into()))
+    Ok(Json(app.put_grant(&who.caller, &names.0, &names.1, role, expires_at).await?.into()))
 }
 
 /// `DELETE /instances/{id}/grants/{user}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, names: Path<(String, String)>) -> Result<HttpResponse, Failure> {
-    app.delete_grant(&admin.0, &names.0, &names.1).await?;
+pub async fn delete(
+    who: Can<ManageInstances>,
+    app: Data<App>,
+    names: Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
+    app.delete_grant(&who.caller, &names.0, &names.1).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -136,7 +140,7 @@ impl From<ContextUpdateView> for ContextUpdateOut {
 /// # Errors
 /// [`Failure`].
 pub async fn context_updates(
-    _: Admin,
+    _: Can<ManageInstances>,
     app: Data<App>,
     params: Params<ContextUpdateParams>,
 ) -> Result<Json<PageOut<ContextUpdateOut>>, Failure> {

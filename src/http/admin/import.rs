@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::app::import::{BYTES_MAX, Imported, Verdict};
 use crate::domain::tenant_import::from_json;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Params, Raw};
+use crate::http::permits::{Can, ManageTenants};
 
 /// Whether anything is changed.
 #[derive(Clone, Debug, Deserialize)]
@@ -93,7 +93,7 @@ impl From<Imported> for ImportedOut {
 /// # Errors
 /// [`Failure`].
 pub async fn import(
-    admin: Admin,
+    who: Can<ManageTenants>,
     app: Data<App>,
     params: Params<ImportParams>,
     request: HttpRequest,
@@ -103,19 +103,19 @@ pub async fn import(
     let csv = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/csv"));
     let text = std::str::from_utf8(&body.0).map_err(|_| Failure::malformed("the body is not UTF-8"))?;
     let (rows, dry_run) = if csv {
-        (app.import_tenants(&admin.0, text, params.0.dry_run).await?, params.0.dry_run)
+        (app.import_tenants(&who.caller, text, params.0.dry_run).await?, params.0.dry_run)
     } else {
         let wanted: ImportIn = crate::http::input::parse(&body.0)?;
         let dry_run = wanted.dry_run || params.0.dry_run;
         let rows = match (wanted.tenants, wanted.text, wanted.url) {
-            (None, Some(text), None) => app.import_tenants(&admin.0, &text, dry_run).await?,
+            (None, Some(text), None) => app.import_tenants(&who.caller, &text, dry_run).await?,
             (Some(list), None, None) => {
                 let rows = from_json(list).map_err(|message| crate::app::Error::invalid("/tenants", message))?;
-                app.import_rows(&admin.0, rows, dry_run).await?
+                app.import_rows(&who.caller, rows, dry_run).await?
             }
             (None, None, Some(url)) => {
                 let text = app.fetch_tenants(&url).await?;
-                app.import_tenants(&admin.0, &text, dry_run).await?
+                app.import_tenants(&who.caller, &text, dry_run).await?
             }
             _ => return Err(crate::app::Error::invalid("", "give exactly one of `tenants`, `text` and `url`").into()),
         };

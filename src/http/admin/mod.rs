@@ -19,6 +19,8 @@ pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod prices;
+pub mod service_accounts;
 pub mod statements;
 pub mod tenants;
 pub mod usage;
+pub mod users;

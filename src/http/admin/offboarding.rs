@@ -9,9 +9,9 @@ use crate::app::App;
 use crate::app::offboard::{LeftView, OffboardingView};
 use crate::clock::Time;
 use crate::http::admin::tenants::TenantOut;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Body;
+use crate::http::permits::{Can, ManageTenants};
 
 /// Why a tenant is suspended.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -154,20 +154,20 @@ impl From<OffboardingView> for OffboardingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn suspend(
-    admin: Admin,
+    who: Can<ManageTenants>,
     app: Data<App>,
     name: Path<String>,
     body: Body<SuspensionIn>,
 ) -> Result<Json<TenantOut>, Failure> {
-    Ok(Json(app.suspend_tenant(&admin.0, &name, &body.0.reason).await?.into()))
+    Ok(Json(app.suspend_tenant(&who.caller, &name, &body.0.reason).await?.into()))
 }
 
 /// `POST /tenants/{name}/resume`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn resume(admin: Admin, app: Data<App>, name: Path<String>) -> Result<Json<TenantOut>, Failure> {
-    Ok(Json(app.resume_tenant(&admin.0, &name).await?.into()))
+pub async fn resume(who: Can<ManageTenants>, app: Data<App>, name: Path<String>) -> Result<Json<TenantOut>, Failure> {
+    Ok(Json(app.resume_tenant(&who.caller, &name).await?.into()))
 }
 
 /// `POST /tenants/{name}/offboard`
@@ -175,7 +175,7 @@ pub async fn resume(admin: Admin, app: Data<App>, name: Path<String>) -> Result<
 /// # Errors
 /// [`Failure`].
 pub async fn start(
-    admin: Admin,
+    who: Can<ManageTenants>,
     app: Data<App>,
     name: Path<String>,
     body: Body<OffboardingIn>,
@@ -184,14 +184,14 @@ pub async fn start(
     if dry_run {
         return Ok(Json(app.offboarding_plan(&name).await?.into()));
     }
-    Ok(Json(app.offboard(&admin.0, &name, reason.trim()).await?.into()))
+    Ok(Json(app.offboard(&who.caller, &name, reason.trim()).await?.into()))
 }
 
 /// `GET /tenants/{name}/offboard`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<OffboardingOut>, Failure> {
+pub async fn show(_: Can<ManageTenants>, app: Data<App>, name: Path<String>) -> Result<Json<OffboardingOut>, Failure> {
     Ok(Json(app.offboarding(&name).await?.into()))
 }
 
@@ -199,7 +199,7 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<O
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn cancel(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.cancel_offboarding(&admin.0, &name).await?;
+pub async fn cancel(who: Can<ManageTenants>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.cancel_offboarding(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -17,10 +17,10 @@ use crate::domain::meter::Meter;
 use crate::domain::tariff::Tariffs;
 use crate::domain::visibility::Stage;
 use crate::http::admin::prices::PriceOut;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, ManageBrokers, SeeOfferings};
 
 /// What to search for.
 #[derive(Clone, Debug, Deserialize)]
@@ -137,18 +137,15 @@ impl OfferingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    who: Can<SeeOfferings>,
     app: Data<App>,
     params: Params<SearchParams>,
 ) -> Result<Json<PageOut<OfferingOut>>, Failure> {
     let SearchParams { q, tenant, limit, cursor } = params.0;
     let page = page(limit, cursor.as_deref())?;
     let tariffs = app.tariffs().await?;
-    let tenant = match tenant {
-        Some(name) => Some(app.tenant_by_name(&name).await?),
-        None => None,
-    };
-    Ok(Json(app.offerings(&q, tenant.as_ref(), &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
+    let tenants = app.offered_tenants(&who.caller, tenant.as_deref()).await?;
+    Ok(Json(app.offerings(&q, tenants.as_deref(), &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
 }
 
 /// `GET /offerings/{name}/plans/{plan}/visibility`
@@ -156,7 +153,7 @@ pub async fn list(
 /// # Errors
 /// [`Failure`].
 pub async fn visibility(
-    _: Admin,
+    _: Can<ManageBrokers>,
     app: Data<App>,
     names: Path<(String, String)>,
 ) -> Result<Json<VisibilityDocument>, Failure> {
@@ -168,19 +165,23 @@ pub async fn visibility(
 /// # Errors
 /// [`Failure`].
 pub async fn put_visibility(
-    admin: Admin,
+    who: Can<ManageBrokers>,
     app: Data<App>,
     names: Path<(String, String)>,
     body: Body<VisibilityDocument>,
 ) -> Result<Json<VisibilityDocument>, Failure> {
-    Ok(Json(app.put_plan_visibility(&admin.0, &names.0, &names.1, body.0).await?))
+    Ok(Json(app.put_plan_visibility(&who.caller, &names.0, &names.1, body.0).await?))
 }
 
 /// `GET /offerings/{name}/lifecycle`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn lifecycle(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<LifecycleView>, Failure> {
+pub async fn lifecycle(
+    _: Can<ManageBrokers>,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<Json<LifecycleView>, Failure> {
     Ok(Json(app.lifecycle(&name).await?))
 }
 
@@ -189,10 +190,10 @@ pub async fn lifecycle(_: Admin, app: Data<App>, name: Path<String>) -> Result<J
 /// # Errors
 /// [`Failure`].
 pub async fn put_lifecycle(
-    admin: Admin,
+    who: Can<ManageBrokers>,
     app: Data<App>,
     name: Path<String>,
     body: Body<LifecycleDocument>,
 ) -> Result<Json<LifecycleView>, Failure> {
-    Ok(Json(app.put_lifecycle(&admin.0, &name, body.0).await?))
+    Ok(Json(app.put_lifecycle(&who.caller, &name, body.0).await?))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bourse::domain::caller::{Caller, Person};
 use bourse::domain::grant::GrantRole;
 use reqwest::Method;
 use serde_json::json;
@@ -37,6 +38,45 @@ async fn a_grant_holds_until_its_end_and_can_be_taken_back() {
         assert_eq!(hub.admin(Method::DELETE, &path, None).await.status, 404);
         let missing = hub.admin(Method::GET, "/api/v1/instances/nothing/grants", None).await;
         assert_eq!(missing.status, 404);
+        hub.stop().await;
+    })
+    .await;
+}
+
+fn user(name: &str) -> Caller {
+    let member_of = std::collections::BTreeMap::from([("another".to_owned(), "another".to_owned())]);
+    Caller::User(Box::new(Person { name: name.to_owned(), member_of, ..Person::default() }))
+}
+
+#[tokio::test]
+async fn a_colleague_of_another_tenant_reads_by_name_what_was_granted_and_no_more() {
+    on_each(async |on| {
+        let world = World::new(on, |_| {}).await;
+        let hub = world.hub().await;
+        world.furnish(&hub).await;
+        let order = json!({"offering": "faults", "plan": "ok"});
+        let made = hub.admin(Method::PUT, "/api/v1/tenants/retail/instances/db", Some(order)).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let bind = hub.admin(Method::PUT, "/api/v1/tenants/retail/instances/db/bindings/b", Some(json!({}))).await;
+        assert_eq!(bind.status, 201, "{bind:?}");
+        let path = format!("/api/v1/instances/{}/grants/ada", made.body["id"].as_str().expect("an id"));
+        let (ada, call) = (user("ada"), osb::Call::default());
+        let sees = async |who: &Caller| hub.app.ordered(who, "retail", "db").await.is_ok();
+        let gets = async || hub.app.ordered_binding(&ada, &call, ("retail", "db", "b"), true).await.is_ok();
+        assert!(!sees(&ada).await && !gets().await);
+        let until = world.clock.now().plus(Duration::from_secs(3600));
+        let grant = async |role: &str| {
+            let body = json!({"role": role, "expires_at": until});
+            assert_eq!(hub.admin(Method::PUT, &path, Some(body)).await.status, 200);
+        };
+        grant("reader").await;
+        assert!(sees(&ada).await && !gets().await && !sees(&user("bob")).await);
+        grant("user").await;
+        assert!(sees(&ada).await && gets().await);
+        assert!(hub.app.ordered(&ada, "retail", "other").await.is_err());
+        assert!(hub.app.delete_ordered(&ada, &call, "retail", "db").await.is_err(), "nobody deletes by a grant");
+        world.clock.advance(Duration::from_secs(3601));
+        assert!(!sees(&ada).await && !gets().await);
         hub.stop().await;
     })
     .await;
