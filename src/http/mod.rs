@@ -10,6 +10,7 @@ pub mod error;
 pub mod health;
 pub mod input;
 pub mod jwks;
+mod method;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;

@@ -4,7 +4,7 @@
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
-use actix_web::{Resource, http, web};
+use actix_web::{Resource, web};
 use utoipa::ToSchema;
 
 use super::admin::{
@@ -12,6 +12,7 @@ use super::admin::{
     identities, import, instances, offboarding, offerings, orders, platforms, prices, service_accounts, statements,
     tenants, usage, users,
 };
+pub use super::method::Method;
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
 
@@ -20,44 +21,6 @@ pub use crate::domain::permission::Permission;
 
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
-
-/// A method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Creates, or acts.
-    Post,
-    /// Creates or replaces.
-    Put,
-    /// Changes a part.
-    Patch,
-    /// Deletes.
-    Delete,
-}
-
-impl Method {
-    /// Its word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn http(self) -> http::Method {
-        match self {
-            Self::Get => http::Method::GET,
-            Self::Post => http::Method::POST,
-            Self::Put => http::Method::PUT,
-            Self::Patch => http::Method::PATCH,
-            Self::Delete => http::Method::DELETE,
-        }
-    }
-}
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
