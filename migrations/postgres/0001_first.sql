@@ -19,7 +19,7 @@ create table versions (
     name text primary key,
     version bigint not null
 );
-insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1);
+insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1), ('visibility', 1);
 
 create table stamp_keys (
     kid text primary key,
@@ -33,6 +33,8 @@ create table tenants (
     id text primary key,
     name text not null,
     document text not null,
+    -- Why it may order nothing for the time being; it may where absent.
+    suspended text,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -512,3 +514,82 @@ create table service_accounts (
     created_at bigint not null,
     token_at bigint not null
 );
+
+-- Who may order a plan; of one without a row everybody may. `visible_to` has the tenants and platforms of a restricted one.
+create table plan_visibility (
+    plan_id text primary key,
+    access text not null,
+    updated_at bigint not null
+);
+
+-- How far offerings have come; one without a row is published. `visible_to` has the pilots of a draft.
+create table offering_lifecycles (
+    offering_id text primary key,
+    stage text not null,
+    sunset bigint,
+    successor_id text,
+    updated_at bigint not null
+);
+
+create table visible_to (
+    item_id text not null,
+    kind text not null,
+    who_id text not null,
+    primary key (item_id, kind, who_id)
+);
+create index visible_to_who on visible_to (who_id);
+
+-- Tenants that are taken down, or were: their instances first, dependents before what they depend on, then the tenant itself.
+create table offboardings (
+    id text primary key,
+    tenant_id text not null references tenants (id),
+    tenant text not null,
+    state text not null,
+    reason text not null,
+    requested_by text not null,
+    created_at bigint not null,
+    finished_at bigint,
+    next_at bigint not null,
+    attempts bigint not null,
+    error text
+);
+create unique index offboardings_running on offboardings (tenant_id) where state = 'running';
+create index offboardings_due on offboardings (next_at) where state = 'running';
+create index offboardings_tenant on offboardings (tenant, created_at);
+
+-- What was tried of an instance of a tenant that is taken down. `operation_id` is its deletion, as long as its end is not looked at.
+create table offboarding_steps (
+    offboarding_id text not null references offboardings (id),
+    instance_id text not null references instances (id),
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint not null,
+    primary key (offboarding_id, instance_id)
+);
+
+-- Instances whose brokers are still to be told what changed about their tenant, and take that (`allow_context_updates`). `operation_id`
+-- is the operation that tells it, as long as its end is not looked at; without `next_at` it was given up.
+create table context_updates (
+    instance_id text primary key references instances (id),
+    tenant_id text not null references tenants (id),
+    since bigint not null,
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint
+);
+create index context_updates_due on context_updates (next_at) where next_at is not null;
+create index context_updates_tenant on context_updates (tenant_id, instance_id);
+
+-- Who besides a tenant's members may read an instance, or get at its credentials, and until when.
+create table instance_grants (
+    instance_id text not null references instances (id),
+    user_name text not null,
+    role text not null,
+    expires_at bigint not null,
+    granted_by text not null,
+    created_at bigint not null,
+    primary key (instance_id, user_name)
+);
+create index instance_grants_user on instance_grants (user_name);

@@ -45,6 +45,7 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
+            order::active(&tenant)?;
             if let Some(intended) = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant).await? {
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, polls(&plan, &request), deadline).await?;

@@ -2,6 +2,7 @@
 //! it is known; nothing is forgotten before.
 
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
+use tokio::time::Instant;
 
 use super::approvals::How;
 use super::order::{self, Intended, Intent, Meant, Orderer};
@@ -35,7 +36,20 @@ impl App {
         call: &Call,
         request: DeprovisionRequest,
     ) -> Result<Deprovisioned, Error> {
-        let deadline = self.answer_deadline();
+        self.deprovision_until(orderer, call, request, self.answer_deadline()).await
+    }
+
+    /// The same, and waits for what comes of it until then.
+    ///
+    /// # Errors
+    /// As [`App::deprovision`].
+    pub(in crate::app) async fn deprovision_until(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: DeprovisionRequest,
+        deadline: Instant,
+    ) -> Result<Deprovisioned, Error> {
         let meant = self.meant(orderer, &request.instance_id, None).await?;
         let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id).await) };
         match presence(row.state, row.operation_id.is_some()) {

@@ -11,6 +11,7 @@ mod bind;
 pub mod budgets;
 pub mod close;
 mod context;
+pub mod context_updates;
 pub mod costs;
 pub mod dead_letters;
 mod deprovision;
@@ -20,14 +21,18 @@ pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod focus;
+pub mod grants;
 pub mod health;
 pub mod identity;
+pub mod import;
 pub mod instances;
 mod intent;
 pub mod keys;
 mod last_operation;
 pub mod limits;
+mod lookup;
 pub mod measure;
+pub mod offboard;
 pub mod operations;
 pub mod order;
 pub mod page;
@@ -51,12 +56,14 @@ mod settle;
 pub mod simulate;
 pub mod stamps;
 pub mod statements;
+mod suspend;
 pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
 pub mod usage;
 pub mod view;
+pub mod visibility;
 pub mod work;
 
 use std::sync::Arc;
@@ -101,6 +108,8 @@ struct Inner {
     approval_rules: approvals::Cache,
     attempts: audit::logins::Attempts,
     limits: limits::Limits,
+    visibility: visibility::Cache,
+    lookups: lookup::Lookups,
     provider: identity::Provider,
 }
 
@@ -125,6 +134,8 @@ impl App {
             approval_rules: approvals::Cache::default(),
             attempts: audit::logins::Attempts::default(),
             limits: limits::Limits::new(&config.limits),
+            visibility: visibility::Cache::default(),
+            lookups: lookup::Lookups::default(),
             provider: identity::Provider::default(),
             config,
             db,

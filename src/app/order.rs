@@ -269,6 +269,17 @@ fn visible(orderer: &Orderer, plan: &PlanEntry) -> bool {
     orderer.broker.as_ref().is_none_or(|broker| plan.broker_name == *broker)
 }
 
+/// Checks that a tenant may order, change and bind.
+///
+/// # Errors
+/// [`Error::Refused`] with the reason for which it is suspended.
+pub(in crate::app) fn active(tenant: &Tenant) -> Result<(), Error> {
+    match tenant.refuses() {
+        Some(message) => Err(Error::Refused { code: "tenant_suspended", message }),
+        None => Ok(()),
+    }
+}
+
 /// Turns findings of a parameter schema into one sentence.
 ///
 /// # Errors

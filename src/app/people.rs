@@ -16,6 +16,7 @@ use super::sealed;
 use super::{App, Error, Issue, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
+use crate::domain::grant::GrantRole;
 use crate::domain::instance::{BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
 use crate::domain::permission::Permission;
@@ -81,7 +82,12 @@ pub enum PersonallyBound {
 
 impl App {
     /// Somebody who may do that for a tenant.
-    async fn person(&self, caller: &Caller, permission: Permission, tenant: &str) -> Result<Orderer, Error> {
+    pub(in crate::app) async fn person(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        tenant: &str,
+    ) -> Result<Orderer, Error> {
         let sight = access::sight(permission, caller)?;
         let found = self.tenant_by_name(tenant).await?;
         access::check(&sight, "tenant", tenant, &access::of_tenant(&found.id))?;
@@ -195,7 +201,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ordered(&self, caller: &Caller, tenant: &str, name: &str) -> Result<Standing, Error> {
-        let orderer = self.person(caller, Permission::SeeOrders, tenant).await?;
+        let orderer = self.reader(caller, (tenant, name), GrantRole::Reader).await?;
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
@@ -316,7 +322,7 @@ impl App {
         (tenant, name, binding): (&str, &str, &str),
         credentials: bool,
     ) -> Result<PersonalBinding, Error> {
-        let orderer = self.person(caller, Permission::Order, tenant).await?;
+        let orderer = self.reader(caller, (tenant, name), GrantRole::User).await?;
         let instance = self.live(&orderer, &instance_id(tenant, name), name).await?;
         let missing = || Error::not_found("binding", binding);
         let row = self.current_binding(&instance, binding).await?;

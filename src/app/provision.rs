@@ -105,6 +105,8 @@ impl App {
                 (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
                 (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
             };
+            order::active(&tenant)?;
+            self.may_order(&plan, &tenant, &orderer.platform, rules).await?;
             self.within_budget(&tenant).await?;
             let declared = plan.references_at_create();
             let sites = request.parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();
@@ -267,6 +269,7 @@ impl App {
                         let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
                         return Err(Error::Refused { code: "deleted", message });
                     }
+                    tenant.as_ref().map_or(Ok(()), order::active)?;
                     if !references::lock(tx, &referred, &row.tenant_id).await? || !instances::insert(tx, &row).await? {
                         return Ok(None);
                     }

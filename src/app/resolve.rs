@@ -58,7 +58,7 @@ impl Claim {
         Ok(Self::Facts(facts.map_err(Error::Malformed)?))
     }
 
-    fn primary(&self) -> MatchKey {
+    pub(in crate::app) fn primary(&self) -> MatchKey {
         match self {
             Self::Facts(facts) => facts.primary(),
             Self::Stamped(key) => key.clone(),
@@ -134,6 +134,15 @@ impl App {
         self.decide(platform, claim, found).await
     }
 
+    /// The tenant that a claim leads to by identities alone, where it is one.
+    pub(in crate::app) async fn mapped_tenant(
+        &self,
+        platform: &Platform,
+        claim: &Claim,
+    ) -> Result<Option<Tenant>, Error> {
+        Ok(self.find_tenant(platform, claim).await?.tenant)
+    }
+
     async fn find_tenant(&self, platform: &Platform, claim: &Claim) -> Result<Found, Error> {
         let (platform, claim) = (platform.clone(), claim.clone());
         Ok(self.db().read(|tx| Box::pin(async move { claim.find(tx, &platform).await })).await?)
@@ -154,7 +163,10 @@ impl App {
             (Matched::Tenant(id), None) => Err(Error::not_found("tenant", &id)),
             (Matched::Nobody, None) => match &platform.default_tenant_id {
                 Some(id) => Err(Error::not_found("tenant", id)),
-                None => Err(self.unmapped(platform, claim.primary()).await?),
+                None => match Box::pin(self.tenant_looked_up(platform, claim)).await? {
+                    Some(tenant) => Ok(tenant),
+                    None => Err(self.unmapped(platform, claim.primary()).await?),
+                },
             },
             (Matched::Tie(one, other), _) => {
                 let (one, other) = (self.tenant(&one).await?, self.tenant(&other).await?);

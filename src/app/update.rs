@@ -66,6 +66,7 @@ impl App {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
         }
+        order::active(&tenant)?;
         let changes_nothing = request.plan_id.as_option().is_none_or(|plan| *plan == row.plan_id)
             && request.parameters.as_option().is_none()
             && request.maintenance_info.as_option().is_none_or(|info| info.version.as_option().is_none());
@@ -75,6 +76,7 @@ impl App {
             return Ok(Updated::Done(UpdateResponse::default()));
         }
         if request.plan_id.as_option().is_some_and(|plan| *plan != row.plan_id) {
+            self.may_order(&change.next, &tenant, &orderer.platform, rules).await?;
             self.within_budget(&tenant).await?;
         }
         if change.refers.is_some() {

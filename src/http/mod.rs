@@ -12,6 +12,7 @@ pub mod health;
 pub mod input;
 pub mod jwks;
 pub mod login;
+mod method;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;

@@ -4,13 +4,15 @@
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
-use actix_web::{Resource, http, web};
+use actix_web::{Resource, web};
 use utoipa::ToSchema;
 
 use super::admin::{
-    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, keys, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
+    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
+    identities, import, instances, keys, offboarding, offerings, orders, platforms, prices, service_accounts,
+    statements, tenants, usage, users,
 };
+pub use super::method::Method;
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, login, metrics};
 
@@ -19,44 +21,6 @@ pub use crate::domain::permission::Permission;
 
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
-
-/// A method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Creates, or acts.
-    Post,
-    /// Creates or replaces.
-    Put,
-    /// Changes a part.
-    Patch,
-    /// Deletes.
-    Delete,
-}
-
-impl Method {
-    /// Its word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn http(self) -> http::Method {
-        match self {
-            Self::Get => http::Method::GET,
-            Self::Post => http::Method::POST,
-            Self::Put => http::Method::PUT,
-            Self::Patch => http::Method::PATCH,
-            Self::Delete => http::Method::DELETE,
-        }
-    }
-}
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +155,33 @@ pub const ROUTES: &[Route] = &[
     )
     .nothing(),
     Route::new(Get, "/api/v1/offerings", SeeOfferings, "Search what can be ordered", || to(offerings::list))
-        .pages::<offerings::OfferingOut>(&["q"]),
+        .pages::<offerings::OfferingOut>(&["q", "tenant"]),
+    Route::new(Get, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Show how far an offering has come", || {
+        to(offerings::lifecycle)
+    })
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(Put, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Say how far an offering has come", || {
+        to(offerings::put_lifecycle)
+    })
+    .takes::<crate::app::visibility::LifecycleDocument>()
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(
+        Get,
+        "/api/v1/offerings/{name}/plans/{plan}/visibility",
+        ManageBrokers,
+        "Show who may order a plan",
+        || to(offerings::visibility),
+    )
+    .gives::<crate::app::visibility::VisibilityDocument>(),
+    Route::new(
+        Put,
+        "/api/v1/offerings/{name}/plans/{plan}/visibility",
+        ManageBrokers,
+        "Say who may order a plan",
+        || to(offerings::put_visibility),
+    )
+    .takes::<crate::app::visibility::VisibilityDocument>()
+    .gives::<crate::app::visibility::VisibilityDocument>(),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", SeePlatforms, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),
@@ -226,6 +216,10 @@ pub const ROUTES: &[Route] = &[
     // Tenants, and what platforms call them.
     Route::new(Get, "/api/v1/tenants", SeeTenants, "List tenants", || to(tenants::list))
         .pages::<tenants::TenantOut>(&[]),
+    Route::new(Post, "/api/v1/tenants/import", ManageTenants, "Take tenants over from a list", || to(import::import))
+        .takes::<import::ImportIn>()
+        .gives::<import::ImportOut>()
+        .asks(&["dry_run"]),
     Route::new(Get, "/api/v1/tenants/{name}", SeeTenants, "Show a tenant", || to(tenants::show))
         .gives::<tenants::TenantOut>(),
     Route::new(Put, "/api/v1/tenants/{name}", ManageTenants, "Create or replace a tenant", || to(tenants::put))
@@ -233,6 +227,32 @@ pub const ROUTES: &[Route] = &[
         .gives::<tenants::TenantOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/tenants/{name}", ManageTenants, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(Post, "/api/v1/tenants/{name}/suspend", ManageTenants, "Let a tenant order nothing more", || {
+        to(offboarding::suspend)
+    })
+    .takes::<offboarding::SuspensionIn>()
+    .gives::<tenants::TenantOut>(),
+    Route::new(Post, "/api/v1/tenants/{name}/resume", ManageTenants, "Let a tenant order again", || {
+        to(offboarding::resume)
+    })
+    .gives::<tenants::TenantOut>(),
+    Route::new(Get, "/api/v1/tenants/{name}/offboard", ManageTenants, "Show how far a tenant is taken down", || {
+        to(offboarding::show)
+    })
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(
+        Post,
+        "/api/v1/tenants/{name}/offboard",
+        ManageTenants,
+        "Take a tenant down with all its instances",
+        || to(offboarding::start),
+    )
+    .takes::<offboarding::OffboardingIn>()
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(Delete, "/api/v1/tenants/{name}/offboard", ManageTenants, "Call an off-boarding off", || {
+        to(offboarding::cancel)
+    })
+    .nothing(),
     Route::new(Get, "/api/v1/identities/unmapped", SeePlatforms, "List identities that no tenant has", || {
         to(identities::unmapped)
     })
@@ -304,6 +324,35 @@ pub const ROUTES: &[Route] = &[
     )
     .takes::<instances::PurgeIn>()
     .gives::<instances::DetailOut>(),
+    Route::new(
+        Get,
+        "/api/v1/instances/{id}/grants",
+        ManageInstances,
+        "List who was granted access to an instance",
+        || to(grants::list),
+    )
+    .pages::<grants::GrantOut>(&[]),
+    Route::new(
+        Put,
+        "/api/v1/instances/{id}/grants/{user}",
+        ManageInstances,
+        "Grant somebody access to an instance",
+        || to(grants::put),
+    )
+    .takes::<grants::GrantIn>()
+    .gives::<grants::GrantOut>(),
+    Route::new(Delete, "/api/v1/instances/{id}/grants/{user}", ManageInstances, "Take access back", || {
+        to(grants::delete)
+    })
+    .nothing(),
+    Route::new(
+        Get,
+        "/api/v1/context-updates",
+        ManageInstances,
+        "List instances whose brokers are still to be told of a change of their tenant",
+        || to(grants::context_updates),
+    )
+    .pages::<grants::ContextUpdateOut>(&["tenant"]),
     Route::new(Get, "/api/v1/operations", SeeInstances, "List operations", || to(instances::operations))
         .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
     Route::new(Get, "/api/v1/operations/{id}", SeeInstances, "Show an operation", || to(instances::operation))

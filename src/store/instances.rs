@@ -136,6 +136,7 @@ pub async fn current_and_rules(
 }
 
 const CURRENT_AND_OWNER: &str = "select i.*, t.name as tenant_name, t.document as tenant_document, \
+    t.suspended as tenant_suspended, \
     (select version from versions where name = 'approval_rules') as rules \
     from instances i join tenants t on t.id = i.tenant_id \
     where i.platform_id = $1 and i.platform_instance_id = $2 and i.current = 1";

@@ -185,12 +185,12 @@ pub async fn unfinished(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<Ope
     tx.fetch_optional(sqlx::query(UNFINISHED).bind(instance_id.to_owned())).await?.as_ref().map(read).transpose()
 }
 
-const IN_THE_WAY: &str = "select * from operations where instance_id = $1 and state = 'in_progress' \
+const IN_THE_WAY: &str = "select * from operations where instance_id = $1 and state = 'in_progress' and kind <> 'context_update' \
     and (binding_id is null or binding_id not in (select id from bindings where instance_id = $1 and state = 'gone')) \
     order by created_at limit 1";
 
 /// What is under way on an instance or one of its bindings that keeps others waiting: a clean-up after a binding that is gone
-/// does not.
+/// does not, and neither does a change of the context alone, of which nobody knows.
 ///
 /// # Errors
 /// [`Error`].

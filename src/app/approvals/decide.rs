@@ -21,6 +21,7 @@ use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
 use crate::domain::permission::{Permission, Sight};
+use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
 use crate::store::instances::{self, InstanceRow};
@@ -144,6 +145,9 @@ impl App {
         if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
             return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
         }
+        if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
+            return Ok(Anew { refused: Some(refused), ..Anew::default() });
+        }
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -154,6 +158,27 @@ impl App {
             }
         };
         Ok(Anew { refused: refused.err().map(told), referred, give_up_at: now.plus(longest) })
+    }
+}
+
+impl App {
+    /// Why the plan of an order that waits may not be ordered any more by its tenant, from its platform.
+    async fn hidden_by_now(&self, operation: &OperationRow, instance: &InstanceRow) -> Result<Option<String>, Error> {
+        let plan_id = match &operation.target {
+            None => instance.plan_id.clone(),
+            Some(target) => {
+                let target: Target = self.open(&sealed::operation_target(&operation.id), target)?;
+                if target.plan_id == instance.plan_id {
+                    return Ok(None);
+                }
+                target.plan_id
+            }
+        };
+        let catalog = self.catalog();
+        let Some(plan) = catalog.plan_by_id(&plan_id) else { return Ok(None) };
+        let rules = self.visibility_now().await?;
+        let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
+        Ok(self.refused_by(&rules, plan, &tenant, &platform).err().map(told))
     }
 }
 
@@ -279,10 +304,13 @@ async fn lock_all(
     anew: &Anew,
 ) -> Result<(Option<InstanceRow>, Option<String>), Error> {
     let Some(known) = instances::by_id(tx, instance_id).await? else { return Ok((None, None)) };
-    let stands = tenants::hold(tx, &known.tenant_id).await?.is_some()
+    let tenant = tenants::hold(tx, &known.tenant_id).await?;
+    let suspended = tenant.as_ref().and_then(Tenant::refuses);
+    let stands = tenant.is_some()
         && platforms::hold(tx, &known.platform_id).await?
         && brokers::stands(tx, &known.broker_id).await?;
     let mut refused = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
+    refused = refused.or(suspended);
     let mut own = None;
     let mut ids = anew.referred.clone();
     ids.insert(instance_id.to_owned());

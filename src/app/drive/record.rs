@@ -151,6 +151,8 @@ impl App {
             news.late_until = Some(now.plus(self.settled_after(&job.operation) + timeout * calls));
         }
         match body {
+            // It changes nothing of what the instance is.
+            Body::Instance(_) if job.operation.kind == OperationKind::ContextUpdate => {}
             Body::Instance(object) => {
                 if job.operation.kind == OperationKind::Update {
                     news.update_answer = Some(Value::Object(object.clone()).to_string());
