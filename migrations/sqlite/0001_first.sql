@@ -33,6 +33,8 @@ create table tenants (
     id text primary key,
     name text not null,
     document text not null,
+    -- How many quotas it has: an order reads it with the tenant, and looks for them only where there are some.
+    quotas bigint not null default 0,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -143,6 +145,8 @@ create table instances (
     gone_at bigint,
     -- Until when a request that makes it, and whose answer was lost, may still reach the broker: deleted before, it is deleted again.
     late_until bigint,
+    -- Whether quotas may count something for it.
+    reserved bigint not null default 0,
     updated_at bigint not null
 );
 create unique index instances_current on instances (platform_id, platform_instance_id) where current = 1;
@@ -451,3 +455,29 @@ create table audit (
     subject text not null,
     detail text not null
 );
+
+-- Quotas, in millionths: what a tenant may have of something at most, and has. `told_at`: when it was last told that an order exceeded it.
+create table quotas (
+    name text primary key,
+    tenant_id text not null references tenants (id),
+    document text not null,
+    most bigint not null,
+    used bigint not null,
+    told_at bigint,
+    version bigint not null,
+    created_at bigint not null
+);
+create index quotas_tenant on quotas (tenant_id, name);
+
+-- What a quota counts for an instance. While an update is under way `wanted` is what it leads to, and `back` what counts again where
+-- it fails. `unmeasured`: nothing says how much it is.
+create table quota_uses (
+    quota text not null references quotas (name),
+    instance_id text not null references instances (id),
+    amount bigint not null,
+    back bigint,
+    wanted bigint,
+    unmeasured bigint not null,
+    primary key (quota, instance_id)
+);
+create index quota_uses_instance on quota_uses (instance_id, quota);

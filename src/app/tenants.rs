@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{App, Error, Issue, Listed, Page};
+use super::{App, Error, Issue, Listed, Page, quotas};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
@@ -167,6 +167,7 @@ impl App {
                     return Err(Error::conflict("in_use", message));
                 }
                 identities::delete_of_tenant(tx, &tenant.id).await?;
+                quotas::delete_of_tenant(tx, &tenant.id).await?;
                 tenants::delete(tx, &tenant.id, now).await?;
                 audit::append(tx, &audit).await?;
                 events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 
 use super::approvals::{self, Asked};
-use super::drive::Target;
+use super::decide::Notes;
+use super::drive::{Names, Target};
 use super::order::{self, Intended, Intent, Meant, Orderer};
+use super::quotas::{self, Taken, Wants};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
@@ -17,11 +19,13 @@ use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, prese
 use crate::domain::operation::{OperationKind, OperationState};
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
+use crate::store::approvals::ApprovalRow;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
+use crate::store::{Tx, tenants};
 
 /// An update that was checked against the catalog.
-struct Change {
+pub(in crate::app) struct Change {
     /// The plan that the instance has.
     plan: Arc<PlanEntry>,
     /// The plan from then on.
@@ -34,8 +38,25 @@ struct Change {
     rereferred: Option<Rereferred>,
     /// What asks for an approval.
     causes: Vec<Cause>,
-    /// The count of changes of the rules of approval.
+    /// The count of changes of the rules that orders are decided by.
     rules: i64,
+    /// Whether quotas may count the instance otherwise from then on.
+    counts: bool,
+}
+
+/// An update's first transaction, ready to be written.
+#[derive(Clone)]
+pub(in crate::app) struct Draft {
+    operation: OperationRow,
+    approvals: Vec<ApprovalRow>,
+    rereferred: Option<Rereferred>,
+    tenant: Tenant,
+    /// What the instance is from then on, where quotas may count it otherwise.
+    wants: Option<Wants>,
+    owner: String,
+    names: Names,
+    /// What is sent to the broker.
+    pub(in crate::app) wire: osb::WireRequest,
 }
 
 impl Change {
@@ -43,6 +64,54 @@ impl Change {
     fn asked<'a>(&'a self, tenant: &'a Tenant) -> Asked<'a> {
         let (plan, from) = (&*self.next, Some(&*self.plan));
         Asked { kind: OperationKind::Update, tenant, plan, from, rules: self.rules }
+    }
+}
+
+impl Draft {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Where the instance is busy, or quotas have too little left.
+    pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Intended, Error> {
+        let Self { operation, approvals, rereferred, tenant, wants, owner, names, .. } = self;
+        let (id, now) = (operation.instance_id.clone(), operation.created_at);
+        if rereferred.as_ref().is_some_and(Rereferred::locks_tenant) {
+            // It is locked for good below: two that only hold it would wait for each other.
+            tenants::lock(tx, &tenant.name).await?;
+        }
+        let taken = match &wants {
+            Some(wants) => {
+                let quotas = tenants::hold_and_count(tx, &tenant.id).await?.map_or(0, |(_, quotas)| quotas);
+                quotas::grow(tx, &tenant, quotas, &id, wants).await?
+            }
+            None => Taken::default(),
+        };
+        let locked = match &rereferred {
+            Some(rereferred) => rereferred.lock(tx, &id, &tenant).await?,
+            None => instances::lock(tx, &id).await?,
+        };
+        let Some(mut row) = locked else {
+            return Err(osb::Error::not_found("the service instance does not exist").into());
+        };
+        let other = operations::in_the_way(tx, &row.id).await?;
+        if other.is_some() || row.state != InstanceState::Ready {
+            let what = other.map_or("a change", |other| other.kind.as_str());
+            return Err(osb::Error::concurrency(format!(
+                "the service instance cannot be updated while {what} is under way; try again later"
+            ))
+            .into());
+        }
+        row.state = InstanceState::Updating;
+        row.operation_id = Some(operation.id.clone());
+        row.reserved |= taken.any();
+        taken.record(tx, &row.id).await?;
+        operations::insert(tx, &operation, &owner).await?;
+        if let Some(rereferred) = &rereferred {
+            rereferred.record(tx, &row.id, &operation.id).await?;
+        }
+        approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
+        instances::save(tx, &row, true, now).await?;
+        Ok(Intended { operation, rows: Some((row, None)) })
     }
 }
 
@@ -74,23 +143,54 @@ impl App {
             self.remember(row, &change.target).await?;
             return Ok(Updated::Done(UpdateResponse::default()));
         }
-        if request.plan_id.as_option().is_some_and(|plan| *plan != row.plan_id) {
-            self.within_budget(&tenant).await?;
-        }
-        if change.refers.is_some() {
-            Box::pin(self.refer(orderer, &tenant, &row, &request, &mut change)).await?;
-        }
-        if change.plan.plan_id != change.next.plan_id || request.parameters.as_option().is_some() {
-            change.rules = rules;
-            change.causes = self.approval_wanted(&change.asked(&tenant), request.accepts_incomplete).await?;
-        }
-        let intended = self.intend_update(orderer, call, &request, &row, change, &tenant).await?;
+        self.weigh(orderer, &tenant, &row, &request, &mut change, rules, &mut Notes::default()).await?;
+        let draft = self.draft_update(orderer, call, &request, &row, change, &tenant)?;
+        let intended = self.intend_update(draft).await?;
         let ordered = intended.ordered(tenant, orderer.platform.clone());
         let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
         self.updated(settled).await
     }
 
-    async fn change(&self, orderer: &Orderer, row: &InstanceRow, request: &UpdateRequest) -> Result<Change, Error> {
+    /// Decides about an update that changes something: what speaks against it besides plan and parameters.
+    ///
+    /// # Errors
+    /// The first reason why it is refused.
+    #[expect(clippy::too_many_arguments, reason = "a decision is made of just these")]
+    pub(in crate::app) async fn weigh(
+        &self,
+        orderer: &Orderer,
+        tenant: &Tenant,
+        row: &InstanceRow,
+        request: &UpdateRequest,
+        change: &mut Change,
+        rules: i64,
+        notes: &mut Notes,
+    ) -> Result<(), Error> {
+        (notes.plan, notes.tenant) = (Some(Arc::clone(&change.next)), Some(tenant.clone()));
+        if change.plan.plan_id != change.next.plan_id {
+            self.within_budget(tenant).await?;
+        }
+        if change.refers.is_some() {
+            Box::pin(self.refer(orderer, tenant, row, request, change)).await?;
+        }
+        if change.plan.plan_id != change.next.plan_id || request.parameters.as_option().is_some() {
+            change.rules = rules;
+            change.counts = true;
+            change.causes = self.approval_causes(&change.asked(tenant)).await?;
+            notes.causes.clone_from(&change.causes);
+            if !change.causes.is_empty() && !request.accepts_incomplete {
+                return Err(approvals::needs_time());
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::app) async fn change(
+        &self,
+        orderer: &Orderer,
+        row: &InstanceRow,
+        request: &UpdateRequest,
+    ) -> Result<Change, Error> {
         let plan = self.plan_of(row).await?;
         let target_plan = match request.plan_id.as_option() {
             Some(id) if *id != row.plan_id => {
@@ -123,7 +223,16 @@ impl App {
             attributes.context = Some(context);
         }
         let target = Target { version: 1, plan_id: target_plan.plan_id.clone(), attributes };
-        Ok(Change { plan, next: target_plan, target, refers, rereferred: None, causes: Vec::new(), rules: 0 })
+        Ok(Change {
+            plan,
+            next: target_plan,
+            target,
+            refers,
+            rereferred: None,
+            causes: Vec::new(),
+            rules: 0,
+            counts: false,
+        })
     }
 
     /// What the update does to the instance's references, as far as its parameters may hold any.
@@ -166,7 +275,19 @@ impl App {
         .into())
     }
 
-    async fn intend_update(
+    /// Transaction 1.
+    async fn intend_update(&self, draft: Draft) -> Result<Intended, Error> {
+        let intent = draft.operation.clone();
+        let placed = self.db().write(move |tx| {
+            let draft = draft.clone();
+            Box::pin(async move { draft.place(tx).await })
+        });
+        let outcome = self.quota_told(placed.await).await;
+        self.intended(&intent, outcome, intent.clone().into()).await
+    }
+
+    /// All that transaction 1 writes, and what is sent after it.
+    pub(in crate::app) fn draft_update(
         &self,
         orderer: &Orderer,
         call: &Call,
@@ -174,10 +295,11 @@ impl App {
         row: &InstanceRow,
         change: Change,
         tenant: &Tenant,
-    ) -> Result<Intended, Error> {
+    ) -> Result<Draft, Error> {
         let now = self.clock().now();
         let correlation_id = order::request_identity(call);
         let sent = self.update_for_backend(orderer, call, request, row, &change, tenant, &correlation_id)?;
+        let wire = osb::WireRequest::from(&sent);
         let mut operation = self.operation_for(Intent {
             kind: OperationKind::Update,
             orderer,
@@ -187,50 +309,16 @@ impl App {
             instance_id: row.id.clone(),
             binding_id: None,
             accepts_incomplete: request.accepts_incomplete,
-            request: osb::WireRequest::from(&sent),
+            request: wire.clone(),
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
         let asked = change.asked(tenant);
         let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call);
-        let names = self.names(&change.plan);
-        let (owner, rereferred, tenant) = (self.process().to_owned(), change.rereferred, tenant.clone());
-        let intent = operation.clone();
-        let outcome = self
-            .db()
-            .write(move |tx| {
-                let (operation, owner) = (operation.clone(), owner.clone());
-                let (rereferred, tenant) = (rereferred.clone(), tenant.clone());
-                let (approvals, names) = (approvals.clone(), names.clone());
-                Box::pin(async move {
-                    let locked = match &rereferred {
-                        Some(rereferred) => rereferred.lock(tx, &operation.instance_id, &tenant).await?,
-                        None => instances::lock(tx, &operation.instance_id).await?,
-                    };
-                    let Some(mut row) = locked else {
-                        return Err(osb::Error::not_found("the service instance does not exist").into());
-                    };
-                    let other = operations::in_the_way(tx, &row.id).await?;
-                    if other.is_some() || row.state != InstanceState::Ready {
-                        let what = other.map_or("a change", |other| other.kind.as_str());
-                        return Err(osb::Error::concurrency(format!(
-                            "the service instance cannot be updated while {what} is under way; try again later"
-                        ))
-                        .into());
-                    }
-                    row.state = InstanceState::Updating;
-                    row.operation_id = Some(operation.id.clone());
-                    operations::insert(tx, &operation, &owner).await?;
-                    if let Some(rereferred) = &rereferred {
-                        rereferred.record(tx, &row.id, &operation.id).await?;
-                    }
-                    approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
-                    instances::save(tx, &row, true, now).await?;
-                    Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
-                })
-            })
-            .await;
-        self.intended(&intent, outcome, intent.clone().into()).await
+        let wants = change.counts.then(|| Wants::new(&change.next, &change.target.attributes.parameters));
+        let (owner, names) = (self.process().to_owned(), self.names(&change.plan));
+        let (rereferred, tenant) = (change.rereferred, tenant.clone());
+        Ok(Draft { operation, approvals, rereferred, tenant, wants, owner, names, wire })
     }
 
     /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.

@@ -27,6 +27,7 @@ mod platform;
 mod price_book;
 mod print;
 mod problem;
+mod quota;
 mod remote;
 mod serve;
 mod settings;
@@ -95,6 +96,8 @@ enum Command {
     Statement(Box<Remote<statement::Args>>),
     /// How much a tenant or a cost center may cost in a month.
     Budget(Box<Remote<budget::Args>>),
+    /// How much a tenant may have of something.
+    Quota(Box<Remote<quota::Args>>),
     /// Orders that wait for somebody's yes.
     Approval(Box<Remote<approval::Args>>),
     /// Which orders wait for somebody's yes.
@@ -190,6 +193,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Cost(remote) => remote.run(cost::run),
         Command::Statement(remote) => remote.run(statement::run),
         Command::Budget(remote) => remote.run(budget::run),
+        Command::Quota(remote) => remote.run(quota::run),
         Command::Approval(remote) => remote.run(approval::run),
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),

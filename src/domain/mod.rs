@@ -18,6 +18,7 @@ pub mod operation;
 pub mod period;
 pub mod platform;
 pub mod price;
+pub mod quota;
 pub mod rating;
 pub mod reference;
 pub mod stamp;

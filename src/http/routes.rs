@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, statements, tenants, usage,
+    instances, offerings, orders, platforms, prices, quotas, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -359,6 +359,18 @@ pub const ROUTES: &[Route] = &[
         .gives::<budgets::BudgetOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/budgets/{name}", Admin, "Delete a budget", || to(budgets::delete)).nothing(),
+    // Quotas.
+    Route::new(Get, "/api/v1/quotas", Admin, "List quotas and what is used of them", || to(quotas::list))
+        .pages::<quotas::QuotaOut>(&["tenant"]),
+    Route::new(Get, "/api/v1/quotas/{name}", Admin, "Show a quota and what is used of it", || to(quotas::show))
+        .gives::<quotas::QuotaOut>(),
+    Route::new(Put, "/api/v1/quotas/{name}", Admin, "Create or replace a quota, and count what exists", || {
+        to(quotas::put)
+    })
+    .takes::<crate::domain::quota::QuotaDocument>()
+    .gives::<quotas::QuotaOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/quotas/{name}", Admin, "Delete a quota", || to(quotas::delete)).nothing(),
     // Exports.
     Route::new(Get, "/api/v1/exports/focus", Admin, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
         to(exports::focus)

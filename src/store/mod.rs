@@ -27,6 +27,7 @@ pub mod operations;
 pub mod platforms;
 pub mod price_books;
 pub mod processes;
+pub mod quotas;
 pub mod references;
 pub mod sinks;
 pub mod spans;

@@ -73,7 +73,7 @@ fn word<T>(row: &AnyRow, name: &'static str, parse: fn(&str) -> Option<T>) -> Re
     parse(&word).ok_or_else(|| unreadable(name, &word))
 }
 
-fn read(row: &AnyRow) -> Result<OperationRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<OperationRow, Error> {
     Ok(OperationRow {
         id: column(row, "id")?,
         kind: word(row, "kind", OperationKind::parse)?,

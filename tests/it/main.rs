@@ -39,6 +39,7 @@ mod platforms;
 mod points;
 mod prices;
 mod quickstart;
+mod quotas;
 mod rater;
 mod references;
 mod registry;

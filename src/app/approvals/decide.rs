@@ -10,7 +10,7 @@ use super::super::error::to_osb;
 use super::super::order;
 use super::super::references::Ids;
 use super::super::sealed::{self, StoredRequest};
-use super::super::{App, Error};
+use super::super::{App, Error, quotas};
 use super::end::{End, end};
 use super::{ApprovalView, tell};
 use crate::clock::Time;
@@ -207,13 +207,17 @@ fn decided_already(state: ApprovalState) -> Error {
     Error::conflict("already_decided", message)
 }
 
-/// The transaction of a decision. Locks are taken in the order of all others: tenant, platform, broker, instances, operation.
+/// The transaction of a decision. Locks are taken in the order of all others: tenant, platform, broker, quotas, instances,
+/// operation.
 async fn decide(tx: &mut Tx<'_>, deciding: Deciding) -> Result<(), Error> {
     let Deciding { id, decided, anew, instance_id, operation_id, hub, audited } = deciding;
     let now = decided.at;
     let (mut instance, refused) = match decided.state {
         ApprovalState::Approved => lock_all(tx, &instance_id, &anew).await?,
-        _ => (instances::lock(tx, &instance_id).await?, None),
+        _ => {
+            quotas::lock(tx, &instance_id).await?;
+            (instances::lock(tx, &instance_id).await?, None)
+        }
     };
     let instance = instance.as_mut().ok_or_else(|| Error::not_found("instance", &instance_id))?;
     let locked = operations::lock_unfinished(tx, &operation_id).await?;
@@ -279,6 +283,7 @@ async fn lock_all(
         && platforms::hold(tx, &known.platform_id).await?
         && brokers::stands(tx, &known.broker_id).await?;
     let mut refused = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
+    quotas::lock(tx, instance_id).await?;
     let mut own = None;
     let mut ids = anew.referred.clone();
     ids.insert(instance_id.to_owned());

@@ -16,6 +16,7 @@ pub mod offerings;
 pub mod orders;
 pub mod platforms;
 pub mod prices;
+pub mod quotas;
 pub mod statements;
 pub mod tenants;
 pub mod usage;
