@@ -40,6 +40,8 @@ pub(in crate::app) struct Told<'a> {
     pub(in crate::app) found: Option<Found>,
     /// The count of changes of the rules that orders are decided by.
     pub(in crate::app) rules: i64,
+    /// It is only asked what would become of it.
+    pub(in crate::app) asks: bool,
 }
 
 /// An order that nothing speaks against.
@@ -99,7 +101,7 @@ impl App {
         told: Told<'_>,
         notes: &mut Notes,
     ) -> Result<Checked, Error> {
-        let Told { request, whose, found, rules } = told;
+        let Told { request, whose, found, rules, asks } = told;
         let plan = self.orderable_plan(orderer, &request.service_id, &request.plan_id).await?;
         notes.plan = Some(Arc::clone(&plan));
         order::check_maintenance(&request.maintenance_info, &plan)?;
@@ -109,6 +111,7 @@ impl App {
         )?;
         let tenant = match (whose, found) {
             (Whose::Known(tenant), _) => *tenant,
+            (Whose::Claimed(claim), _) if asks => self.would_resolve(&orderer.platform, &claim).await?,
             (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
             (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
         };

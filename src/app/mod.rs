@@ -32,6 +32,7 @@ pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;
+pub mod preview;
 pub mod prices;
 mod provision;
 pub mod quotas;

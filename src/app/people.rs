@@ -79,7 +79,7 @@ pub enum PersonallyBound {
 }
 
 impl App {
-    async fn person(&self, caller: &Caller, tenant: &str) -> Result<Orderer, Error> {
+    pub(in crate::app) async fn person(&self, caller: &Caller, tenant: &str) -> Result<Orderer, Error> {
         Ok(Orderer {
             platform: self.builtin_platform().await?,
             broker: None,
@@ -123,7 +123,7 @@ impl App {
         })
     }
 
-    fn plan_called(&self, offering: &str, plan: &str) -> Result<std::sync::Arc<PlanEntry>, Error> {
+    pub(in crate::app) fn plan_called(&self, offering: &str, plan: &str) -> Result<std::sync::Arc<PlanEntry>, Error> {
         self.catalog().plan_by_name(offering, plan).cloned().ok_or_else(|| {
             Error::invalid("/plan", format!("there is no service plan `{plan}` of an offering `{offering}`; GET /api/v1/offerings lists what there is"))
         })
@@ -392,7 +392,7 @@ pub(in crate::app) fn context(tenant: &str, name: &str) -> Object {
     .collect()
 }
 
-fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order: PersonalOrder) -> ProvisionRequest {
+pub(in crate::app) fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order: PersonalOrder) -> ProvisionRequest {
     let tenant = orderer.tenant.as_ref().map(|tenant| tenant.id.clone()).unwrap_or_default();
     ProvisionRequest {
         instance_id: id,
@@ -408,7 +408,7 @@ fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order:
 }
 
 /// The call with the person as originating identity.
-fn signed(call: &Call, caller: &Caller) -> Call {
+pub(in crate::app) fn signed(call: &Call, caller: &Caller) -> Call {
     use base64::Engine as _;
     let user = json!({ "user_id": caller.actor() }).to_string();
     let value = base64::engine::general_purpose::STANDARD.encode(user);

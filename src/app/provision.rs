@@ -76,7 +76,7 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
-            let told = Told { request: &request, whose: whose?, found, rules };
+            let told = Told { request: &request, whose: whose?, found, rules, asks: false };
             let checked = self.decide_provision(orderer, told, &mut Notes::default()).await?;
             if let Some(intended) = self.intend_provision(orderer, call, &request, &checked).await? {
                 let ordered = intended.ordered(checked.tenant, orderer.platform.clone());
@@ -294,11 +294,6 @@ impl Draft {
         events::append(tx, &names.hub, &told, now).await?;
         approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
         Ok(Some(Intended { operation, rows: Some((row, None)) }))
-    }
-
-    /// The instance's id, which the broker gets.
-    pub(in crate::app) fn instance_id(&self) -> &str {
-        &self.row.id
     }
 }
 

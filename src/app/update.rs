@@ -60,6 +60,11 @@ pub(in crate::app) struct Draft {
 }
 
 impl Change {
+    /// The plan that the instance has.
+    pub(in crate::app) fn plan(&self) -> Arc<PlanEntry> {
+        Arc::clone(&self.plan)
+    }
+
     /// As rules of approval look at it.
     fn asked<'a>(&'a self, tenant: &'a Tenant) -> Asked<'a> {
         let (plan, from) = (&*self.next, Some(&*self.plan));

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, prices, quotas, statements, tenants, usage,
+    instances, offerings, orders, platforms, preview, prices, quotas, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -371,6 +371,12 @@ pub const ROUTES: &[Route] = &[
     .gives::<quotas::QuotaOut>()
     .with(&[200, 201]),
     Route::new(Delete, "/api/v1/quotas/{name}", Admin, "Delete a quota", || to(quotas::delete)).nothing(),
+    // What would become of an order.
+    Route::new(Post, "/api/v1/orders/preview", Admin, "Say what would become of an order, and change nothing", || {
+        to(preview::preview)
+    })
+    .takes::<preview::PreviewIn>()
+    .gives::<preview::PreviewOut>(),
     // Exports.
     Route::new(Get, "/api/v1/exports/focus", Admin, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
         to(exports::focus)

@@ -11,8 +11,9 @@ mod settle;
 mod tell;
 
 pub use manage::QuotaView;
+pub use reserve::Outlook;
 
 pub(in crate::app) use manage::delete_of_tenant;
 
-pub(in crate::app) use reserve::{Taken, Wants, adopt, grow, take};
+pub(in crate::app) use reserve::{Taken, Wants, adopt, grow, outlook, take};
 pub(in crate::app) use settle::{back, lock, release, settle};

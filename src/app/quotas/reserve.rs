@@ -92,6 +92,45 @@ impl Taken {
     }
 }
 
+/// What a quota would come to with an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// The quota.
+    pub name: String,
+    /// How much there may be.
+    pub limit: Amount,
+    /// What is used without the order.
+    pub used: Amount,
+    /// How much more the order needs.
+    pub needs: Amount,
+    /// Whether too little is left for it.
+    pub exceeded: bool,
+}
+
+impl From<&Exceeded> for Outlook {
+    fn from(exceeded: &Exceeded) -> Self {
+        let Exceeded { name, document, used, asked, .. } = exceeded.clone();
+        Self { name, limit: document.most(), used, needs: asked, exceeded: true }
+    }
+}
+
+/// What the quotas that count an instance have come to with an order that this transaction has just written.
+pub(in crate::app) async fn outlook(
+    tx: &mut Tx<'_>,
+    tenant_id: &str,
+    instance_id: &str,
+) -> Result<Vec<Outlook>, Error> {
+    let mut found = Vec::new();
+    for quota in quotas::of_tenant(tx, tenant_id).await? {
+        let uses = quotas::uses(tx, instance_id).await?;
+        let Some(row) = uses.into_iter().find(|row| row.quota == quota.name) else { continue };
+        let needs = Amount(row.amount.0 - row.back.unwrap_or_default().0);
+        let (limit, used) = (quota.document.most(), Amount(quota.used.0 - needs.0));
+        found.push(Outlook { name: quota.name, limit, used, needs, exceeded: false });
+    }
+    Ok(found)
+}
+
 /// Takes what a new instance needs. `held` is the number of the tenant's quotas; the tenant is held.
 pub(in crate::app) async fn take(tx: &mut Tx<'_>, tenant: &Tenant, held: i64, wants: &Wants) -> Result<Taken, Error> {
     let mut taken = Taken::default();

@@ -15,6 +15,7 @@ pub mod instances;
 pub mod offerings;
 pub mod orders;
 pub mod platforms;
+pub mod preview;
 pub mod prices;
 pub mod quotas;
 pub mod statements;
