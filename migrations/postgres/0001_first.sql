@@ -481,3 +481,13 @@ create table quota_uses (
     primary key (quota, instance_id)
 );
 create index quota_uses_instance on quota_uses (instance_id, quota);
+
+-- What is said about plans' parameters, for all tenants (then `tenant` is empty) or for one.
+create table plan_parameters (
+    offering text not null,
+    plan text not null,
+    tenant text not null,
+    document text not null,
+    created_at bigint not null,
+    primary key (offering, plan, tenant)
+);

@@ -61,7 +61,10 @@ pub(in crate::app) struct Checked {
 impl Checked {
     /// What is remembered of the order.
     pub(in crate::app) fn attributes(&self, request: &ProvisionRequest) -> InstanceAttributes {
-        InstanceAttributes { references: self.referred.clone(), ..attributes(request) }
+        let told = attributes(request);
+        let parameters = self.parameters.clone().into_option().unwrap_or_default();
+        let ordered = (parameters != told.parameters).then(|| told.parameters.clone());
+        InstanceAttributes { references: self.referred.clone(), parameters, ordered, ..told }
     }
 }
 
@@ -105,10 +108,6 @@ impl App {
         let plan = self.orderable_plan(orderer, &request.service_id, &request.plan_id).await?;
         notes.plan = Some(Arc::clone(&plan));
         order::check_maintenance(&request.maintenance_info, &plan)?;
-        let parameters = request.parameters.clone();
-        order::check_parameters(
-            plan.check_create(&Value::Object(parameters.clone().into_option().unwrap_or_default())),
-        )?;
         let tenant = match (whose, found) {
             (Whose::Known(tenant), _) => *tenant,
             (Whose::Claimed(claim), _) if asks => self.would_resolve(&orderer.platform, &claim).await?,
@@ -116,6 +115,15 @@ impl App {
             (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
         };
         notes.tenant = Some(tenant.clone());
+        let laws = self.laws_at(rules).await?;
+        let mut parameters = request.parameters.clone();
+        if let Some(rules) = laws.parameters(&plan, &tenant.name) {
+            let created = rules.create(&parameters.into_option().unwrap_or_default());
+            let created = created.or_else(|problems| order::refuse(orderer, problems))?;
+            parameters = Some(created).filter(|created| !created.is_empty()).into();
+        }
+        let checked = Value::Object(parameters.clone().into_option().unwrap_or_default());
+        order::check_fit(orderer, plan.check_create(&checked))?;
         self.within_budget(&tenant).await?;
         let declared = plan.references_at_create();
         let sites = parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();

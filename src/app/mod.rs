@@ -24,6 +24,7 @@ pub mod health;
 pub mod instances;
 mod intent;
 mod last_operation;
+pub mod laws;
 pub mod measure;
 pub mod operations;
 pub mod order;
@@ -98,6 +99,7 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    laws: laws::Cache,
 }
 
 impl App {
@@ -119,6 +121,7 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            laws: laws::Cache::default(),
             config,
             db,
             clock,

@@ -113,7 +113,6 @@ impl App {
         {
             return Box::pin(self.reorder(&orderer, &call, row, &plan, order)).await;
         }
-        fits(plan.check_create(&Value::Object(order.parameters.clone().unwrap_or_default())))?;
         let provisioned = self.provision(&orderer, &call, provision(&orderer, id.clone(), name, &plan, order)).await?;
         let standing = Box::new(self.standing(&orderer, &id).await?);
         Ok(match provisioned {
@@ -146,8 +145,8 @@ impl App {
         let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
         let same_parameters = order.parameters.as_ref().is_none_or(|parameters| {
             let mut folded = known.clone();
-            folded.fold(parameters);
-            folded.parameters == known.parameters
+            folded.fold_ordered(parameters);
+            folded.ordered() == known.ordered()
         });
         let same = row.plan_id == plan.plan_id && same_parameters;
         match (row.state, same) {
@@ -158,9 +157,6 @@ impl App {
                 Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
             }
             (InstanceState::Ready, false) => {
-                if let Some(parameters) = order.parameters.as_ref().filter(|_| !same_parameters) {
-                    fits(plan.check_update(&Value::Object(parameters.clone())))?;
-                }
                 let request = UpdateRequest {
                     instance_id: id.clone(),
                     accepts_incomplete: true,
@@ -392,7 +388,13 @@ pub(in crate::app) fn context(tenant: &str, name: &str) -> Object {
     .collect()
 }
 
-pub(in crate::app) fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order: PersonalOrder) -> ProvisionRequest {
+pub(in crate::app) fn provision(
+    orderer: &Orderer,
+    id: String,
+    name: &str,
+    plan: &PlanEntry,
+    order: PersonalOrder,
+) -> ProvisionRequest {
     let tenant = orderer.tenant.as_ref().map(|tenant| tenant.id.clone()).unwrap_or_default();
     ProvisionRequest {
         instance_id: id,

@@ -222,7 +222,7 @@ impl App {
         }
         let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
         let plan_id = if row.plan_id == plan.plan_id { Maybe::Absent } else { Maybe::Present(plan.plan_id.clone()) };
-        let request = UpdateRequest {
+        let mut request = UpdateRequest {
             instance_id: row.platform_instance_id.clone(),
             accepts_incomplete: true,
             context: known.context.map_or(Maybe::Absent, Maybe::Present),
@@ -231,7 +231,7 @@ impl App {
             parameters: order.parameters.into(),
             ..UpdateRequest::default()
         };
-        let mut change = self.change(orderer, &row, &request).await?;
+        let mut change = self.change(orderer, &tenant, &row, &mut request, rules).await?;
         self.weigh(orderer, &tenant, &row, &request, &mut change, rules, notes).await?;
         if request.plan_id.as_option().is_none() && request.parameters.as_option().is_none() {
             return Ok(());

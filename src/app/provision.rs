@@ -306,6 +306,7 @@ pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttribut
         space_guid: request.space_guid.clone(),
         context: order::without_spoofs(request.context.clone().into_option()),
         references: Ids::new(),
+        ordered: None,
     }
 }
 

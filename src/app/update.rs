@@ -125,7 +125,7 @@ impl App {
     ///
     /// # Errors
     /// 404 where there is none; refusals, or the backend's own answer as a platform may see it.
-    pub async fn update(&self, orderer: &Orderer, call: &Call, request: UpdateRequest) -> Result<Updated, Error> {
+    pub async fn update(&self, orderer: &Orderer, call: &Call, mut request: UpdateRequest) -> Result<Updated, Error> {
         let deadline = self.answer_deadline();
         let live = |row: &InstanceRow| presence(row.state, row.operation_id.is_some()) == Presence::Live;
         let meant = self.meant(orderer, &request.instance_id, None).await?;
@@ -135,7 +135,7 @@ impl App {
         if request.service_id != row.offering_id {
             return Err(osb::Error::bad_request("service_id is not that of the service instance").into());
         }
-        let mut change = self.change(orderer, &row, &request).await?;
+        let mut change = self.change(orderer, &tenant, &row, &mut request, rules).await?;
         if let Some(operation) = self.same_update(&row, &change.target).await? {
             let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
             return self.updated(settled).await;
@@ -189,12 +189,17 @@ impl App {
         }
         Ok(())
     }
-
+    /// What an update leads to, by the catalog and by what is said about the plan's parameters, which are put into the request.
+    ///
+    /// # Errors
+    /// Where it is none that plan and parameters allow.
     pub(in crate::app) async fn change(
         &self,
         orderer: &Orderer,
+        tenant: &Tenant,
         row: &InstanceRow,
-        request: &UpdateRequest,
+        request: &mut UpdateRequest,
+        rules: i64,
     ) -> Result<Change, Error> {
         let plan = self.plan_of(row).await?;
         let target_plan = match request.plan_id.as_option() {
@@ -217,8 +222,20 @@ impl App {
         order::check_maintenance(&request.maintenance_info, &target_plan)?;
         let mut attributes: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
         let mut refers = None;
+        let (sent, mut other) = (request.parameters.clone(), attributes.ordered.is_some());
+        let laws = self.laws_at(rules).await?.parameters(&target_plan, &tenant.name);
+        if let Some(laws) = laws.filter(|_| target_plan.plan_id != row.plan_id || sent.as_option().is_some()) {
+            let given = sent.clone().into_option().unwrap_or_default();
+            let all = laws.update(&given, &attributes.parameters).or_else(|found| order::refuse(orderer, found))?;
+            if all != given {
+                (request.parameters, other) = (Maybe::Present(all), true);
+            }
+        }
+        if other {
+            attributes.fold_ordered(&sent.into_option().unwrap_or_default());
+        }
         if let Some(parameters) = request.parameters.as_option() {
-            order::check_parameters(target_plan.check_update(&serde_json::Value::Object(parameters.clone())))?;
+            order::check_fit(orderer, target_plan.check_update(&serde_json::Value::Object(parameters.clone())))?;
             if !target_plan.references_at_update().is_empty() || !attributes.references.is_empty() {
                 refers = Some((Arc::clone(&target_plan), attributes.clone()));
             }

@@ -15,6 +15,7 @@ pub mod instance;
 pub mod meter;
 pub mod name;
 pub mod operation;
+pub mod parameters;
 pub mod period;
 pub mod platform;
 pub mod price;

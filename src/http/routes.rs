@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, platforms, preview, prices, quotas, statements, tenants, usage,
+    instances, offerings, orders, parameters, platforms, preview, prices, quotas, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -371,6 +371,36 @@ pub const ROUTES: &[Route] = &[
     .gives::<quotas::QuotaOut>()
     .with(&[200, 201]),
     Route::new(Delete, "/api/v1/quotas/{name}", Admin, "Delete a quota", || to(quotas::delete)).nothing(),
+    // What is said about plans' parameters.
+    Route::new(
+        Get,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        Admin,
+        "Show which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::show),
+    )
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"]),
+    Route::new(
+        Put,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        Admin,
+        "Say which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::put),
+    )
+    .takes::<crate::domain::parameters::ParameterRules>()
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"])
+    .with(&[200, 201]),
+    Route::new(
+        Delete,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        Admin,
+        "Say nothing about the parameters of a plan any more",
+        || to(parameters::delete),
+    )
+    .asks(&["tenant"])
+    .nothing(),
     // What would become of an order.
     Route::new(Post, "/api/v1/orders/preview", Admin, "Say what would become of an order, and change nothing", || {
         to(preview::preview)

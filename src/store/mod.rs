@@ -24,6 +24,7 @@ pub mod leases;
 pub mod migrations;
 pub mod offerings;
 pub mod operations;
+pub mod plan_parameters;
 pub mod platforms;
 pub mod price_books;
 pub mod processes;

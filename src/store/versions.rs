@@ -5,7 +5,7 @@ use super::{Error, Tx};
 
 /// Brokers and their catalogs.
 pub const CATALOG: &str = "catalog";
-/// Rules of approval.
+/// Rules that orders are decided by: of approval, of plans' parameters, and policies.
 pub const APPROVAL_RULES: &str = "approval_rules";
 
 /// Price books.

@@ -10,7 +10,7 @@ use super::{Current, Versions};
 use crate::app::{App, Error};
 use crate::backend::{Backend, Blueprint};
 use crate::domain::broker::Access;
-use crate::domain::catalog::{Merged, Part, Prices, Wait};
+use crate::domain::catalog::{Merged, Part, Prices, Shown};
 use crate::domain::platform::PlatformKind;
 use crate::domain::price::{self, PriceBook};
 use crate::domain::tariff::Tariffs;
@@ -41,15 +41,16 @@ impl App {
         } else {
             self.db().read(|tx| Box::pin(price_books::all(tx, None))).await?.into()
         };
-        let (parts, waits) = if versions.catalog == old.versions.catalog {
-            (old.merged.parts().to_vec(), old.merged.waits().to_vec())
+        let (parts, shown) = if versions.catalog == old.versions.catalog {
+            (old.merged.parts().to_vec(), old.merged.shown().clone())
         } else {
             let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
             let parts = self.parts(&rows, &old.merged).await?;
             self.backends().replace(self.made_backends(&rows));
-            (parts, self.approval_waits().await?)
+            let parameters = Arc::new(self.read_laws().await?.shown());
+            (parts, Shown { waits: self.approval_waits().await?, parameters })
         };
-        let merged = self.merged(parts, waits, Arc::clone(&books)).await?;
+        let merged = self.merged(parts, shown, Arc::clone(&books)).await?;
         registry.replace(Current { versions, merged, books });
         Ok(true)
     }
@@ -73,25 +74,20 @@ impl App {
         let old = registry.current().clone();
         if self.prices_turned() {
             let merged = {
-                let (parts, waits) = (old.merged.parts().to_vec(), old.merged.waits().to_vec());
-                self.merged(parts, waits, Arc::clone(&old.books)).await?
+                let (parts, shown) = (old.merged.parts().to_vec(), old.merged.shown().clone());
+                self.merged(parts, shown, Arc::clone(&old.books)).await?
             };
             registry.replace(Current { merged, ..old });
         }
         Ok(())
     }
 
-    async fn merged(
-        &self,
-        parts: Vec<Arc<Part>>,
-        waits: Vec<Wait>,
-        books: Arc<[PriceBook]>,
-    ) -> Result<Arc<Merged>, Error> {
+    async fn merged(&self, parts: Vec<Arc<Part>>, shown: Shown, books: Arc<[PriceBook]>) -> Result<Arc<Merged>, Error> {
         let (hub, now) = (self.config().server.hub.clone(), self.clock().now());
         let merged = tokio::task::spawn_blocking(move || {
             let tariffs = price::in_force(&books, now).map(|book| Arc::new(Tariffs::new(book)));
             let prices = Prices { tariffs, until: price::next_change(&books, now) };
-            let merged = Merged::new(parts, hub).priced(prices).with_waits(waits);
+            let merged = Merged::new(parts, hub).priced(prices).showing(shown);
             // Made here once, so that no platform's request has to.
             for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
                 merged.document(None, kind);

@@ -14,6 +14,7 @@ pub mod identities;
 pub mod instances;
 pub mod offerings;
 pub mod orders;
+pub mod parameters;
 pub mod platforms;
 pub mod preview;
 pub mod prices;

@@ -89,6 +89,8 @@ pub struct OutlookOut {
     needs: String,
     /// Whether too little is left.
     exceeded: bool,
+    /// The same in one sentence.
+    words: String,
 }
 
 /// Who would have to agree.
@@ -128,7 +130,9 @@ impl From<Sent> for SentOut {
 impl From<Outlook> for OutlookOut {
     fn from(outlook: Outlook) -> Self {
         let Outlook { name, limit, used, needs, exceeded } = outlook;
-        Self { name, limit: limit.to_string(), used: used.to_string(), needs: needs.to_string(), exceeded }
+        let (limit, used, needs) = (limit.to_string(), used.to_string(), needs.to_string());
+        let words = format!("{name}: {used} of {limit} are used, and the order needs {needs} more");
+        Self { name, limit, used, needs, exceeded, words }
     }
 }
 
