@@ -491,3 +491,10 @@ create table plan_parameters (
     created_at bigint not null,
     primary key (offering, plan, tenant)
 );
+
+-- Rules in Cedar that refuse orders, or warn of them.
+create table policies (
+    name text primary key,
+    document text not null,
+    created_at bigint not null
+);

@@ -1,4 +1,5 @@
-//! What decides about an order before it is written: plan, tenant, parameters, budget, references, approvals. Orders and previews go
+//! What decides about an order before it is written: plan, tenant, parameters, policies, budget,
+//! references, approvals. Orders and previews go
 //! through the same functions, so that a preview says what an order would be told.
 //!
 //! Nothing is written here, but that an identity is not mapped. Invariant: what only a transaction can decide (that a tenant, a
@@ -10,6 +11,7 @@ use osb::{Maybe, ProvisionRequest};
 use serde_json::Value;
 
 use super::approvals::Asked;
+use super::laws::Deed;
 use super::order::{self, Orderer};
 use super::provision::attributes;
 use super::references::Ids;
@@ -19,6 +21,7 @@ use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::InstanceAttributes;
 use crate::domain::operation::OperationKind;
+use crate::domain::policy::{Action, Judged};
 use crate::domain::tenant::Tenant;
 
 /// What was found out about an order on the way, also where it was refused then.
@@ -28,6 +31,8 @@ pub(in crate::app) struct Notes {
     pub(in crate::app) plan: Option<Arc<PlanEntry>>,
     /// Whom it is for.
     pub(in crate::app) tenant: Option<Tenant>,
+    /// What policies say.
+    pub(in crate::app) policies: Vec<Judged>,
     /// What asks for an approval.
     pub(in crate::app) causes: Vec<Cause>,
 }
@@ -124,6 +129,9 @@ impl App {
         }
         let checked = Value::Object(parameters.clone().into_option().unwrap_or_default());
         order::check_fit(orderer, plan.check_create(&checked))?;
+        let given = parameters.clone().into_option().unwrap_or_default();
+        let deed = Deed { action: Action::Order, tenant: &tenant, plan: &plan, from: None, parameters: &given };
+        self.obey(&laws, orderer, deed, &mut notes.policies).await?;
         self.within_budget(&tenant).await?;
         let declared = plan.references_at_create();
         let sites = parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();

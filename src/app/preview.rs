@@ -20,6 +20,7 @@ use crate::domain::approval::{Cause, groups};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, Presence, presence};
+use crate::domain::policy::Judged;
 use crate::domain::stamp::StampFacts;
 use crate::domain::tenant::Tenant;
 use crate::store::{self, Tx, versions};
@@ -77,6 +78,8 @@ pub struct Preview {
     pub refused: Option<Refusal>,
     /// Whom it would be for.
     pub tenant: Option<String>,
+    /// What policies say.
+    pub policies: Vec<Judged>,
     /// Quotas that it would take from.
     pub quotas: Vec<Outlook>,
     /// What would ask for an approval.
@@ -172,6 +175,7 @@ impl App {
         preview.visible = notes.plan.is_some();
         preview.tenant = notes.tenant.map(|tenant| tenant.name);
         preview.causes = notes.causes;
+        preview.policies = notes.policies;
         match looked {
             Ok(()) => {}
             Err(error) if is_own(&error) => return Err(error),
@@ -327,10 +331,9 @@ fn refusal(error: Error) -> Refusal {
         Error::OverQuota(_) => "quota_exceeded",
         Error::Invalid(_) => "invalid",
         Error::Unauthorized => "unauthorized",
+        Error::Answer(answer) | Error::Broker(answer) => answer.code().unwrap_or("refused"),
         _ => "refused",
     };
     let code = code.to_owned();
-    let answer = to_osb(error);
-    let code = answer.code().map_or(code, str::to_owned);
-    Refusal { code, reason: answer.description().unwrap_or("it would be refused").to_owned() }
+    Refusal { code, reason: to_osb(error).description().unwrap_or("it would be refused").to_owned() }
 }

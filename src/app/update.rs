@@ -7,6 +7,7 @@ use osb::{Call, Maybe, UpdateRequest, UpdateResponse, Updated};
 use super::approvals::{self, Asked};
 use super::decide::Notes;
 use super::drive::{Names, Target};
+use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::quotas::{self, Taken, Wants};
 use super::references::Rereferred;
@@ -17,6 +18,7 @@ use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::policy::Action;
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::ApprovalRow;
@@ -63,6 +65,12 @@ impl Change {
     /// The plan that the instance has.
     pub(in crate::app) fn plan(&self) -> Arc<PlanEntry> {
         Arc::clone(&self.plan)
+    }
+
+    /// As policies look at it: what the instance is from then on.
+    fn deed<'a>(&'a self, tenant: &'a Tenant) -> Deed<'a> {
+        let parameters = &self.target.attributes.parameters;
+        Deed { action: Action::Update, tenant, plan: &self.next, from: Some(&*self.plan), parameters }
     }
 
     /// As rules of approval look at it.
@@ -172,6 +180,11 @@ impl App {
         notes: &mut Notes,
     ) -> Result<(), Error> {
         (notes.plan, notes.tenant) = (Some(Arc::clone(&change.next)), Some(tenant.clone()));
+        if change.plan.plan_id != change.next.plan_id || request.parameters.as_option().is_some() {
+            let laws = self.laws_at(rules).await?;
+            let deed = change.deed(tenant);
+            self.obey(&laws, orderer, deed, &mut notes.policies).await?;
+        }
         if change.plan.plan_id != change.next.plan_id {
             self.within_budget(tenant).await?;
         }

@@ -18,6 +18,7 @@ pub mod operation;
 pub mod parameters;
 pub mod period;
 pub mod platform;
+pub mod policy;
 pub mod price;
 pub mod quota;
 pub mod rating;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, parameters, platforms, preview, prices, quotas, statements, tenants, usage,
+    instances, offerings, orders, parameters, platforms, policies, preview, prices, quotas, statements, tenants, usage,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
@@ -401,6 +401,22 @@ pub const ROUTES: &[Route] = &[
     )
     .asks(&["tenant"])
     .nothing(),
+    // Policies.
+    Route::new(Get, "/api/v1/policies", Admin, "List policies", || to(policies::list))
+        .pages::<policies::PolicyOut>(&[]),
+    Route::new(Get, "/api/v1/policies/{name}", Admin, "Show a policy", || to(policies::show))
+        .gives::<policies::PolicyOut>(),
+    Route::new(Put, "/api/v1/policies/{name}", Admin, "Create or replace a policy", || to(policies::put))
+        .takes::<crate::domain::policy::PolicyDocument>()
+        .gives::<policies::PolicyOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/policies/{name}", Admin, "Delete a policy", || to(policies::delete)).nothing(),
+    Route::new(Post, "/api/v1/policies/simulate", Admin, "Say what of all that stands a policy would refuse", || {
+        to(policies::simulate)
+    })
+    .takes::<policies::SimulationIn>()
+    .gives::<policies::SimulatedOut>()
+    .asks(&["limit", "cursor"]),
     // What would become of an order.
     Route::new(Post, "/api/v1/orders/preview", Admin, "Say what would become of an order, and change nothing", || {
         to(preview::preview)

@@ -26,6 +26,7 @@ pub mod offerings;
 pub mod operations;
 pub mod plan_parameters;
 pub mod platforms;
+pub mod policies;
 pub mod price_books;
 pub mod processes;
 pub mod quotas;

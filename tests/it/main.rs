@@ -37,6 +37,7 @@ mod osb_side;
 mod outage;
 mod platforms;
 mod points;
+mod policies;
 mod preview;
 mod prices;
 mod quickstart;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::drive::Target;
 use super::super::error::to_osb;
+use super::super::laws::{Deed, enforced, principal};
 use super::super::order;
 use super::super::references::Ids;
 use super::super::sealed::{self, StoredRequest};
@@ -20,6 +21,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
+use crate::domain::policy::Action;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
 use crate::store::instances::{self, InstanceRow};
@@ -140,6 +142,7 @@ impl App {
         if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
             return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
         }
+        let forbidden = self.forbidden_now(&operation, &instance, &before).await?;
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -149,7 +152,35 @@ impl App {
                 (update_refused(plan, next, attributes, &sent), added(&before.references, &attributes.references))
             }
         };
-        Ok(Anew { refused: refused.err().map(told), referred, give_up_at: now.plus(longest) })
+        let refused = refused.and(forbidden).err().map(told);
+        Ok(Anew { refused, referred, give_up_at: now.plus(longest) })
+    }
+
+    /// What policies of today say about an order that waits. The inner error is their refusal.
+    async fn forbidden_now(
+        &self,
+        operation: &OperationRow,
+        instance: &InstanceRow,
+        before: &InstanceAttributes,
+    ) -> Result<Result<(), Error>, Error> {
+        let laws = self.read_laws().await?;
+        let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
+        let catalog = self.catalog();
+        let Some(plan) = catalog.plan_by_id(&instance.plan_id) else { return Ok(Ok(())) };
+        let target: Option<Target> = match &operation.target {
+            Some(target) => Some(self.open(&sealed::operation_target(&operation.id), target)?),
+            None => None,
+        };
+        let next = target.as_ref().and_then(|target| catalog.plan_by_id(&target.plan_id)).unwrap_or(plan);
+        let deed = Deed {
+            action: if target.is_some() { Action::Update } else { Action::Order },
+            tenant: &tenant,
+            plan: next,
+            from: target.is_some().then_some(&**plan),
+            parameters: target.as_ref().map_or(&before.parameters, |target| &target.attributes.parameters),
+        };
+        let judged = self.judge(&laws, &principal(&operation.actor, &platform), deed).await?;
+        Ok(enforced(&judged, &deed))
     }
 }
 

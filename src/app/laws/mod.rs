@@ -5,6 +5,8 @@
 //! processes, and where nothing is said an order pays nothing.
 
 mod parameters;
+mod policies;
+pub mod simulate;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,19 +14,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::{App, Error};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::parameters::ParameterRules;
+use crate::domain::policy::Book;
 use crate::store::plan_parameters::ParametersRow;
-use crate::store::{plan_parameters, versions};
+use crate::store::{plan_parameters, policies as stored, versions};
 
 pub use crate::store::plan_parameters::{Key, ParametersRow as ParametersView};
+pub use crate::store::policies::PolicyRow as PolicyView;
+
+pub(in crate::app) use policies::{Deed, enforced, principal};
 
 /// Documents about parameters of one hub.
 const PARAMETERS_MAX: i64 = 10_000;
+/// Policies of one hub.
+const POLICIES_MAX: i64 = 1000;
 
 /// All laws, as they were at one count of their changes.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Laws {
     /// By offering and plan: for all tenants, and by tenant.
     parameters: HashMap<(String, String), Vec<(String, ParameterRules)>>,
+    /// Parsed.
+    policies: Book,
 }
 
 /// What this process keeps of them.
@@ -46,12 +56,13 @@ impl Cache {
 }
 
 impl Laws {
-    fn new(rows: Vec<ParametersRow>) -> Self {
+    fn new(rows: Vec<ParametersRow>, policies: &[PolicyView]) -> Self {
         let mut parameters: HashMap<_, Vec<_>> = HashMap::new();
         for ParametersRow { key, rules, .. } in rows {
             parameters.entry((key.offering, key.plan)).or_default().push((key.tenant, rules));
         }
-        Self { parameters }
+        let policies = Book::new(policies.iter().map(|row| (row.name.as_str(), &row.document)));
+        Self { parameters, policies }
     }
 
     /// What is said of a plan's parameters for a tenant.
@@ -91,11 +102,14 @@ impl App {
             Box::pin(async move {
                 // The counter first: a change in between is then read twice rather than never.
                 let version = versions::read(tx, versions::APPROVAL_RULES).await?;
-                Ok((version, plan_parameters::all(tx, PARAMETERS_MAX).await?))
+                let parameters = plan_parameters::all(tx, PARAMETERS_MAX).await?;
+                Ok((version, parameters, stored::list(tx, "", POLICIES_MAX).await?))
             })
         });
-        let (version, rows) = read.await?;
-        let laws = Arc::new(Laws::new(rows));
+        let (version, parameters, policies) = read.await?;
+        // Policies are parsed here, once in each process.
+        let laws = tokio::task::spawn_blocking(move || Arc::new(Laws::new(parameters, &policies)));
+        let laws = laws.await.map_err(|_| Error::busy())?;
         self.inner.laws.keep(version, &laws);
         Ok(laws)
     }

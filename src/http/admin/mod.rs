@@ -16,6 +16,7 @@ pub mod offerings;
 pub mod orders;
 pub mod parameters;
 pub mod platforms;
+pub mod policies;
 pub mod preview;
 pub mod prices;
 pub mod quotas;

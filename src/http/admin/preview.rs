@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::policies::JudgedOut;
 use super::prices::PriceOut;
 use crate::app::people::PersonalOrder;
 use crate::app::preview::{By, Preview, PreviewOf, Sent};
@@ -55,7 +56,7 @@ pub struct PreviewOut {
     /// Whom it would be for.
     tenant: Option<String>,
     /// What policies say.
-    policies: Vec<Value>,
+    policies: Vec<JudgedOut>,
     /// The quotas that it would take from.
     quota: Vec<OutlookOut>,
     /// Who would have to agree; `null` where nobody.
@@ -147,7 +148,7 @@ impl From<Preview> for PreviewOut {
             allowed: preview.refused.is_none(),
             refused: preview.refused.map(|refusal| RefusalOut { code: refusal.code, reason: refusal.reason }),
             tenant: preview.tenant,
-            policies: Vec::new(),
+            policies: preview.policies.into_iter().map(JudgedOut::from).collect(),
             quota: preview.quotas.into_iter().map(OutlookOut::from).collect(),
             approval,
             price: preview.price.map(PriceOut::from),
