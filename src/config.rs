@@ -12,11 +12,15 @@ use serde::{Deserialize, Deserializer};
 
 use crate::secret::Secret;
 
+mod identity;
+
+pub use identity::{Algorithm, Auth, Grants, Oidc};
+
 /// The manual and the defaults.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 /// Keys whose value is a list, comma-separated in the environment.
-const LISTS: [&str; 2] = ["egress.allow", "security.encryption_key"];
+const LISTS: [&str; 3] = ["egress.allow", "oidc.algorithms", "security.encryption_key"];
 
 /// What can be wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,10 @@ pub struct Config {
     pub database: Database,
     /// The first administrator.
     pub admin: Admin,
+    /// Who is what.
+    pub auth: Auth,
+    /// Whose tokens are believed.
+    pub oidc: Oidc,
     /// Keys.
     pub security: Security,
     /// What may go out.
@@ -351,6 +359,12 @@ impl Config {
         }
         if self.backends.timeout.is_zero() || self.backends.concurrency == 0 || self.operations.concurrency == 0 {
             return invalid("backends", "timeout and both concurrency settings must be above zero");
+        }
+        if let Some((key, message)) = self.oidc.problem() {
+            return invalid(key, message);
+        }
+        if self.auth.grants.iter().any(|grant| grant.group.is_some() == grant.user.is_some()) {
+            return invalid("auth.grants", "give each exactly one of `group` and `user`");
         }
         if self.security.stamp_key_published_before >= self.security.stamp_key_rotation {
             return invalid("security.stamp_key_published_before", "must be shorter than stamp_key_rotation");

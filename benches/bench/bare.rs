@@ -15,6 +15,7 @@ use bourse::clock::{Clock, Time, fresh_id};
 use bourse::domain::event::{Event, EventKind, InstanceData, event_id};
 use bourse::domain::instance::{BindingState, InstanceState};
 use bourse::domain::operation::{OperationKind, OperationState, Phase, Told};
+use bourse::domain::permission::Sight;
 use bourse::domain::stamp;
 use bourse::domain::tenant::Tenant;
 use bourse::store::bindings::{self, BindingRow};
@@ -285,7 +286,15 @@ async fn template(db: &Db) -> Outcome<Template> {
     let (instance, binding, operations) = db
         .read(|tx| {
             Box::pin(async move {
-                let filter = Filter { state: Some(InstanceState::Ready), ..Filter::default() };
+                let filter = Filter {
+                    tenant_id: None,
+                    platform_id: None,
+                    platform_instance_id: None,
+                    broker_id: None,
+                    offering_id: None,
+                    state: Some(InstanceState::Ready),
+                    sight: Sight::everything(),
+                };
                 let instance = instances::list(tx, &filter, "", 1).await?.pop().ok_or(store::Error::Busy)?;
                 let binding = bindings::of_instance(tx, &instance.id).await?.pop().ok_or(store::Error::Busy)?;
                 let operations = operations::of_instance(tx, &instance.id).await?;

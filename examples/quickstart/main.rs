@@ -23,6 +23,7 @@ use bourse::app::{self, App};
 use bourse::clock::Clock;
 use bourse::config::Config;
 use bourse::domain::caller::Caller;
+use bourse::domain::permission::Sight;
 use bourse::domain::platform::PlatformKind;
 use bourse::http::{self, Surface};
 use bourse::secret::{Sealer, Secret, generate_password};
@@ -143,7 +144,7 @@ async fn hub(url: &str, folder: &Path, kept: &mut Kept) -> Result<(App, Db), Box
 async fn furnish(app: &App, kept: &mut Kept, brokers: &[(&str, String)], password: &str) -> Result<(), Box<dyn Error>> {
     let admin = Caller::Admin("admin".to_owned());
     for (name, url) in brokers {
-        if app.broker(name).await.is_ok() {
+        if app.broker(&Sight::everything(), name).await.is_ok() {
             let change = serde_json::from_value(json!({ "url": url }))?;
             app.patch_broker(&admin, name, change, None).await?;
         } else {

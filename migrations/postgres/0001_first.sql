@@ -498,3 +498,38 @@ create table policies (
     document text not null,
     created_at bigint not null
 );
+
+-- Who may do what. Members are those of the tenants' documents, where a caller's name and groups are looked for.
+create table tenant_members (
+    tenant_id text not null references tenants (id),
+    kind text not null,
+    name text not null,
+    role text not null,
+    primary key (tenant_id, kind, name, role)
+);
+create index tenant_members_name on tenant_members (kind, name);
+
+create table users (
+    name text primary key,
+    groups text not null,
+    version bigint not null,
+    created_at bigint not null
+);
+
+-- What platforms call a user.
+create table user_identities (
+    platform_id text not null references platforms (id),
+    platform_user text not null,
+    user_name text not null references users (name),
+    primary key (platform_id, platform_user)
+);
+create index user_identities_user on user_identities (user_name);
+
+create table service_accounts (
+    name text primary key,
+    roles text not null,
+    token_hash text not null unique,
+    created_by text not null,
+    created_at bigint not null,
+    token_at bigint not null
+);

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::costs::currency;
 use super::rating::{Charged, Rated, ToRate};
 use super::tenants::Put;
-use super::{App, Error, Issue, Listed, Page};
+use super::{App, Error, Issue, Listed, Page, access};
 use crate::clock::Time;
 use crate::domain::approval::Cause;
 use crate::domain::budget::{Action, BudgetDocument};
@@ -22,6 +22,7 @@ use crate::domain::decimal::{Decimal, Exact, plain, zero};
 use crate::domain::event::{Event, EventKind, event_id};
 use crate::domain::name::{RULE, is_name};
 use crate::domain::period::{Month, Zone};
+use crate::domain::permission::{Access, Sight};
 use crate::domain::price::PriceBook;
 use crate::domain::tenant::Tenant;
 use crate::store::leases::{self, Holder};
@@ -128,10 +129,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn budget(&self, name: &str) -> Result<BudgetView, Error> {
+    pub async fn budget(&self, sight: &Sight, name: &str) -> Result<BudgetView, Error> {
         let key = name.to_owned();
         let row = self.db().read(|tx| Box::pin(async move { budgets::one(tx, &key).await })).await?;
         let row = row.ok_or_else(|| Error::not_found("budget", name))?;
+        if !sight.is_everything() && !self.budget_in_sight(sight, &row).await? {
+            return Err(Error::not_found("budget", name));
+        }
         let (period, spent) = self.spent(&row.document).await?;
         let (key, month) = (row.name.clone(), period.to_string());
         let told = self.db().read(|tx| Box::pin(async move { budgets::noticed(tx, &key, &month).await })).await?;
@@ -142,10 +146,36 @@ impl App {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn budgets(&self, page: &Page) -> Result<Listed<BudgetRow>, Error> {
+    pub async fn budgets(&self, sight: &Sight, page: &Page) -> Result<Listed<BudgetRow>, Error> {
+        if !sight.is_everything() {
+            return self.budgets_in_sight(sight, page).await;
+        }
         let (after, rows) = (page.after.clone(), page.rows());
         let rows = self.db().read(|tx| Box::pin(async move { budgets::list(tx, &after, rows).await })).await?;
         Ok(page.cut(rows, |row| row.name.clone()))
+    }
+
+    /// Those of tenants in sight. There are few: they are narrowed before they are cut into pages.
+    async fn budgets_in_sight(&self, sight: &Sight, page: &Page) -> Result<Listed<BudgetRow>, Error> {
+        let (after, limit) = (page.after.clone(), u32::try_from(BUDGETS_MAX).unwrap_or(u32::MAX));
+        let rows = self.db().read(|tx| Box::pin(async move { budgets::list(tx, &after, limit).await })).await?;
+        let mut seen = Vec::new();
+        for row in rows {
+            if self.budget_in_sight(sight, &row).await? {
+                seen.push(row);
+            }
+        }
+        Ok(page.cut(seen, |row| row.name.clone()))
+    }
+
+    /// A cost center's budget is seen by those who see all.
+    async fn budget_in_sight(&self, sight: &Sight, row: &BudgetRow) -> Result<bool, Error> {
+        let Some(tenant) = &row.document.tenant else { return Ok(false) };
+        match self.tenant_by_name(tenant).await {
+            Ok(tenant) => Ok(sight.of(&access::of_tenant(&tenant.id)) == Access::Allowed),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes a budget.

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::instances::thing;
 use super::rating::{Charged, Rated, ToRate};
-use super::{App, Error, Issue};
+use super::{App, Error, Issue, access};
 use crate::clock::Time;
 use crate::domain::cost::{Granularity, GroupKey, KEYS_MAX, months, windows};
 use crate::domain::decimal::{Exact, zero};
+use crate::domain::permission::{Access, Sight, Thing};
 use crate::domain::price::PriceBook;
 use crate::domain::rating::Piece;
 
@@ -131,14 +133,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`]; [`Error::NotFound`] of a tenant or an instance; [`Error::Unprocessable`] `too_many_lines`.
-    pub async fn costs(&self, query: CostQuery) -> Result<CostReport, Error> {
+    pub async fn costs(&self, sight: &Sight, query: CostQuery) -> Result<CostReport, Error> {
         let now = self.clock().now();
         check(&query, now)?;
         let books = self.price_books(Some(now)).await?;
-        let mut sums = Sums { query: &query, found: BTreeMap::new(), unpriced: BTreeMap::new(), lines: 0 };
-        match self.whose(&query).await? {
-            Some(tenant) => self.sum(&tenant, now, &books, &mut sums).await?,
-            None => {
+        let mut sums = Sums { query: &query, sight, found: BTreeMap::new(), unpriced: BTreeMap::new(), lines: 0 };
+        match (self.whose(sight, &query).await?, sight.only_tenants()) {
+            (Some(tenant), _) => self.sum(&tenant, now, &books, &mut sums).await?,
+            (None, Some(tenants)) => {
+                for tenant in tenants {
+                    self.sum(tenant, now, &books, &mut sums).await?;
+                }
+            }
+            (None, None) => {
                 let mut after = String::new();
                 loop {
                     let page = self.charged_tenants(&after).await?;
@@ -154,13 +161,15 @@ impl App {
     }
 
     /// The only tenant that is asked about, if it is only one.
-    async fn whose(&self, query: &CostQuery) -> Result<Option<String>, Error> {
+    async fn whose(&self, sight: &Sight, query: &CostQuery) -> Result<Option<String>, Error> {
         let named = match &query.tenant {
-            Some(name) => Some(self.feed_tenant(name).await?),
+            Some(name) => Some(self.tenant_in_sight(sight, name).await?),
             None => None,
         };
         let Some(id) = &query.instance else { return Ok(named) };
-        let owner = self.instance_row(id).await?.tenant_id;
+        let instance = self.instance_row(id).await?;
+        access::check(sight, "instance", id, &thing(&instance))?;
+        let owner = instance.tenant_id;
         match named {
             Some(named) if named != owner => Err(Error::not_found("instance", id)),
             _ => Ok(Some(owner)),
@@ -251,6 +260,7 @@ type Groups = BTreeMap<GroupKeys, BTreeMap<(String, String), (Exact, Exact)>>;
 /// What was added up so far.
 struct Sums<'a> {
     query: &'a CostQuery,
+    sight: &'a Sight,
     found: Groups,
     /// By tenant, instance, offering, plan, meter and unit.
     unpriced: BTreeMap<[String; 6], (Option<String>, Exact)>,
@@ -263,6 +273,10 @@ impl Sums<'_> {
         let window = after.checked_sub(1).and_then(|index| windows.get(index));
         let Some(window) = window.filter(|window| piece.from < window.end) else { return Ok(()) };
         let (span, said) = (rated.span(piece), rated.said(piece));
+        let thing = Thing { tenant: Some(&rated.tenant.id), broker: Some(&span.broker_id), names: &[] };
+        if self.sight.of(&thing) != Access::Allowed {
+            return Ok(());
+        }
         if self.query.offering.as_ref().is_some_and(|only| *only != span.offering)
             || self.query.cost_center.as_ref().is_some_and(|only| *only != said.cost_center)
         {

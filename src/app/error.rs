@@ -62,6 +62,9 @@ pub enum Error {
     /// Who calls is not known.
     #[error("credentials are missing or wrong")]
     Unauthorized,
+    /// A bearer token that is not accepted, and why.
+    #[error("{0}")]
+    BadToken(String),
     /// Known and visible, but not allowed.
     #[error("{0}")]
     Forbidden(String),
@@ -161,7 +164,7 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         Error::Gone(message) => osb::Error::not_found(message),
         Error::NotFound { .. } => osb::Error::not_found(error.to_string()),
         Error::Conflict { message, .. } => osb::Error::conflict(message),
-        Error::Unauthorized => osb::Error::unauthorized("credentials are missing or wrong"),
+        Error::Unauthorized | Error::BadToken(_) => osb::Error::unauthorized("credentials are missing or wrong"),
         Error::Stale => osb::Error::conflict("it was changed meanwhile"),
         Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
         Error::Unavailable(message) => osb::Error::unavailable(message, 10),

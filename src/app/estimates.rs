@@ -7,12 +7,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::people::fits;
-use super::{App, Error, Issue};
+use super::{App, Error, Issue, access};
+use crate::domain::caller::Caller;
 use crate::domain::catalog::{Merged, PlanEntry, prices};
 use crate::domain::decimal::Decimal;
 use crate::domain::estimate::{Estimate, Expected, estimate};
 use crate::domain::meter::{INSTANCE, Meter, SETUP};
 use crate::domain::period::{Month, Zone, Zones};
+use crate::domain::permission::{Access, Permission};
 
 /// Meters that are told to be wrong.
 const ISSUES_MAX: usize = 100;
@@ -48,7 +50,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Invalid`] where a name means nothing, with what was probably meant, or parameters don't fit the plan's schema.
-    pub async fn estimate(&self, what: EstimateOf) -> Result<Estimated, Error> {
+    pub async fn estimate(&self, caller: &Caller, what: EstimateOf) -> Result<Estimated, Error> {
         let plan = plan(&self.catalog(), &what)?;
         if let Some(parameters) = &what.parameters {
             fits(plan.check_create(&Value::Object(parameters.clone())))?;
@@ -58,7 +60,7 @@ impl App {
         if !issues.is_empty() {
             return Err(Error::Invalid(issues));
         }
-        let zones = self.zones(what.tenant.as_deref()).await?;
+        let zones = self.zones(caller, what.tenant.as_deref()).await?;
         let books = self.price_books(None).await?;
         let month = zones.month(self.clock().now()).next();
         let currency = books.first().map(|book| book.document.currency.clone());
@@ -70,13 +72,18 @@ impl App {
         Ok(Estimated { currency, month, estimate: estimated.await.map_err(|_| Error::busy())? })
     }
 
-    async fn zones(&self, tenant: Option<&str>) -> Result<Zones, Error> {
+    async fn zones(&self, caller: &Caller, tenant: Option<&str>) -> Result<Zones, Error> {
         let hub = Zone::from(self.config().billing.time_zone.clone());
         let Some(name) = tenant else { return Ok(Zones::always(hub)) };
+        let unknown = || Error::invalid("/tenant", format!("tenant `{name}` does not exist"));
         let tenant = self.tenant_by_name(name).await.map_err(|error| match error {
-            Error::NotFound { .. } => Error::invalid("/tenant", error.to_string()),
+            Error::NotFound { .. } => unknown(),
             error => error,
         })?;
+        let sight = Permission::SeeTenants.sight(caller);
+        if sight.is_none_or(|sight| sight.of(&access::of_tenant(&tenant.id)) != Access::Allowed) {
+            return Err(unknown());
+        }
         Ok(self.charged(&tenant.id, self.clock().now()).await?.zones)
     }
 }

@@ -7,13 +7,14 @@ use super::costs::CostSoFar;
 use super::drive::{Names, tell};
 use super::references::{self, Relations};
 use super::sealed::error_to_text;
-use super::{App, Error, Listed, Page, quotas};
+use super::{App, Error, Listed, Page, access, quotas};
 use crate::clock::Time;
 use crate::domain::approval::ApprovalState;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationState, Phase};
+use crate::domain::permission::{Permission, Sight, Thing};
 use crate::store::approvals::Decided;
 use crate::store::audit::{self, AuditRow};
 use crate::store::bindings::{self, BindingRow};
@@ -86,8 +87,15 @@ impl App {
     ///
     /// # Errors
     /// Where a name is unknown or the database fails.
-    pub async fn instances(&self, filter: InstanceFilter, page: &Page) -> Result<Listed<InstanceView>, Error> {
-        let Some(filter) = self.filter(filter).await? else { return Ok(Listed { items: Vec::new(), next: None }) };
+    pub async fn instances(
+        &self,
+        sight: &Sight,
+        filter: InstanceFilter,
+        page: &Page,
+    ) -> Result<Listed<InstanceView>, Error> {
+        let Some(filter) = self.filter(sight, filter).await? else {
+            return Ok(Listed { items: Vec::new(), next: None });
+        };
         let (after, rows) = (page.after.clone(), i64::from(page.rows()));
         let rows = self
             .db()
@@ -112,10 +120,17 @@ impl App {
     }
 
     /// Turns names into ids; `None` where a name means nothing, so that nothing can match.
-    async fn filter(&self, filter: InstanceFilter) -> Result<Option<Filter>, Error> {
+    async fn filter(&self, sight: &Sight, filter: InstanceFilter) -> Result<Option<Filter>, Error> {
         let catalog = self.catalog();
-        let mut by =
-            Filter { platform_instance_id: filter.platform_instance_id, state: filter.state, ..Filter::default() };
+        let mut by = Filter {
+            tenant_id: None,
+            platform_id: None,
+            platform_instance_id: filter.platform_instance_id,
+            broker_id: None,
+            offering_id: None,
+            state: filter.state,
+            sight: sight.clone(),
+        };
         if let Some(name) = filter.tenant {
             let Some(tenant) = found(self.tenant_by_name(&name).await)? else { return Ok(None) };
             by.tenant_id = Some(tenant.id);
@@ -141,8 +156,9 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn instance(&self, id: &str) -> Result<InstanceDetail, Error> {
+    pub async fn instance(&self, sight: &Sight, id: &str) -> Result<InstanceDetail, Error> {
         let row = self.instance_row(id).await?;
+        access::check(sight, "instance", id, &thing(&row))?;
         let key = row.id.clone();
         let (bindings, operations, relations) = self
             .db()
@@ -189,6 +205,7 @@ impl App {
             return Err(Error::invalid("/reason", "say why it is forgotten: it is kept in the audit"));
         }
         let row = self.instance_row(id).await?;
+        access::check(&access::sight(Permission::ManageInstances, caller)?, "instance", id, &thing(&row))?;
         let (_, offering, plan) = self.names_of(&row).await?;
         let names = Names { hub: self.config().server.hub.clone(), offering, plan, previous_plan: None };
         let now = self.clock().now();
@@ -211,8 +228,13 @@ impl App {
         for operation in called_off {
             self.announce(&operation);
         }
-        self.instance(&id).await
+        self.instance(&Sight::everything(), &id).await
     }
+}
+
+/// Whose an instance is.
+pub(in crate::app) fn thing(row: &InstanceRow) -> Thing<'_> {
+    Thing { tenant: Some(&row.tenant_id), broker: Some(&row.broker_id), names: &[] }
 }
 
 /// Forgets an instance and all that belongs to it; says which operations were called off.

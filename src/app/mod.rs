@@ -1,6 +1,7 @@
 //! The use cases, one file a verb: they open and close transactions and decide who may do what. They know no status codes
 //! and no SQL text. Everything that comes in, over OSB, the management API or a worker, goes through here.
 
+mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
@@ -21,6 +22,7 @@ pub mod feed;
 mod fetch;
 pub mod focus;
 pub mod health;
+pub mod identity;
 pub mod instances;
 mod intent;
 mod last_operation;
@@ -100,6 +102,7 @@ struct Inner {
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
     laws: laws::Cache,
+    provider: identity::Provider,
 }
 
 impl App {
@@ -122,6 +125,7 @@ impl App {
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
             laws: laws::Cache::default(),
+            provider: identity::Provider::default(),
             config,
             db,
             clock,

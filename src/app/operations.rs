@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::approvals::How;
 use super::drive::tell;
+use super::instances::thing;
 use super::sealed::error_to_text;
-use super::{App, Error, Listed, Page, quotas};
+use super::{App, Error, Listed, Page, access, quotas};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
+use crate::domain::permission::{Permission, Sight};
 use crate::store::operations::{self, OperationRow};
 
 pub use crate::store::operations::{Filter as OperationFilter, OperationRow as OperationView};
@@ -38,8 +40,13 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn operation(&self, id: &str) -> Result<OperationRow, Error> {
-        self.operation_row(id).await
+    pub async fn operation(&self, sight: &Sight, id: &str) -> Result<OperationRow, Error> {
+        let row = self.operation_row(id).await?;
+        if !sight.is_everything() {
+            let instance = self.instance_row(&row.instance_id).await?;
+            access::check(sight, "operation", id, &thing(&instance))?;
+        }
+        Ok(row)
     }
 
     /// Calls an operation off. What a provision or bind may have made is undone. An update or deletion can be called off only
@@ -49,7 +56,7 @@ impl App {
     /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already, or is an update or deletion that the broker may have
     /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up.
     pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<OperationRow, Error> {
-        let operation = self.operation_row(id).await?;
+        let operation = self.operation(&access::sight(Permission::ManageInstances, caller)?, id).await?;
         if operation.kind == OperationKind::OrphanMitigation {
             return Err(Error::Unprocessable {
                 code: "clean_up",

@@ -84,6 +84,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], or [`Error::Conflict`] where it has too many.
     pub async fn add_broker_credentials(&self, caller: &Caller, name: &str) -> Result<Pair, Error> {
+        self.may_change_broker(caller, name).await?;
         self.add_pair(caller, Owner::Broker, name).await
     }
 
@@ -105,6 +106,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn delete_broker_credentials(&self, caller: &Caller, name: &str, username: &str) -> Result<(), Error> {
+        self.may_change_broker(caller, name).await?;
         self.delete_pair(caller, Owner::Broker, name, username).await.map(drop)
     }
 

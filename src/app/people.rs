@@ -13,11 +13,12 @@ use super::order::Orderer;
 use super::prices::PlanPrice;
 use super::references::Relations;
 use super::sealed;
-use super::{App, Error, Issue, Listed, Page};
+use super::{App, Error, Issue, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
+use crate::domain::permission::Permission;
 use crate::store::audit;
 use crate::store::bindings::BindingRow;
 use crate::store::instances::InstanceRow;
@@ -79,11 +80,20 @@ pub enum PersonallyBound {
 }
 
 impl App {
-    pub(in crate::app) async fn person(&self, caller: &Caller, tenant: &str) -> Result<Orderer, Error> {
+    /// Somebody who may do that for a tenant.
+    pub(in crate::app) async fn person(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        tenant: &str,
+    ) -> Result<Orderer, Error> {
+        let sight = access::sight(permission, caller)?;
+        let found = self.tenant_by_name(tenant).await?;
+        access::check(&sight, "tenant", tenant, &access::of_tenant(&found.id))?;
         Ok(Orderer {
             platform: self.builtin_platform().await?,
             broker: None,
-            tenant: Some(self.tenant_by_name(tenant).await?),
+            tenant: Some(found),
             upstream: None,
             actor: caller.actor(),
         })
@@ -104,7 +114,7 @@ impl App {
         if !name::is_name(name) {
             return Err(Error::invalid("/name", "the instance's name must be 1 to 63 of a-z, 0-9 and '-'"));
         }
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::Order, tenant).await?;
         let plan = self.plan_called(&order.offering, &order.plan)?;
         let id = instance_id(tenant, name);
         let call = signed(call, caller);
@@ -186,7 +196,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ordered(&self, caller: &Caller, tenant: &str, name: &str) -> Result<Standing, Error> {
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::SeeOrders, tenant).await?;
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
@@ -201,9 +211,17 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] where the tenant does not exist.
-    pub async fn tenant_instances(&self, tenant: &str, page: &Page) -> Result<Listed<InstanceView>, Error> {
-        let tenant = self.tenant_by_name(tenant).await?.name;
-        self.instances(InstanceFilter { tenant: Some(tenant), ..InstanceFilter::default() }, page).await
+    pub async fn tenant_instances(
+        &self,
+        caller: &Caller,
+        tenant: &str,
+        page: &Page,
+    ) -> Result<Listed<InstanceView>, Error> {
+        let sight = access::sight(Permission::SeeOrders, caller)?;
+        let found = self.tenant_by_name(tenant).await?;
+        access::check(&sight, "tenant", tenant, &access::of_tenant(&found.id))?;
+        let tenant = found.name;
+        self.instances(&sight, InstanceFilter { tenant: Some(tenant), ..InstanceFilter::default() }, page).await
     }
 
     async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
@@ -230,7 +248,7 @@ impl App {
         tenant: &str,
         name: &str,
     ) -> Result<Option<Standing>, Error> {
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::Order, tenant).await?;
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         let row =
@@ -261,7 +279,7 @@ impl App {
         if !name::is_name(binding) {
             return Err(Error::invalid("/binding", "the binding's name must be 1 to 63 of a-z, 0-9 and '-'"));
         }
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::Order, tenant).await?;
         let id = instance_id(tenant, name);
         let row = self.live(&orderer, &id, name).await?;
         fits(self.plan_of(&row).await?.check_bind(&Value::Object(parameters.clone().unwrap_or_default())))?;
@@ -299,7 +317,7 @@ impl App {
         (tenant, name, binding): (&str, &str, &str),
         credentials: bool,
     ) -> Result<PersonalBinding, Error> {
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::Order, tenant).await?;
         let instance = self.live(&orderer, &instance_id(tenant, name), name).await?;
         let missing = || Error::not_found("binding", binding);
         let row = self.current_binding(&instance, binding).await?;
@@ -333,7 +351,7 @@ impl App {
         call: &Call,
         (tenant, name, binding): (&str, &str, &str),
     ) -> Result<Option<PersonalBinding>, Error> {
-        let orderer = self.person(caller, tenant).await?;
+        let orderer = self.person(caller, Permission::Order, tenant).await?;
         let id = instance_id(tenant, name);
         let instance = self.live(&orderer, &id, name).await?;
         let missing = || Error::not_found("binding", binding);

@@ -20,6 +20,7 @@ use crate::domain::approval::{Cause, groups};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, Presence, presence};
+use crate::domain::permission::Permission;
 use crate::domain::policy::Judged;
 use crate::domain::stamp::StampFacts;
 use crate::domain::tenant::Tenant;
@@ -136,12 +137,14 @@ impl App {
     pub async fn preview(&self, caller: &Caller, call: &Call, what: PreviewOf) -> Result<Preview, Error> {
         let plan = self.plan_called(&what.order.offering, &what.order.plan)?;
         let (orderer, call, context) = match &what.by {
-            By::Tenant(tenant) => {
-                let unknown = |_| Error::invalid("/tenant", format!("there is no tenant `{tenant}`"));
-                self.tenant_by_name(tenant).await.map_err(unknown)?;
-                (self.person(caller, tenant).await?, signed(call, caller), None)
-            }
+            By::Tenant(tenant) => (self.person(caller, Permission::Order, tenant).await?, signed(call, caller), None),
             By::Platform(platform, context) => {
+                // Whom a platform orders for is nobody's business but an administrator's.
+                if !caller.is_administrator() {
+                    return Err(Error::Forbidden(
+                        "only administrators see what a platform's order would come to".into(),
+                    ));
+                }
                 let unknown = |_| Error::invalid("/platform", format!("there is no platform `{platform}`"));
                 let platform = self.platform_by_name(platform).await.map_err(unknown)?.row.platform;
                 let actor = format!("platforms/{}", platform.name);
@@ -201,7 +204,7 @@ impl App {
         let rules = self.db().read(|tx| Box::pin(versions::read(tx, versions::APPROVAL_RULES))).await?;
         let told = Told { request, whose: whose(orderer, request)?, found: None, rules, asks: true };
         let checked = self.decide_provision(orderer, told, notes).await?;
-        let draft = self.draft_provision(orderer, call, request, &checked)?;
+        let draft = self.draft_provision(orderer, call, request, &checked).await?;
         let (plan, wire, via) = (std::sync::Arc::clone(&checked.plan), draft.wire.clone(), orderer.via());
         preview.quotas = self.placed_and_undone(Draft::Provision(Box::new(draft)), &checked.tenant).await?;
         preview.request = Some(self.would_send(orderer, call, &checked.tenant, &plan, &wire, via));
@@ -241,7 +244,7 @@ impl App {
             return Ok(());
         }
         let at = change.plan();
-        let draft = self.draft_update(orderer, call, &request, &row, change, &tenant)?;
+        let draft = self.draft_update(orderer, call, &request, &row, change, &tenant).await?;
         let (wire, via) = (draft.wire.clone(), orderer.via());
         preview.quotas = self.placed_and_undone(Draft::Update(Box::new(draft)), &tenant).await?;
         preview.request = Some(self.would_send(orderer, call, &tenant, &at, &wire, via));

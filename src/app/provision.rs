@@ -154,7 +154,7 @@ impl App {
         request: &ProvisionRequest,
         checked: &Checked,
     ) -> Result<Option<Intended>, Error> {
-        let draft = self.draft_provision(orderer, call, request, checked)?;
+        let draft = self.draft_provision(orderer, call, request, checked).await?;
         let intent = draft.operation.clone();
         let placed = self.db().write(move |tx| {
             let draft = draft.clone();
@@ -165,7 +165,7 @@ impl App {
     }
 
     /// All that transaction 1 writes, and what is sent after it.
-    pub(in crate::app) fn draft_provision(
+    pub(in crate::app) async fn draft_provision(
         &self,
         orderer: &Orderer,
         call: &Call,
@@ -210,7 +210,7 @@ impl App {
             now,
         })?;
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
-        let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call);
+        let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
         let row = InstanceRow {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),

@@ -11,6 +11,7 @@ use super::rating::{Charged, Rated, ToRate};
 use super::{App, Error, Listed, Page};
 use crate::clock::Time;
 use crate::domain::period::Month;
+use crate::domain::permission::Sight;
 use crate::domain::price::PriceBook;
 use crate::domain::statement::{Part, State, StatedTenant, Statement, Sums, What};
 use crate::store::statements::{self, StatementRow};
@@ -55,8 +56,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] of a tenant, and of a month before its first instance; [`Error::Invalid`] of a month to come.
-    pub async fn statement(&self, tenant: &str, period: Month) -> Result<Shown, Error> {
-        let (tenant_id, now) = (self.feed_tenant(tenant).await?, self.clock().now());
+    pub async fn statement(&self, sight: &Sight, tenant: &str, period: Month) -> Result<Shown, Error> {
+        let (tenant_id, now) = (self.tenant_in_sight(sight, tenant).await?, self.clock().now());
         if let Some(row) = self.closed(&tenant_id, period).await? {
             return Ok(Shown { statement: written(&row)?, bytes: row.document, digest: Some(row.digest) });
         }
@@ -80,19 +81,20 @@ impl App {
     /// [`Error::NotFound`] of a tenant.
     pub async fn closed_statements(
         &self,
+        sight: &Sight,
         tenant: Option<&str>,
         period: Option<Month>,
         page: &Page,
     ) -> Result<Listed<ClosedRow>, Error> {
         let tenant = match tenant {
-            Some(tenant) => Some(self.feed_tenant(tenant).await?),
+            Some(tenant) => Some(self.tenant_in_sight(sight, tenant).await?),
             None => None,
         };
-        let (after, rows) = (page.after.clone(), page.rows());
+        let (after, rows, only) = (page.after.clone(), page.rows(), sight.tenants());
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
                 let after = after.split_once('/').unwrap_or_default();
-                Ok(statements::list(tx, after, tenant.as_deref(), period, rows).await?)
+                Ok(statements::list(tx, after, (tenant.as_deref(), only), period, rows).await?)
             })
         });
         Ok(page.cut(read.await?, |row| format!("{}/{}", row.period, row.tenant_id)))

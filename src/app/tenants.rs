@@ -7,13 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{App, Error, Issue, Listed, Page, quotas};
+use super::{App, Error, Issue, Listed, Page, access, quotas};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
 use crate::domain::identity::{Identity, MatchKey, SHAPES_MAX};
 use crate::domain::name::{RULE, is_name};
 use crate::domain::period::Zone;
+use crate::domain::permission::Sight;
 use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
@@ -116,13 +117,15 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn tenant_view(&self, name: &str) -> Result<TenantView, Error> {
-        let name = name.to_owned();
+    pub async fn tenant_view(&self, sight: &Sight, name: &str) -> Result<TenantView, Error> {
+        let (name, sight) = (name.to_owned(), sight.clone());
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
                 let found = tenants::by_name(tx, &name).await?;
                 let mut found = with_identities(tx, found.into_iter().collect()).await?;
-                found.pop().ok_or_else(|| Error::not_found("tenant", name))
+                let found = found.pop().ok_or_else(|| Error::not_found("tenant", &name))?;
+                access::check(&sight, "tenant", &name, &access::of_tenant(&found.tenant.id))?;
+                Ok(found)
             })
         });
         read.await
@@ -132,11 +135,11 @@ impl App {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn tenants(&self, page: &Page) -> Result<Listed<TenantView>, Error> {
-        let page = page.clone();
+    pub async fn tenants(&self, sight: &Sight, page: &Page) -> Result<Listed<TenantView>, Error> {
+        let (page, only) = (page.clone(), sight.tenants());
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
-                let rows = tenants::list(tx, &page.after, page.rows()).await?;
+                let rows = tenants::list(tx, &page.after, page.rows(), only).await?;
                 let rows = page.cut(rows, |row| row.tenant.name.clone());
                 Ok(Listed { items: with_identities(tx, rows.items).await?, next: rows.next })
             })

@@ -157,7 +157,7 @@ impl App {
             return Ok(Updated::Done(UpdateResponse::default()));
         }
         self.weigh(orderer, &tenant, &row, &request, &mut change, rules, &mut Notes::default()).await?;
-        let draft = self.draft_update(orderer, call, &request, &row, change, &tenant)?;
+        let draft = self.draft_update(orderer, call, &request, &row, change, &tenant).await?;
         let intended = self.intend_update(draft).await?;
         let ordered = intended.ordered(tenant, orderer.platform.clone());
         let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
@@ -322,7 +322,7 @@ impl App {
     }
 
     /// All that transaction 1 writes, and what is sent after it.
-    pub(in crate::app) fn draft_update(
+    pub(in crate::app) async fn draft_update(
         &self,
         orderer: &Orderer,
         call: &Call,
@@ -349,7 +349,7 @@ impl App {
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
         let asked = change.asked(tenant);
-        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call);
+        let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let wants = change.counts.then(|| Wants::new(&change.next, &change.target.attributes.parameters));
         let (owner, names) = (self.process().to_owned(), self.names(&change.plan));
         let (rereferred, tenant) = (change.rereferred, tenant.clone());

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::operation::OperationKind;
+use super::role::Role;
 use super::tenant::TenantDocument;
 use crate::config::parse_duration;
 
@@ -66,7 +67,7 @@ pub struct ApprovalRule {
     /// What is waited for: `provision`, `update`; both where absent.
     #[serde(default = "both")]
     pub on: Vec<On>,
-    /// Users who may agree; any administrator where there are none.
+    /// Users who may agree; any administrator or approver where there are none.
     #[serde(default)]
     pub approvers: Vec<String>,
     /// How long an order waits, as an ISO 8601 duration of at most P6D.
@@ -166,7 +167,7 @@ impl Why {
 pub struct Cause {
     /// What.
     pub why: Why,
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     pub approvers: Vec<String>,
     /// How long the order waits for it.
     pub expires_after: Duration,
@@ -178,7 +179,7 @@ impl Cause {
         Self { why: Why::Rule(name.to_owned()), approvers: rule.approvers.clone(), expires_after: rule.waits() }
     }
 
-    /// A budget, whose excess any administrator may agree to.
+    /// A budget, whose excess any administrator or approver may agree to.
     pub fn budget(name: &str) -> Self {
         Self { why: Why::Budget(name.to_owned()), approvers: Vec::new(), expires_after: EXPIRES_AFTER_DEFAULT }
     }
@@ -187,7 +188,7 @@ impl Cause {
 /// Causes that the same people may agree to: one yes is enough for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     pub approvers: Vec<String>,
     /// What asks for it.
     pub causes: Vec<Why>,
@@ -256,7 +257,7 @@ impl ApprovalState {
 pub struct Request<'a> {
     /// The user of Bourse who ordered, where that is known.
     pub user: Option<&'a str>,
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     pub approvers: &'a [String],
     /// The tenant that it is for.
     pub tenant: &'a TenantDocument,
@@ -265,14 +266,25 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// Why that caller may not decide it; `None` where they may.
     pub fn refuses(&self, caller: &Caller) -> Option<&'static str> {
-        let Caller::Admin(name) = caller else { return Some("only people decide about approvals") };
+        let Some(name) = caller.user() else { return Some("only people decide about approvals") };
         if self.user == Some(name) {
             return Some("nobody decides about their own order");
         }
-        if !self.approvers.is_empty() && !self.approvers.contains(name) {
+        if !self.approvers.is_empty() && !self.approvers.iter().any(|approver| approver == name) {
             return Some("the approval is asked of others: its `approvers` says of whom");
         }
-        let member = self.tenant.members.iter().any(|member| member.user.as_deref() == Some(name));
+        let decides = caller.is_administrator()
+            || !self.approvers.is_empty()
+            || caller.person().is_some_and(|person| person.roles.contains(&Role::Approver));
+        if !decides {
+            return Some("the approval is asked of administrators and approvers");
+        }
+        let in_group = |group: &String| caller.person().is_some_and(|person| person.groups.contains(group));
+        let member = self
+            .tenant
+            .members
+            .iter()
+            .any(|member| member.user.as_deref() == Some(name) || member.group.as_ref().is_some_and(in_group));
         if self.user.is_none() && member {
             return Some("who ordered is not known here, and you are a member of the tenant that it is for");
         }

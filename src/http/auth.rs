@@ -1,5 +1,5 @@
 //! Who calls, decided from the `Authorization` header before anything else of a request is looked at. [`identify`] wraps all
-//! of the management API; a handler says in its signature what it needs ([`Admin`], [`Reporter`]).
+//! of the management API; a handler says in its signature what it needs ([`Admin`], [`Reporter`], [`super::permits::Can`]).
 
 use std::future::{Ready, ready};
 
@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::Failure;
 use crate::app::{self, App};
 use crate::domain::caller::Caller;
+use crate::domain::permission::Permission;
 
 /// Finds out who calls and keeps it with the request; nobody known gets further than 401, and a page of another site that
 /// uses a browser's credentials no further than 403.
@@ -49,19 +50,29 @@ async fn admit(request: &ServiceRequest) -> Result<Caller, Failure> {
 /// # Errors
 /// 401 where that is nobody known.
 pub async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
+    if let Some(token) = bearer(headers) {
+        return Ok(app.authenticate_bearer(token).await?);
+    }
     let (username, password) = basic(headers).ok_or(app::Error::Unauthorized)?;
     Ok(app.authenticate(&username, &password).await?)
 }
 
-/// User name and password of HTTP Basic (RFC 7617).
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+/// What stands behind the scheme of the one `Authorization` header.
+fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let mut values = headers.get_all(AUTHORIZATION);
     let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let pair = String::from_utf8(STANDARD.decode(token.trim()).ok()?).ok()?;
+    let (given, credentials) = value.to_str().ok()?.split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
+}
+
+/// The bearer token (RFC 6750), which is taken from nowhere else.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    credentials(headers, "bearer").filter(|token| !token.is_empty())
+}
+
+/// User name and password of HTTP Basic (RFC 7617).
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let pair = String::from_utf8(STANDARD.decode(credentials(headers, "basic")?).ok()?).ok()?;
     let (username, password) = pair.split_once(':')?;
     Some((username.to_owned(), password.to_owned()))
 }
@@ -76,10 +87,8 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Caller>() {
-            Some(caller @ Caller::Admin(_)) => Ok(Self(caller.clone())),
-            Some(Caller::Platform(_) | Caller::Broker(_)) => {
-                Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into())
-            }
+            Some(caller) if caller.is_administrator() => Ok(Self(caller.clone())),
+            Some(_) => Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into()),
             None => Err(app::Error::Unauthorized.into()),
         })
     }
@@ -95,10 +104,8 @@ impl FromRequest for Reporter {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Caller>() {
-            Some(caller @ (Caller::Admin(_) | Caller::Broker(_))) => Ok(Self(caller.clone())),
-            Some(Caller::Platform(_)) => {
-                Err(app::Error::Forbidden("only a broker or an administrator may do this".to_owned()).into())
-            }
+            Some(caller) if Permission::Broker.sight(caller).is_some() => Ok(Self(caller.clone())),
+            Some(_) => Err(app::Error::Forbidden("only a broker or an administrator may do this".to_owned()).into()),
             None => Err(app::Error::Unauthorized.into()),
         })
     }

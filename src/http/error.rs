@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 use crate::app;
 
 /// What a browser or a script is asked for at 401.
-const CHALLENGE: &str = "Basic realm=\"bourse\", charset=\"UTF-8\"";
+const CHALLENGE: &str = "Basic realm=\"bourse\", charset=\"UTF-8\", Bearer realm=\"bourse\"";
+/// The code of a bearer token that is not accepted (RFC 6750, section 3.1).
+const INVALID_TOKEN: &str = "invalid_token";
 /// Seconds until a busy hub may be asked again.
 const BUSY_SECONDS: u64 = 1;
 /// Seconds until something that is not there now may be.
@@ -82,6 +84,17 @@ impl Failure {
         Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body did not arrive in time")
     }
 
+    fn challenge(&self) -> HeaderValue {
+        if self.code != INVALID_TOKEN {
+            return HeaderValue::from_static(CHALLENGE);
+        }
+        // What may stand between the quotes: RFC 6750, section 3.
+        let plain = |c: char| if (' '..='~').contains(&c) && c != '"' && c != '\\' { c } else { '\'' };
+        let why: String = self.detail.chars().map(plain).collect();
+        let text = format!("Bearer realm=\"bourse\", error=\"{INVALID_TOKEN}\", error_description=\"{why}\"");
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(CHALLENGE))
+    }
+
     /// The error chain, where the fault is the hub's own.
     pub fn fault(&self) -> Option<&app::Error> {
         self.cause.as_deref().filter(|_| self.status.is_server_error())
@@ -104,7 +117,7 @@ impl Failure {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)));
+            response.insert_header((WWW_AUTHENTICATE, self.challenge()));
         }
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         response.content_type("application/problem+json").body(body)
@@ -149,6 +162,7 @@ impl From<app::Error> for Failure {
             E::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
             E::InUse(_) => Self::new(StatusCode::CONFLICT, "in_use", detail),
             E::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            E::BadToken(_) => Self::new(StatusCode::UNAUTHORIZED, INVALID_TOKEN, detail),
             E::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             E::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             E::Gone(_) => Self::new(StatusCode::GONE, "gone", detail),

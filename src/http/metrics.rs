@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::auth;
 use super::error::Failure;
 use crate::app::{self, App};
-use crate::domain::caller::Caller;
 use crate::metrics::CONTENT_TYPE;
 
 /// The metrics as text.
@@ -15,11 +14,9 @@ use crate::metrics::CONTENT_TYPE;
 /// [`Failure`].
 pub async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Failure> {
     if !app.config().server.metrics_public {
-        match auth::caller(&app, request.headers()).await? {
-            Caller::Admin(_) => {}
-            Caller::Platform(_) | Caller::Broker(_) => {
-                return Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into());
-            }
+        let caller = auth::caller(&app, request.headers()).await?;
+        if !caller.is_administrator() {
+            return Err(app::Error::Forbidden("only an administrator may do this".to_owned()).into());
         }
     }
     let text = app.render_metrics().await?;

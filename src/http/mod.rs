@@ -15,6 +15,7 @@ pub mod observe;
 pub mod openapi;
 pub mod osb;
 pub mod page;
+pub mod permits;
 pub mod pointer;
 pub mod routes;
 

@@ -9,10 +9,14 @@ use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, parameters, platforms, policies, preview, prices, quotas, statements, tenants, usage,
+    instances, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
+    statements, tenants, usage, users,
 };
 use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, metrics};
+
+/// What a route takes: the handler's signature enforces it, and a test compares the two.
+pub use crate::domain::permission::Permission;
 
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
@@ -53,17 +57,6 @@ impl Method {
             Self::Delete => http::Method::DELETE,
         }
     }
-}
-
-/// Who may use a route. The handler's signature enforces it; a test compares the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Permission {
-    /// Everybody, without credentials.
-    Open,
-    /// Administrators.
-    Admin,
-    /// Brokers with credentials of their own, and administrators.
-    Broker,
 }
 
 /// One route.
@@ -145,7 +138,12 @@ impl Route {
 }
 
 use Method::{Delete, Get, Patch, Post, Put};
-use Permission::{Admin, Broker, Open};
+use Permission::{
+    Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
+    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
+    Order, SeeApprovalRules, SeeApprovals, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances,
+    SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants, SignedIn,
+};
 
 /// All routes.
 pub const ROUTES: &[Route] = &[
@@ -158,25 +156,26 @@ pub const ROUTES: &[Route] = &[
         to(metrics::show)
     }),
     // Brokers, and what they offer.
-    Route::new(Get, "/api/v1/brokers", Admin, "List brokers", || to(brokers::list)).pages::<brokers::BrokerOut>(&[]),
-    Route::new(Post, "/api/v1/brokers", Admin, "Register a broker", || to(brokers::create))
+    Route::new(Get, "/api/v1/brokers", SeeBrokers, "List brokers", || to(brokers::list))
+        .pages::<brokers::BrokerOut>(&[]),
+    Route::new(Post, "/api/v1/brokers", ManageBrokers, "Register a broker", || to(brokers::create))
         .takes::<crate::app::registry::NewBroker>()
         .gives::<brokers::BrokerOut>()
         .with(&[201]),
-    Route::new(Get, "/api/v1/brokers/{name}", Admin, "Show a broker", || to(brokers::show))
+    Route::new(Get, "/api/v1/brokers/{name}", SeeBrokers, "Show a broker", || to(brokers::show))
         .gives::<brokers::BrokerOut>(),
-    Route::new(Patch, "/api/v1/brokers/{name}", Admin, "Change a broker", || to(brokers::change))
+    Route::new(Patch, "/api/v1/brokers/{name}", ChangeBrokers, "Change a broker", || to(brokers::change))
         .takes::<crate::app::registry::BrokerChange>()
         .gives::<brokers::BrokerOut>(),
-    Route::new(Delete, "/api/v1/brokers/{name}", Admin, "Delete a broker", || to(brokers::delete)).nothing(),
-    Route::new(Post, "/api/v1/brokers/{name}/refresh", Admin, "Fetch a broker's catalog again", || {
+    Route::new(Delete, "/api/v1/brokers/{name}", ManageBrokers, "Delete a broker", || to(brokers::delete)).nothing(),
+    Route::new(Post, "/api/v1/brokers/{name}/refresh", ChangeBrokers, "Fetch a broker's catalog again", || {
         to(brokers::refresh)
     })
     .gives::<brokers::BrokerOut>(),
     Route::new(
         Post,
         "/api/v1/brokers/{name}/credentials",
-        Admin,
+        ChangeBrokers,
         "Give a broker a pair of credentials to report usage with",
         || to(brokers::add_credentials),
     )
@@ -185,30 +184,31 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Delete,
         "/api/v1/brokers/{name}/credentials/{username}",
-        Admin,
+        ChangeBrokers,
         "Delete one pair of a broker's credentials",
         || to(brokers::delete_credentials),
     )
     .nothing(),
-    Route::new(Get, "/api/v1/offerings", Admin, "Search what can be ordered", || to(offerings::list))
+    Route::new(Get, "/api/v1/offerings", SeeOfferings, "Search what can be ordered", || to(offerings::list))
         .pages::<offerings::OfferingOut>(&["q"]),
     // Platforms.
-    Route::new(Get, "/api/v1/platforms", Admin, "List platforms", || to(platforms::list))
+    Route::new(Get, "/api/v1/platforms", SeePlatforms, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),
-    Route::new(Post, "/api/v1/platforms", Admin, "Register a platform", || to(platforms::create))
+    Route::new(Post, "/api/v1/platforms", ManagePlatforms, "Register a platform", || to(platforms::create))
         .takes::<platforms::NewPlatformIn>()
         .gives::<platforms::CreatedPlatform>()
         .with(&[201]),
-    Route::new(Get, "/api/v1/platforms/{name}", Admin, "Show a platform", || to(platforms::show))
+    Route::new(Get, "/api/v1/platforms/{name}", SeePlatforms, "Show a platform", || to(platforms::show))
         .gives::<platforms::PlatformOut>(),
-    Route::new(Patch, "/api/v1/platforms/{name}", Admin, "Change a platform", || to(platforms::change))
+    Route::new(Patch, "/api/v1/platforms/{name}", ManagePlatforms, "Change a platform", || to(platforms::change))
         .takes::<platforms::PlatformChangeIn>()
         .gives::<platforms::PlatformOut>(),
-    Route::new(Delete, "/api/v1/platforms/{name}", Admin, "Delete a platform", || to(platforms::delete)).nothing(),
+    Route::new(Delete, "/api/v1/platforms/{name}", ManagePlatforms, "Delete a platform", || to(platforms::delete))
+        .nothing(),
     Route::new(
         Post,
         "/api/v1/platforms/{name}/credentials",
-        Admin,
+        ManagePlatforms,
         "Give a platform one more pair of credentials",
         || to(platforms::add_credentials),
     )
@@ -217,38 +217,39 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Delete,
         "/api/v1/platforms/{name}/credentials/{username}",
-        Admin,
+        ManagePlatforms,
         "Delete one pair of credentials",
         || to(platforms::delete_credentials),
     )
     .nothing(),
     // Tenants, and what platforms call them.
-    Route::new(Get, "/api/v1/tenants", Admin, "List tenants", || to(tenants::list)).pages::<tenants::TenantOut>(&[]),
-    Route::new(Get, "/api/v1/tenants/{name}", Admin, "Show a tenant", || to(tenants::show))
+    Route::new(Get, "/api/v1/tenants", SeeTenants, "List tenants", || to(tenants::list))
+        .pages::<tenants::TenantOut>(&[]),
+    Route::new(Get, "/api/v1/tenants/{name}", SeeTenants, "Show a tenant", || to(tenants::show))
         .gives::<tenants::TenantOut>(),
-    Route::new(Put, "/api/v1/tenants/{name}", Admin, "Create or replace a tenant", || to(tenants::put))
+    Route::new(Put, "/api/v1/tenants/{name}", ManageTenants, "Create or replace a tenant", || to(tenants::put))
         .takes::<crate::domain::tenant::TenantDocument>()
         .gives::<tenants::TenantOut>()
         .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/tenants/{name}", Admin, "Delete a tenant", || to(tenants::delete)).nothing(),
-    Route::new(Get, "/api/v1/identities/unmapped", Admin, "List identities that no tenant has", || {
+    Route::new(Delete, "/api/v1/tenants/{name}", ManageTenants, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(Get, "/api/v1/identities/unmapped", SeePlatforms, "List identities that no tenant has", || {
         to(identities::unmapped)
     })
     .pages::<identities::UnmappedOut>(&[]),
     // Orders by people.
-    Route::new(Get, "/api/v1/tenants/{tenant}/instances", Admin, "List a tenant's instances", || to(orders::list))
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances", SeeOrders, "List a tenant's instances", || to(orders::list))
         .pages::<instances::InstanceOut>(&[]),
-    Route::new(Put, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Order or change an instance", || {
+    Route::new(Put, "/api/v1/tenants/{tenant}/instances/{name}", Order, "Order or change an instance", || {
         to(orders::put)
     })
     .takes::<orders::OrderIn>()
     .gives::<orders::OrderedOut>()
     .with(&[200, 201, 202]),
-    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Show an instance by name", || {
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", SeeOrders, "Show an instance by name", || {
         to(orders::show)
     })
     .gives::<orders::OrderedOut>(),
-    Route::new(Delete, "/api/v1/tenants/{tenant}/instances/{name}", Admin, "Delete an instance by name", || {
+    Route::new(Delete, "/api/v1/tenants/{tenant}/instances/{name}", Order, "Delete an instance by name", || {
         to(orders::delete)
     })
     .gives::<orders::OrderedOut>()
@@ -256,28 +257,28 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Put,
         "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
-        Admin,
+        Order,
         "Bind to an instance",
         || to(orders::bind),
     )
     .takes::<orders::BindIn>()
     .gives::<orders::OrderedBindingOut>()
     .with(&[201, 202]),
-    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}", Admin, "Show a binding", || {
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}", Order, "Show a binding", || {
         to(orders::binding)
     })
     .gives::<orders::OrderedBindingOut>(),
     Route::new(
         Delete,
         "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
-        Admin,
+        Order,
         "Delete a binding",
         || to(orders::unbind),
     )
     .gives::<orders::OrderedBindingOut>()
     .with(&[202, 204]),
     // What stands and what is under way.
-    Route::new(Get, "/api/v1/instances", Admin, "List instances", || to(instances::list))
+    Route::new(Get, "/api/v1/instances", SeeInstances, "List instances", || to(instances::list))
         .pages::<instances::InstanceOut>(&[
             "tenant",
             "platform",
@@ -286,58 +287,68 @@ pub const ROUTES: &[Route] = &[
             "offering",
             "state",
         ]),
-    Route::new(Post, "/api/v1/instances/adopt", Admin, "Take over what a backend has already", || to(adoption::adopt))
-        .takes::<adoption::AdoptionIn>()
-        .gives::<adoption::AdoptionOut>(),
-    Route::new(Get, "/api/v1/instances/{id}", Admin, "Show an instance", || to(instances::show))
-        .gives::<instances::DetailOut>(),
-    Route::new(Post, "/api/v1/instances/{id}/purge", Admin, "Forget an instance whose backend is gone", || {
-        to(instances::purge)
+    Route::new(Post, "/api/v1/instances/adopt", ManageInstances, "Take over what a backend has already", || {
+        to(adoption::adopt)
     })
+    .takes::<adoption::AdoptionIn>()
+    .gives::<adoption::AdoptionOut>(),
+    Route::new(Get, "/api/v1/instances/{id}", SeeInstances, "Show an instance", || to(instances::show))
+        .gives::<instances::DetailOut>(),
+    Route::new(
+        Post,
+        "/api/v1/instances/{id}/purge",
+        ManageInstances,
+        "Forget an instance whose backend is gone",
+        || to(instances::purge),
+    )
     .takes::<instances::PurgeIn>()
     .gives::<instances::DetailOut>(),
-    Route::new(Get, "/api/v1/operations", Admin, "List operations", || to(instances::operations))
+    Route::new(Get, "/api/v1/operations", SeeInstances, "List operations", || to(instances::operations))
         .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
-    Route::new(Get, "/api/v1/operations/{id}", Admin, "Show an operation", || to(instances::operation))
+    Route::new(Get, "/api/v1/operations/{id}", SeeInstances, "Show an operation", || to(instances::operation))
         .gives::<instances::OperationOut>(),
-    Route::new(Post, "/api/v1/operations/{id}/cancel", Admin, "Call an operation off", || to(instances::cancel))
-        .gives::<instances::OperationOut>(),
+    Route::new(Post, "/api/v1/operations/{id}/cancel", ManageInstances, "Call an operation off", || {
+        to(instances::cancel)
+    })
+    .gives::<instances::OperationOut>(),
     // Prices.
-    Route::new(Get, "/api/v1/price-books", Admin, "List price books", || to(prices::list))
+    Route::new(Get, "/api/v1/price-books", SeeOfferings, "List price books", || to(prices::list))
         .pages::<prices::PriceBookOut>(&[]),
-    Route::new(Post, "/api/v1/price-books", Admin, "Add a price book", || to(prices::create))
+    Route::new(Post, "/api/v1/price-books", ManagePrices, "Add a price book", || to(prices::create))
         .takes::<crate::domain::price::BookDocument>()
         .gives::<prices::PriceBookOut>()
         .with(&[201]),
     Route::new(
         Post,
         "/api/v1/price-books/simulate",
-        Admin,
+        ManagePrices,
         "What a month would have cost by a book that is not added",
         || to(prices::simulate),
     )
     .takes::<prices::SimulationIn>()
     .gives::<prices::SimulationOut>(),
-    Route::new(Get, "/api/v1/price-books/{id}", Admin, "Show a price book", || to(prices::show))
+    Route::new(Get, "/api/v1/price-books/{id}", SeeOfferings, "Show a price book", || to(prices::show))
         .gives::<prices::PriceBookOut>(),
-    Route::new(Post, "/api/v1/estimates", Admin, "Estimate what a month of an order would cost", || {
+    Route::new(Post, "/api/v1/estimates", SeeOfferings, "Estimate what a month of an order would cost", || {
         to(estimates::create)
     })
     .takes::<estimates::EstimateIn>()
     .gives::<estimates::EstimateOut>(),
     // Costs.
-    Route::new(Get, "/api/v1/costs", Admin, "What was used in a time, and what it costs", || to(costs::show))
+    Route::new(Get, "/api/v1/costs", SeeCosts, "What was used in a time, and what it costs", || to(costs::show))
         .gives::<costs::CostsOut>()
         .asks(&["from", "to", "group_by", "granularity", "tenant", "instance", "offering", "cost_center"]),
     // Statements.
-    Route::new(Get, "/api/v1/statements", Admin, "A tenant's month as JSON, CSV or a page to print", || {
+    Route::new(Get, "/api/v1/statements", SeeStatements, "A tenant's month as JSON, CSV or a page to print", || {
         to(statements::show)
     })
     .gives::<crate::domain::statement::Statement>()
     .asks(&["tenant", "period"]),
-    Route::new(Get, "/api/v1/statements/closed", Admin, "List the months that are closed", || to(statements::closed))
-        .pages::<statements::ClosedOut>(&["tenant", "period"]),
-    Route::new(Post, "/api/v1/statements/verify", Admin, "Compute a closed month again and compare", || {
+    Route::new(Get, "/api/v1/statements/closed", SeeStatements, "List the months that are closed", || {
+        to(statements::closed)
+    })
+    .pages::<statements::ClosedOut>(&["tenant", "period"]),
+    Route::new(Post, "/api/v1/statements/verify", SeeBooks, "Compute a closed month again and compare", || {
         to(statements::verify)
     })
     .takes::<statements::VerifyIn>()
@@ -345,37 +356,40 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Get,
         "/api/v1/billing-cases",
-        Admin,
+        SeeBooks,
         "List where what is charged for and what is there are not the same",
         || to(cases::list),
     )
     .pages::<cases::CaseOut>(&["kind", "instance", "state"]),
     // Budgets.
-    Route::new(Get, "/api/v1/budgets", Admin, "List budgets", || to(budgets::list)).pages::<budgets::BudgetOut>(&[]),
-    Route::new(Get, "/api/v1/budgets/{name}", Admin, "Show a budget and what was spent of it", || to(budgets::show))
-        .gives::<budgets::BudgetOut>(),
-    Route::new(Put, "/api/v1/budgets/{name}", Admin, "Create or replace a budget", || to(budgets::put))
+    Route::new(Get, "/api/v1/budgets", SeeBudgets, "List budgets", || to(budgets::list))
+        .pages::<budgets::BudgetOut>(&[]),
+    Route::new(Get, "/api/v1/budgets/{name}", SeeBudgets, "Show a budget and what was spent of it", || {
+        to(budgets::show)
+    })
+    .gives::<budgets::BudgetOut>(),
+    Route::new(Put, "/api/v1/budgets/{name}", ManageBudgets, "Create or replace a budget", || to(budgets::put))
         .takes::<crate::domain::budget::BudgetDocument>()
         .gives::<budgets::BudgetOut>()
         .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/budgets/{name}", Admin, "Delete a budget", || to(budgets::delete)).nothing(),
+    Route::new(Delete, "/api/v1/budgets/{name}", ManageBudgets, "Delete a budget", || to(budgets::delete)).nothing(),
     // Quotas.
-    Route::new(Get, "/api/v1/quotas", Admin, "List quotas and what is used of them", || to(quotas::list))
+    Route::new(Get, "/api/v1/quotas", SeeQuotas, "List quotas and what is used of them", || to(quotas::list))
         .pages::<quotas::QuotaOut>(&["tenant"]),
-    Route::new(Get, "/api/v1/quotas/{name}", Admin, "Show a quota and what is used of it", || to(quotas::show))
+    Route::new(Get, "/api/v1/quotas/{name}", SeeQuotas, "Show a quota and what is used of it", || to(quotas::show))
         .gives::<quotas::QuotaOut>(),
-    Route::new(Put, "/api/v1/quotas/{name}", Admin, "Create or replace a quota, and count what exists", || {
+    Route::new(Put, "/api/v1/quotas/{name}", ManageQuotas, "Create or replace a quota, and count what exists", || {
         to(quotas::put)
     })
     .takes::<crate::domain::quota::QuotaDocument>()
     .gives::<quotas::QuotaOut>()
     .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/quotas/{name}", Admin, "Delete a quota", || to(quotas::delete)).nothing(),
+    Route::new(Delete, "/api/v1/quotas/{name}", ManageQuotas, "Delete a quota", || to(quotas::delete)).nothing(),
     // What is said about plans' parameters.
     Route::new(
         Get,
         "/api/v1/offerings/{offering}/plans/{plan}/parameters",
-        Admin,
+        SeePolicies,
         "Show which parameters of a plan have another default, are forced, or may not be given",
         || to(parameters::show),
     )
@@ -384,7 +398,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Put,
         "/api/v1/offerings/{offering}/plans/{plan}/parameters",
-        Admin,
+        ManagePolicies,
         "Say which parameters of a plan have another default, are forced, or may not be given",
         || to(parameters::put),
     )
@@ -395,88 +409,137 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Delete,
         "/api/v1/offerings/{offering}/plans/{plan}/parameters",
-        Admin,
+        ManagePolicies,
         "Say nothing about the parameters of a plan any more",
         || to(parameters::delete),
     )
     .asks(&["tenant"])
     .nothing(),
     // Policies.
-    Route::new(Get, "/api/v1/policies", Admin, "List policies", || to(policies::list))
+    Route::new(Get, "/api/v1/policies", SeePolicies, "List policies", || to(policies::list))
         .pages::<policies::PolicyOut>(&[]),
-    Route::new(Get, "/api/v1/policies/{name}", Admin, "Show a policy", || to(policies::show))
+    Route::new(Get, "/api/v1/policies/{name}", SeePolicies, "Show a policy", || to(policies::show))
         .gives::<policies::PolicyOut>(),
-    Route::new(Put, "/api/v1/policies/{name}", Admin, "Create or replace a policy", || to(policies::put))
+    Route::new(Put, "/api/v1/policies/{name}", ManagePolicies, "Create or replace a policy", || to(policies::put))
         .takes::<crate::domain::policy::PolicyDocument>()
         .gives::<policies::PolicyOut>()
         .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/policies/{name}", Admin, "Delete a policy", || to(policies::delete)).nothing(),
-    Route::new(Post, "/api/v1/policies/simulate", Admin, "Say what of all that stands a policy would refuse", || {
-        to(policies::simulate)
-    })
+    Route::new(Delete, "/api/v1/policies/{name}", ManagePolicies, "Delete a policy", || to(policies::delete)).nothing(),
+    Route::new(
+        Post,
+        "/api/v1/policies/simulate",
+        ManagePolicies,
+        "Say what of all that stands a policy would refuse",
+        || to(policies::simulate),
+    )
     .takes::<policies::SimulationIn>()
     .gives::<policies::SimulatedOut>()
     .asks(&["limit", "cursor"]),
     // What would become of an order.
-    Route::new(Post, "/api/v1/orders/preview", Admin, "Say what would become of an order, and change nothing", || {
+    Route::new(Post, "/api/v1/orders/preview", Order, "Say what would become of an order, and change nothing", || {
         to(preview::preview)
     })
     .takes::<preview::PreviewIn>()
     .gives::<preview::PreviewOut>(),
     // Exports.
-    Route::new(Get, "/api/v1/exports/focus", Admin, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
+    Route::new(Get, "/api/v1/exports/focus", SeeBooks, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
         to(exports::focus)
     })
     .asks(&["period", "version", "strict", "tenant"]),
     // Orders that wait for somebody's yes.
-    Route::new(Get, "/api/v1/approval-rules", Admin, "List rules of approval", || to(approval_rules::list))
+    Route::new(Get, "/api/v1/approval-rules", SeeApprovalRules, "List rules of approval", || to(approval_rules::list))
         .pages::<approval_rules::RuleOut>(&[]),
-    Route::new(Get, "/api/v1/approval-rules/{name}", Admin, "Show a rule of approval", || to(approval_rules::show))
-        .gives::<approval_rules::RuleOut>(),
-    Route::new(Put, "/api/v1/approval-rules/{name}", Admin, "Create or replace a rule of approval", || {
-        to(approval_rules::put)
+    Route::new(Get, "/api/v1/approval-rules/{name}", SeeApprovalRules, "Show a rule of approval", || {
+        to(approval_rules::show)
     })
+    .gives::<approval_rules::RuleOut>(),
+    Route::new(
+        Put,
+        "/api/v1/approval-rules/{name}",
+        ManageApprovalRules,
+        "Create or replace a rule of approval",
+        || to(approval_rules::put),
+    )
     .takes::<crate::domain::approval::ApprovalRule>()
     .gives::<approval_rules::RuleOut>()
     .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/approval-rules/{name}", Admin, "Delete a rule of approval", || {
+    Route::new(Delete, "/api/v1/approval-rules/{name}", ManageApprovalRules, "Delete a rule of approval", || {
         to(approval_rules::delete)
     })
     .nothing(),
-    Route::new(Get, "/api/v1/approvals", Admin, "List approvals", || to(approvals::list))
+    Route::new(Get, "/api/v1/approvals", SeeApprovals, "List approvals", || to(approvals::list))
         .pages::<approvals::ApprovalOut>(&["state", "tenant"]),
-    Route::new(Get, "/api/v1/approvals/{id}", Admin, "Show an approval", || to(approvals::show))
+    Route::new(Get, "/api/v1/approvals/{id}", SeeApprovals, "Show an approval", || to(approvals::show))
         .gives::<approvals::ApprovalOut>(),
-    Route::new(Post, "/api/v1/approvals/{id}/approve", Admin, "Agree to an order", || to(approvals::approve))
+    Route::new(Post, "/api/v1/approvals/{id}/approve", DecideApprovals, "Agree to an order", || to(approvals::approve))
         .takes::<approvals::DecisionIn>()
         .gives::<approvals::ApprovalOut>(),
-    Route::new(Post, "/api/v1/approvals/{id}/deny", Admin, "Refuse an order", || to(approvals::deny))
+    Route::new(Post, "/api/v1/approvals/{id}/deny", DecideApprovals, "Refuse an order", || to(approvals::deny))
         .takes::<approvals::DecisionIn>()
         .gives::<approvals::ApprovalOut>(),
+    // Who calls, and who may.
+    Route::new(Get, "/api/v1/me", SignedIn, "Who calls, and what they are", || to(users::me)).gives::<users::MeOut>(),
+    Route::new(Get, "/api/v1/users", SeePeople, "List users that are known here", || to(users::list))
+        .pages::<users::UserOut>(&[]),
+    Route::new(Get, "/api/v1/users/{name}", SeePeople, "Show what is known of a user", || to(users::show))
+        .gives::<users::UserOut>(),
+    Route::new(Put, "/api/v1/users/{name}", ManagePeople, "Say what platforms call a user, and groups", || {
+        to(users::put)
+    })
+    .takes::<crate::app::identity::UserDocument>()
+    .gives::<users::UserOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/users/{name}", ManagePeople, "Forget what is known of a user", || to(users::delete))
+        .nothing(),
+    Route::new(Get, "/api/v1/service-accounts", SeePeople, "List service accounts", || to(service_accounts::list))
+        .pages::<service_accounts::AccountOut>(&[]),
+    Route::new(Post, "/api/v1/service-accounts", ManagePeople, "Make a service account", || {
+        to(service_accounts::create)
+    })
+    .takes::<service_accounts::AccountIn>()
+    .gives::<service_accounts::MadeOut>()
+    .with(&[201]),
+    Route::new(Get, "/api/v1/service-accounts/{name}", SeePeople, "Show a service account", || {
+        to(service_accounts::show)
+    })
+    .gives::<service_accounts::AccountOut>(),
+    Route::new(Post, "/api/v1/service-accounts/{name}/token", ManagePeople, "Give it another token", || {
+        to(service_accounts::renew)
+    })
+    .gives::<service_accounts::MadeOut>()
+    .with(&[201]),
+    Route::new(Delete, "/api/v1/service-accounts/{name}", ManagePeople, "Delete a service account", || {
+        to(service_accounts::delete)
+    })
+    .nothing(),
     // Events.
-    Route::new(Get, "/api/v1/events", Admin, "Read events in the order in which they were committed", || {
+    Route::new(Get, "/api/v1/events", SeeEvents, "Read events in the order in which they were committed", || {
         to(events::list)
     })
     .gives::<events::FeedOut>()
     .asks(&["after", "limit", "type", "tenant"]),
-    Route::new(Get, "/api/v1/events/dead-letters", Admin, "List events that a sink did not take", || {
+    Route::new(Get, "/api/v1/events/dead-letters", SeeEvents, "List events that a sink did not take", || {
         to(events::dead_letters)
     })
     .pages::<events::DeadLetterOut>(&["sink"]),
-    Route::new(Post, "/api/v1/events/dead-letters/redeliver", Admin, "Try a sink's dead letters once more", || {
-        to(events::redeliver)
-    })
+    Route::new(
+        Post,
+        "/api/v1/events/dead-letters/redeliver",
+        ManageEvents,
+        "Try a sink's dead letters once more",
+        || to(events::redeliver),
+    )
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
     // Usage.
     Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
         .takes::<usage::UsageEventIn>()
         .gives::<usage::ResultsOut>(),
-    Route::new(Get, "/api/v1/usage", Admin, "Show what meters come to in windows of time", || to(usage::gathered))
+    Route::new(Get, "/api/v1/usage", SeeCosts, "Show what meters come to in windows of time", || to(usage::gathered))
         .pages::<usage::GatheringOut>(&["tenant", "instance", "meter", "from", "to", "window"]),
-    Route::new(Get, "/api/v1/usage/events", Admin, "List what was reported", || to(usage::events))
+    Route::new(Get, "/api/v1/usage/events", SeeCosts, "List what was reported", || to(usage::events))
         .pages::<usage::ReadingOut>(&["tenant", "instance", "meter", "from", "to"]),
-    Route::new(Get, "/api/v1/usage/conflicts", Admin, "List events whose keys others have", || to(usage::conflicts))
+    Route::new(Get, "/api/v1/usage/conflicts", SeeBooks, "List events whose keys others have", || to(usage::conflicts))
         .pages::<usage::ConflictOut>(&[]),
 ];
 

@@ -9,6 +9,7 @@ use super::{Error, operations};
 use crate::clock::Time;
 use crate::domain::approval::{ApprovalState, Why};
 use crate::domain::operation::OperationKind;
+use crate::domain::permission::Sight;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct ApprovalRow {
     pub requested_user: Option<String>,
     /// What asks for it.
     pub causes: Vec<Why>,
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     pub approvers: Vec<String>,
     /// How it stands.
     pub state: ApprovalState,
@@ -187,29 +188,47 @@ fn view(row: &AnyRow) -> Result<ApprovalView, Error> {
 }
 
 /// What a list is narrowed to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// By state.
     pub state: Option<ApprovalState>,
     /// By tenant.
     pub tenant_id: Option<String>,
+    /// By whose they are, and who is named in them.
+    pub sight: Sight,
 }
 
-const LIST: &str = "select a.*, i.platform_instance_id, i.name as instance_name, t.name as tenant_name, p.name as platform_name, \
-    o.state as operation_state from approvals a join instances i on i.id = a.instance_id join tenants t on t.id = a.tenant_id \
-    join platforms p on p.id = i.platform_id join operations o on o.id = a.operation_id \
-    where a.id > $1 and ($2 is null or a.state = $2) and ($3 is null or a.tenant_id = $3) order by a.id limit $4";
+/// What differs is how the list of approvers is looked into.
+macro_rules! list {
+    ($approvers:literal) => {
+        concat!(
+            "select a.*, i.platform_instance_id, i.name as instance_name, t.name as tenant_name, p.name as platform_name, \
+            o.state as operation_state from approvals a join instances i on i.id = a.instance_id \
+            join tenants t on t.id = a.tenant_id join platforms p on p.id = i.platform_id \
+            join operations o on o.id = a.operation_id \
+            where a.id > $1 and ($2 is null or a.state = $2) and ($3 is null or a.tenant_id = $3) \
+            and ($5 is null or $5 like '%|' || a.tenant_id || '|%' or $6 in (",
+            $approvers,
+            ")) order by a.id limit $4"
+        )
+    };
+}
+
+const LIST_SQLITE: &str = list!("select value from json_each(a.approvers)");
+const LIST_POSTGRES: &str = list!("select value from json_array_elements_text(a.approvers::json)");
 
 /// A page in the order in which they were asked for, after one id.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> Result<Vec<ApprovalView>, Error> {
-    let query = sqlx::query(LIST)
+    let query = sqlx::query(tx.shared(LIST_SQLITE, LIST_POSTGRES))
         .bind(after.to_owned())
         .bind(filter.state.map(ApprovalState::as_str))
         .bind(filter.tenant_id.clone())
-        .bind(limit);
+        .bind(limit)
+        .bind(filter.sight.tenants())
+        .bind(filter.sight.name().map(str::to_owned));
     tx.fetch_all(query).await?.iter().map(view).collect()
 }
 

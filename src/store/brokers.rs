@@ -110,14 +110,14 @@ pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<BrokerRow>, E
 }
 
 const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
-    from brokers where deleted_at is null and name > $1 order by name limit $2";
+    from brokers where deleted_at is null and name > $1 and ($3 is null or $3 like '%|' || id || '|%') order by name limit $2";
 
-/// Registered brokers by name, from behind that one.
+/// Registered brokers by name, from behind that one; of those ids only where some are given, as `|id|id|`.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<BrokerRow>, Error> {
-    let rows = tx.fetch_all(sqlx::query(PAGE).bind(after.to_owned()).bind(limit)).await?;
+pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64, only: Option<String>) -> Result<Vec<BrokerRow>, Error> {
+    let rows = tx.fetch_all(sqlx::query(PAGE).bind(after.to_owned()).bind(limit).bind(only)).await?;
     rows.iter().map(row).collect()
 }
 

@@ -6,6 +6,7 @@ use super::db::{Tx, column};
 use super::{Error, operations, tenants};
 use crate::clock::Time;
 use crate::domain::instance::InstanceState;
+use crate::domain::permission::Sight;
 use crate::domain::tenant::Tenant;
 
 /// A row.
@@ -219,7 +220,7 @@ pub async fn forget_failed(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), E
 }
 
 /// What a list of instances is narrowed to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// By tenant.
     pub tenant_id: Option<String>,
@@ -233,12 +234,15 @@ pub struct Filter {
     pub offering_id: Option<String>,
     /// By state; without it those that are gone are left out.
     pub state: Option<InstanceState>,
+    /// By whose they are.
+    pub sight: Sight,
 }
 
 const LIST: &str = "select * from instances where id > $1 \
     and ($2 is null or tenant_id = $2) and ($3 is null or platform_id = $3) and ($4 is null or platform_instance_id = $4) \
     and ($5 is null or broker_id = $5) and ($6 is null or offering_id = $6) \
-    and (($7 is null and state <> 'gone') or state = $7) order by id limit $8";
+    and (($7 is null and state <> 'gone') or state = $7) \
+    and ($9 is null or $9 like '%|' || tenant_id || '|%' or $10 like '%|' || broker_id || '|%') order by id limit $8";
 
 /// A page of instances in the order of their ids, after one id.
 ///
@@ -253,6 +257,8 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
         .bind(filter.broker_id.clone())
         .bind(filter.offering_id.clone())
         .bind(filter.state.map(InstanceState::as_str))
-        .bind(limit);
+        .bind(limit)
+        .bind(filter.sight.tenants())
+        .bind(filter.sight.brokers());
     tx.fetch_all(query).await?.iter().map(read).collect()
 }

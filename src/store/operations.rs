@@ -7,6 +7,7 @@ use super::Error;
 use super::db::{Tx, column};
 use crate::clock::Time;
 use crate::domain::operation::{OperationKind, OperationState, Phase, Told};
+use crate::domain::permission::Sight;
 
 /// A row.
 #[derive(Clone, Debug)]
@@ -316,7 +317,7 @@ pub async fn tell(tx: &mut Tx<'_>, id: &str, told: Told) -> Result<bool, Error> 
 }
 
 /// What a list of operations is narrowed to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// By state.
     pub state: Option<OperationState>,
@@ -324,10 +325,13 @@ pub struct Filter {
     pub kind: Option<OperationKind>,
     /// By instance.
     pub instance_id: Option<String>,
+    /// By whose instances they are of.
+    pub sight: Sight,
 }
 
 const LIST: &str = "select * from operations where id > $1 and ($2 is null or state = $2) and ($3 is null or kind = $3) \
-    and ($4 is null or instance_id = $4) order by id limit $5";
+    and ($4 is null or instance_id = $4) and ($6 is null or exists (select 1 from instances i where i.id = operations.instance_id \
+        and ($6 like '%|' || i.tenant_id || '|%' or $7 like '%|' || i.broker_id || '|%'))) order by id limit $5";
 
 /// A page of operations in the order of their ids, after one id.
 ///
@@ -339,7 +343,9 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
         .bind(filter.state.map(OperationState::as_str))
         .bind(filter.kind.map(OperationKind::as_str))
         .bind(filter.instance_id.clone())
-        .bind(limit);
+        .bind(limit)
+        .bind(filter.sight.tenants())
+        .bind(filter.sight.brokers());
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use sqlx::any::AnyRow;
 
-use super::Error;
 use super::db::{Tx, column};
+use super::{Error, users};
 use crate::clock::Time;
 use crate::domain::platform::{Platform, PlatformKind};
 
@@ -147,6 +147,7 @@ const DELETE: &str = "update platforms set deleted_at = $2, default_tenant_id = 
 /// [`Error`].
 pub async fn delete(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.changes_access();
+    users::forget_platform(tx, id).await?;
     tx.execute(sqlx::query(DELETE).bind(id.to_owned()).bind(now.0)).await?;
     Ok(())
 }

@@ -66,14 +66,21 @@ pub async fn one(tx: &mut Tx<'_>, name: &str) -> Result<Option<QuotaRow>, Error>
     tx.fetch_optional(sqlx::query(ONE).bind(name.to_owned())).await?.as_ref().map(read).transpose()
 }
 
-const LIST: &str = "select * from quotas where name > $1 and ($2 is null or tenant_id = $2) order by name limit $3";
+const LIST: &str = "select * from quotas where name > $1 and ($2 is null or tenant_id = $2) \
+    and ($4 is null or $4 like '%|' || tenant_id || '|%') order by name limit $3";
 
-/// Quotas by name, after one.
+/// Quotas by name, after one; of one tenant, or of those that are listed as `|id|id|`.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn list(tx: &mut Tx<'_>, tenant_id: Option<String>, after: &str, limit: u32) -> Result<Vec<QuotaRow>, Error> {
-    let sql = sqlx::query(LIST).bind(after.to_owned()).bind(tenant_id).bind(i64::from(limit));
+pub async fn list(
+    tx: &mut Tx<'_>,
+    tenant_id: Option<String>,
+    seen: Option<String>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<QuotaRow>, Error> {
+    let sql = sqlx::query(LIST).bind(after.to_owned()).bind(tenant_id).bind(i64::from(limit)).bind(seen);
     tx.fetch_all(sql).await?.iter().map(read).collect()
 }
 

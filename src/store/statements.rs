@@ -123,16 +123,17 @@ pub async fn last(tx: &mut Tx<'_>, tenant_id: &str) -> Result<Option<StatementRo
 const LIST: &str = "select s.tenant_id, t.name, s.period, s.horizon, s.currency, s.total, s.digest, s.closed_at \
     from statements s join tenants t on t.id = s.tenant_id \
     where (s.period > $1 or (s.period = $1 and s.tenant_id > $2)) and ($3 is null or s.tenant_id = $3) \
-    and ($4 is null or s.period = $4) order by s.period, s.tenant_id limit $5";
+    and ($4 is null or s.period = $4) and ($6 is null or $6 like '%|' || s.tenant_id || '|%') \
+    order by s.period, s.tenant_id limit $5";
 
-/// Closed months, earliest first, after one.
+/// Closed months, earliest first, after one; of one tenant, and of those ids only that are given, as `|id|id|`.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn list(
     tx: &mut Tx<'_>,
     (after_period, after_tenant): (&str, &str),
-    tenant_id: Option<&str>,
+    (tenant_id, among): (Option<&str>, Option<String>),
     only: Option<Month>,
     limit: u32,
 ) -> Result<Vec<ClosedRow>, Error> {
@@ -141,7 +142,8 @@ pub async fn list(
         .bind(after_tenant.to_owned())
         .bind(tenant_id.map(str::to_owned))
         .bind(only.map(|month| month.to_string()))
-        .bind(i64::from(limit));
+        .bind(i64::from(limit))
+        .bind(among);
     let closed = |row: &AnyRow| {
         Ok(ClosedRow {
             tenant_id: column(row, "tenant_id")?,

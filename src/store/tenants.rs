@@ -1,10 +1,10 @@
 //! Table `tenants`. A deleted tenant's row stays for the bills of its past; its name is free again. Identities have a
-//! table of their own ([`super::identities`]) and are not in the document here.
+//! table of their own ([`super::identities`]) and are not in the document here; members are in both ([`super::members`]).
 
 use sqlx::any::AnyRow;
 
-use super::Error;
 use super::db::{Tx, column};
+use super::{Error, members};
 use crate::clock::Time;
 use crate::domain::tenant::{Tenant, TenantDocument};
 
@@ -55,7 +55,11 @@ const INSERT: &str = "insert into tenants (id, name, document, version, created_
 /// [`Error`].
 pub async fn insert(tx: &mut Tx<'_>, new: &Tenant, now: Time) -> Result<bool, Error> {
     let sql = sqlx::query(INSERT).bind(new.id.clone()).bind(new.name.clone()).bind(stored(&new.document)).bind(now.0);
-    Ok(tx.execute(sql).await? == 1)
+    if tx.execute(sql).await? == 0 {
+        return Ok(false);
+    }
+    members::replace(tx, &new.id, &new.document.members).await?;
+    Ok(true)
 }
 
 const LOCK: &str = "update tenants set version = version + 1 where name = $1 and deleted_at is null \
@@ -77,7 +81,7 @@ const SAVE: &str = "update tenants set document = $2 where id = $1";
 /// [`Error`].
 pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
     tx.execute(sqlx::query(SAVE).bind(tenant.id.clone()).bind(stored(&tenant.document))).await?;
-    Ok(())
+    members::replace(tx, &tenant.id, &tenant.document.members).await
 }
 
 const ADD_VERSION: &str = "insert into tenant_versions (tenant_id, since, document) values ($1, $2, $3) \
@@ -208,14 +212,15 @@ pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<TenantRow>, E
 }
 
 const LIST: &str = "select id, name, document, created_at from tenants \
-    where deleted_at is null and name > $1 order by name limit $2";
+    where deleted_at is null and name > $1 and ($3 is null or $3 like '%|' || id || '|%') order by name limit $2";
 
-/// Tenants by name, after a name.
+/// Tenants by name, after a name; of those ids only where some are given, as `|id|id|`.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn list(tx: &mut Tx<'_>, after: &str, limit: u32) -> Result<Vec<TenantRow>, Error> {
-    let rows = tx.fetch_all(sqlx::query(LIST).bind(after.to_owned()).bind(i64::from(limit))).await?;
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: u32, only: Option<String>) -> Result<Vec<TenantRow>, Error> {
+    let sql = sqlx::query(LIST).bind(after.to_owned()).bind(i64::from(limit)).bind(only);
+    let rows = tx.fetch_all(sql).await?;
     rows.iter().map(row).collect()
 }
 
@@ -238,5 +243,5 @@ const DELETE: &str = "update tenants set deleted_at = $2 where id = $1";
 /// [`Error`].
 pub async fn delete(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.execute(sqlx::query(DELETE).bind(id.to_owned()).bind(now.0)).await?;
-    Ok(())
+    members::replace(tx, id, &[]).await
 }

@@ -24,11 +24,13 @@ async fn auth_every_route_asks_for_credentials_before_it_reads_anything() {
                 hub.request(route.method.as_str(), &path).header("content-type", "application/json").body("{{{")
             };
             let name = format!("{} {}", route.method.as_str(), route.path);
+            let unknown = send(request().bearer_auth("token")).await;
+            unknown.refuses(401, "invalid_token");
+            assert!(unknown.header("www-authenticate").contains("error=\"invalid_token\""), "{name}: {unknown:?}");
             for nobody in [
                 request(),
                 request().basic_auth("admin", Some("wrong")),
                 request().basic_auth("nobody", Some("wrong")),
-                request().bearer_auth("token"),
                 request().header("authorization", "Basic !!!"),
             ] {
                 let answer = send(nobody).await;

@@ -139,7 +139,10 @@ async fn an_order_that_waits_is_held_against_the_policies_of_the_day_it_is_appro
         assert_eq!(reply.status, 200, "{reply:?}");
         let ended = shop.hub.last_operation(&shop.p, "i").await.body;
         assert_eq!(ended["state"], "failed", "{ended}");
-        assert!(ended["description"].as_str().is_some_and(|said| said.contains("policy `region` forbids it")), "{ended}");
+        assert!(
+            ended["description"].as_str().is_some_and(|said| said.contains("policy `region` forbids it")),
+            "{ended}"
+        );
         assert!(shop.world.faults.calls().iter().all(|call| call.method != "PUT"), "the broker never heard of it");
     })
     .await;

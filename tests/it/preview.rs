@@ -114,7 +114,7 @@ async fn a_preview_is_refused_in_the_words_of_the_order() {
         for (body, status) in [
             (json!({"offering": "faults", "plan": "ok"}), 422),
             (json!({"offering": "faults", "plan": "nothing", "tenant": "retail"}), 422),
-            (json!({"offering": "faults", "plan": "ok", "tenant": "nobody"}), 422),
+            (json!({"offering": "faults", "plan": "ok", "tenant": "nobody"}), 404),
             (json!({"offering": "faults", "plan": "ok", "tenant": "retail", "platform": "p"}), 422),
         ] {
             let reply = shop.hub.admin(Method::POST, "/api/v1/orders/preview", Some(body)).await;

@@ -5,6 +5,7 @@
 mod calendar;
 mod charge;
 mod lines;
+mod lives;
 mod properties;
 mod stated;
 mod worlds;

@@ -8,6 +8,7 @@ use bourse::backend::{BreakerState, Purpose};
 use bourse::domain::broker::Status;
 use bourse::domain::caller::Caller;
 use bourse::domain::catalog::State;
+use bourse::domain::permission::Sight;
 use bourse::domain::platform::PlatformKind;
 use osb::client::{Failure, encode};
 use serde_json::{Value, json};
@@ -100,8 +101,8 @@ async fn whole_life(on: On) {
 
     hub.app.delete_broker(&admin(), "acme").await.expect("deleted");
     assert!(names(&served(&hub, None)).is_empty());
-    assert!(matches!(hub.app.broker("acme").await, Err(Error::NotFound { .. })));
-    assert!(hub.app.brokers(page()).await.expect("a list").items.is_empty());
+    assert!(matches!(hub.app.broker(&Sight::everything(), "acme").await, Err(Error::NotFound { .. })));
+    assert!(hub.app.brokers(&Sight::everything(), page()).await.expect("a list").items.is_empty());
 
     // Registered anew its offerings are what platforms knew.
     broker.play(Script::Catalog(catalog(&[("db", &["small", "large"]), ("mq", &["one"])])));
@@ -177,7 +178,10 @@ async fn a_registration_that_can_not_work_is_refused_with_every_reason() {
         broker.play(Script::Catalog(json!({"services": [bad, {"id": "x"}]})));
         assert_invalid(attempt("acme", &url, json!({})).await, "/services/0/description", "string");
         assert_invalid(attempt("acme", &url, json!({})).await, "/services/1/name", "required");
-        assert!(hub.app.brokers(page()).await.expect("a list").items.is_empty(), "nothing is half registered");
+        assert!(
+            hub.app.brokers(&Sight::everything(), page()).await.expect("a list").items.is_empty(),
+            "nothing is half registered"
+        );
         assert!(happened(&hub).await.is_empty());
     })
     .await;
@@ -409,10 +413,13 @@ async fn a_broken_broker_is_spared_orders_but_asked_and_cleaned_up() {
         assert_eq!(broker.asked(), asked, "nothing was sent");
         assert_eq!(send(Purpose::Ask).await.expect("an answer").status, 503);
         assert_eq!(send(Purpose::CleanUp).await.expect("an answer").status, 503);
-        assert_eq!(hub.app.broker("acme").await.expect("a broker").breaker, BreakerState::Open);
+        assert_eq!(hub.app.broker(&Sight::everything(), "acme").await.expect("a broker").breaker, BreakerState::Open);
 
         hub.clock.advance(hub.app.config().backends.breaker_open);
-        assert_eq!(hub.app.broker("acme").await.expect("a broker").breaker, BreakerState::HalfOpen);
+        assert_eq!(
+            hub.app.broker(&Sight::everything(), "acme").await.expect("a broker").breaker,
+            BreakerState::HalfOpen
+        );
         broker.play(Script::Status(400));
         assert_eq!(send(order()).await.expect("an answer").status, 400, "a refusal is no failure");
         assert_eq!(backend.breaker_state(), BreakerState::Closed);

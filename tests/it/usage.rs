@@ -2,7 +2,7 @@
 
 mod callers;
 mod corrections;
-mod desk;
+pub(crate) mod desk;
 mod forms;
 mod kit;
 mod pulls;

@@ -1,5 +1,6 @@
 //! What asks for an approval of an order, and writing that down with the order.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use osb::Call;
@@ -66,16 +67,19 @@ impl App {
     }
 
     /// Makes an operation wait for its causes, and says what is asked of whom; nothing where there is no cause.
-    pub(in crate::app) fn wait_for_approval(
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(in crate::app) async fn wait_for_approval(
         &self,
         operation: &mut OperationRow,
         causes: Vec<Cause>,
         asked: &Asked<'_>,
         orderer: &Orderer,
         call: &Call,
-    ) -> Vec<ApprovalRow> {
+    ) -> Result<Vec<ApprovalRow>, Error> {
         if causes.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let (groups, waits): (_, Duration) = approval::groups(causes);
         let expires_at = operation.created_at.plus(waits);
@@ -84,7 +88,10 @@ impl App {
         operation.told = Told::Accepted;
         operation.next_at = expires_at;
         operation.description = Some(approval::waiting_for(groups.iter().flat_map(|group| &group.causes)));
-        let requested_user = orderer.actor.strip_prefix("users/").map(str::to_owned);
+        let requested_user = match orderer.actor.strip_prefix("users/") {
+            Some(user) => Some(user.to_owned()),
+            None => self.user_of(&orderer.platform.id, call).await?,
+        };
         let requested_by = requested_by(orderer, call);
         let row = |group: approval::Group| ApprovalRow {
             id: fresh_id(),
@@ -109,7 +116,17 @@ impl App {
             expires_at,
             decided_at: None,
         };
-        groups.into_iter().map(row).collect()
+        Ok(groups.into_iter().map(row).collect())
+    }
+
+    /// The user whom the platform's originating identity is known to be. One that could be two is nobody.
+    async fn user_of(&self, platform_id: &str, call: &Call) -> Result<Option<String>, Error> {
+        let told = call.originating_identity.as_ref().and_then(osb::OriginatingIdentity::value).unwrap_or_default();
+        let mut found = BTreeSet::new();
+        for name in NAMES.into_iter().filter_map(|key| told.get(key)?.as_str()).filter(|name| !name.is_empty()) {
+            found.extend(self.user_on_platform(platform_id, name).await?);
+        }
+        Ok(if found.len() == 1 { found.pop_first() } else { None })
     }
 }
 
@@ -136,6 +153,9 @@ pub(in crate::app) async fn record(
     Ok(())
 }
 
+/// Where platforms name their users in an originating identity.
+const NAMES: [&str; 4] = ["user_name", "username", "user_id", "uid"];
+
 /// Who ordered, for people. A platform's user is what the platform says, and is believed by nobody.
 fn requested_by(orderer: &Orderer, call: &Call) -> String {
     if orderer.actor.starts_with("users/") {
@@ -143,7 +163,7 @@ fn requested_by(orderer: &Orderer, call: &Call) -> String {
     }
     let platform = format!("platforms/{}", orderer.platform.name);
     let told = call.originating_identity.as_ref().and_then(osb::OriginatingIdentity::value).unwrap_or_default();
-    let user = ["user_name", "username", "user_id", "uid"].into_iter().find_map(|key| told.get(key)?.as_str());
+    let user = NAMES.into_iter().find_map(|key| told.get(key)?.as_str());
     match user.filter(|user| !user.is_empty()) {
         Some(user) => format!("{platform}/users/{}", user.chars().take(USER_MAX).collect::<String>()),
         None => platform,

@@ -11,7 +11,7 @@ use super::super::laws::{Deed, enforced, principal};
 use super::super::order;
 use super::super::references::Ids;
 use super::super::sealed::{self, StoredRequest};
-use super::super::{App, Error, quotas};
+use super::super::{App, Error, access, quotas};
 use super::end::{End, end};
 use super::{ApprovalView, tell};
 use crate::clock::Time;
@@ -21,6 +21,7 @@ use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
+use crate::domain::permission::{Permission, Sight};
 use crate::domain::policy::Action;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
@@ -76,7 +77,7 @@ impl App {
         if reason.chars().count() > REASON_MAX || reason.contains('\0') {
             return Err(Error::invalid("/reason", format!("must have at most {REASON_MAX} characters")));
         }
-        let view = self.approval(id).await?;
+        let view = self.approval(&access::sight(Permission::DecideApprovals, caller)?, id).await?;
         let tenant = self.tenant(&view.row.tenant_id).await?;
         let request = Request {
             user: view.row.requested_user.as_deref(),
@@ -118,7 +119,7 @@ impl App {
             })
             .await?;
         self.announce(&operation_id);
-        self.approval(id).await
+        self.approval(&Sight::everything(), id).await
     }
 
     /// Looks at an order as if it were placed now, by the catalog as it is now.

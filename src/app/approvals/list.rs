@@ -1,8 +1,9 @@
 //! Approvals as people see them.
 
-use super::super::{App, Error, Listed, Page};
+use super::super::{App, Error, Listed, Page, access};
 use super::ApprovalView;
 use crate::domain::approval::ApprovalState;
+use crate::domain::permission::{Sight, Thing};
 use crate::store::approvals::{self, Filter};
 
 /// What a list of approvals is narrowed to.
@@ -19,7 +20,12 @@ impl App {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn approvals(&self, filter: ApprovalFilter, page: &Page) -> Result<Listed<ApprovalView>, Error> {
+    pub async fn approvals(
+        &self,
+        sight: &Sight,
+        filter: ApprovalFilter,
+        page: &Page,
+    ) -> Result<Listed<ApprovalView>, Error> {
         let tenant_id = match &filter.tenant {
             Some(name) => match self.tenant_by_name(name).await {
                 Ok(tenant) => Some(tenant.id),
@@ -29,7 +35,8 @@ impl App {
             },
             None => None,
         };
-        let (by, after, rows) = (Filter { state: filter.state, tenant_id }, page.after.clone(), i64::from(page.rows()));
+        let by = Filter { state: filter.state, tenant_id, sight: sight.clone() };
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
         let rows =
             self.db().read(move |tx| Box::pin(async move { approvals::list(tx, &by, &after, rows).await })).await?;
         Ok(page.cut(rows, |view| view.row.id.clone()))
@@ -39,9 +46,12 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn approval(&self, id: &str) -> Result<ApprovalView, Error> {
+    pub async fn approval(&self, sight: &Sight, id: &str) -> Result<ApprovalView, Error> {
         let key = id.to_owned();
         let found = self.db().read(move |tx| Box::pin(async move { approvals::by_id(tx, &key).await })).await?;
-        found.ok_or_else(|| Error::not_found("approval", id))
+        let view = found.ok_or_else(|| Error::not_found("approval", id))?;
+        let (tenant, names) = (Some(view.row.tenant_id.as_str()), view.row.approvers.as_slice());
+        access::check(sight, "approval", id, &Thing { tenant, broker: None, names })?;
+        Ok(view)
     }
 }

@@ -1,14 +1,17 @@
 //! Policies: put, read, list and delete them, and hold orders against them.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::super::estimates::EstimateOf;
 use super::super::order::Orderer;
 use super::super::tenants::Put;
 use super::super::{App, Error, Issue, Listed, Page};
 use super::{Laws, POLICIES_MAX, PolicyView};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
+use crate::domain::decimal::Exact;
+use crate::domain::estimate::{Expected, estimate};
 use crate::domain::name::{RULE, is_name};
 use crate::domain::platform::Platform;
 use crate::domain::policy::{Action, Book, Case, Judged, Mode, Policy, PolicyDocument, Principal, Problem};
@@ -30,9 +33,10 @@ pub(in crate::app) struct Deed<'a> {
 
 /// Who does it, as policies see them. What a platform says of its own users is believed by nobody.
 pub(in crate::app) fn principal(actor: &str, platform: &Platform) -> Principal {
-    match actor.strip_prefix("users/") {
-        Some(user) => Principal::User(user.to_owned()),
-        None => Principal::Platform(platform.name.clone(), platform.kind.as_str()),
+    match actor.split_once('/') {
+        Some(("users", user)) => Principal::User(user.to_owned()),
+        Some(("service-accounts", account)) => Principal::ServiceAccount(account.to_owned()),
+        _ => Principal::Platform(platform.name.clone(), platform.kind.as_str()),
     }
 }
 
@@ -80,21 +84,20 @@ impl App {
         Ok(book.judge(&case))
     }
 
-    /// What a plan costs in the next month, by itself.
-    async fn monthly(
-        &self,
-        plan: &PlanEntry,
-        tenant: &Tenant,
-    ) -> Result<Option<(crate::domain::decimal::Exact, String)>, Error> {
-        let what = EstimateOf {
-            offering: plan.offering_name.clone(),
-            plan: plan.plan_name.clone(),
-            tenant: Some(tenant.name.clone()),
-            parameters: None,
-            usage: Default::default(),
-        };
-        let estimated = self.estimate(what).await?;
-        Ok(estimated.estimate.monthly().zip(estimated.currency))
+    /// What a plan costs in the next month, by itself, and in which currency.
+    async fn monthly(&self, plan: &PlanEntry, tenant: &Tenant) -> Result<Option<(Exact, String)>, Error> {
+        let now = self.clock().now();
+        let books = self.price_books(None).await?;
+        let Some(currency) = books.first().map(|book| book.document.currency.clone()) else { return Ok(None) };
+        let zones = self.charged(&tenant.id, now).await?.zones;
+        let (offering, name, meters) = (plan.offering_name.clone(), plan.plan_name.clone(), plan.meters());
+        let estimated = tokio::task::spawn_blocking(move || {
+            let usage = BTreeMap::new();
+            let expected = Expected { offering: &offering, plan: &name, meters: &meters, usage: &usage };
+            let month = zones.month(now).next();
+            estimate(expected, &books, &zones, month).monthly()
+        });
+        Ok(estimated.await.map_err(|_| Error::busy())?.map(|monthly| (monthly, currency)))
     }
 
     /// What policies say about an order: refused by the first that enforces; what only warns is logged.

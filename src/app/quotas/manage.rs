@@ -8,10 +8,11 @@ use serde_json::json;
 use super::super::drive::Target;
 use super::super::sealed;
 use super::super::tenants::Put;
-use super::super::{App, Error, Issue, Listed, Page};
+use super::super::{App, Error, Issue, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::instance::InstanceAttributes;
 use crate::domain::name::{RULE, is_name};
+use crate::domain::permission::Sight;
 use crate::domain::quota::{Amount, Measure, OF_TENANT_MAX, QuotaDocument, Subject, Unmeasured};
 use crate::store::instances::InstanceRow;
 use crate::store::operations::OperationRow;
@@ -188,7 +189,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn quota(&self, name: &str) -> Result<QuotaView, Error> {
+    pub async fn quota(&self, sight: &Sight, name: &str) -> Result<QuotaView, Error> {
         let key = name.to_owned();
         let read = self.db().read::<_, Error, _>(move |tx| {
             Box::pin(async move {
@@ -197,14 +198,16 @@ impl App {
                 Ok(Some(QuotaView { row, unmeasured }))
             })
         });
-        read.await?.ok_or_else(|| Error::not_found("quota", name))
+        let view: QuotaView = read.await?.ok_or_else(|| Error::not_found("quota", name))?;
+        access::check(sight, "quota", name, &access::of_tenant(&view.row.tenant_id))?;
+        Ok(view)
     }
 
     /// Quotas by name, those of one tenant where one is named.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn quotas(&self, tenant: Option<&str>, page: &Page) -> Result<Listed<QuotaView>, Error> {
+    pub async fn quotas(&self, sight: &Sight, tenant: Option<&str>, page: &Page) -> Result<Listed<QuotaView>, Error> {
         let tenant_id = match tenant {
             None => None,
             Some(name) => match self.tenant_by_name(name).await {
@@ -214,8 +217,8 @@ impl App {
                 Err(error) => return Err(error),
             },
         };
-        let (after, rows) = (page.after.clone(), page.rows());
-        let read = self.db().read(|tx| Box::pin(async move { quotas::list(tx, tenant_id, &after, rows).await }));
+        let (after, rows, seen) = (page.after.clone(), page.rows(), sight.tenants());
+        let read = self.db().read(|tx| Box::pin(async move { quotas::list(tx, tenant_id, seen, &after, rows).await }));
         let listed = page.cut(read.await?, |row: &QuotaRow| row.name.clone());
         Ok(listed.map(|row| QuotaView { row, unmeasured: None }))
     }
@@ -226,7 +229,7 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn delete_quota(&self, caller: &Caller, name: &str) -> Result<(), Error> {
         let audited = self.audit_row(caller, "quota.delete", format!("quotas/{name}"), json!({}));
-        let tenant = self.quota(name).await?.row.document.tenant;
+        let tenant = self.quota(&Sight::everything(), name).await?.row.document.tenant;
         let name = name.to_owned();
         let deleted = self.db().write::<_, Error, _>(move |tx| {
             let (name, tenant, mut audited) = (name.clone(), tenant.clone(), audited.clone());

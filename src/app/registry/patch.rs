@@ -79,6 +79,7 @@ impl App {
         change: BrokerChange,
         expected: Option<i64>,
     ) -> Result<BrokerView, Error> {
+        self.may_change_broker(caller, name).await?;
         let before = self.broker_row(name).await?;
         if expected.is_some_and(|expected| expected != before.version) {
             return Err(Error::Stale);

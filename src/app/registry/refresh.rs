@@ -37,6 +37,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`]. A broker that does not answer is no error: the view says so.
     pub async fn refresh_broker(&self, caller: &Caller, name: &str) -> Result<BrokerView, Error> {
+        self.may_change_broker(caller, name).await?;
         let row = self.check_broker(name).await?;
         let detail = json!({ "status": row.status });
         let entry = self.audit_row(caller, "broker.refresh", format!("brokers/{}", row.name), detail);

@@ -152,9 +152,9 @@ fn settle(
 ) -> Result<(UsageEvent, String, SeriesKey), Refused> {
     let broker_id = event.broker().and_then(|name| facts.brokers.get(name));
     let broker_id = match (caller, broker_id) {
-        (Caller::Admin(_), Some(id)) => id,
+        (caller, Some(id)) if caller.is_administrator() => id,
         (Caller::Broker(own), Some(id)) if own == id => id,
-        (Caller::Admin(_), None) => {
+        (caller, None) if caller.is_administrator() => {
             return Err(Rejection::new("unknown_source", "`source` must be /brokers/ and the name of a broker").into());
         }
         _ => {

@@ -8,6 +8,7 @@ use crate::app::{App, Error, Listed, Page};
 use crate::clock::Time;
 use crate::domain::decimal::{Exact, plain};
 use crate::domain::meter::{Aggregation, INSTANCE, Kind};
+use crate::domain::permission::Sight;
 use crate::domain::rating::{self, Span, gather};
 use crate::store;
 use crate::store::usage::facts::{self, StandingRow};
@@ -75,14 +76,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the tenant; [`Error::Malformed`] where the cursor is none.
-    pub async fn usage_events(&self, query: UsageQuery, page: &Page) -> Result<Listed<UsageReading>, Error> {
+    pub async fn usage_events(
+        &self,
+        sight: &Sight,
+        query: UsageQuery,
+        page: &Page,
+    ) -> Result<Listed<UsageReading>, Error> {
         let after = read_cursor(&page.after).ok_or_else(no_cursor)?;
         let tenant_id = match &query.tenant {
-            Some(tenant) => Some(self.feed_tenant(tenant).await?),
+            Some(tenant) => Some(self.tenant_in_sight(sight, tenant).await?),
             None => None,
         };
         let UsageQuery { tenant: _, instance, meter, from, until } = query;
-        let filter = Filter { tenant_id, instance_id: instance, meter, from, until };
+        let filter = Filter { tenant_id, instance_id: instance, meter, from, until, sight: sight.clone() };
         let rows = i64::from(page.rows());
         let rows = self.db().read(|tx| Box::pin(async move { list::events(tx, &filter, &after, rows).await })).await?;
         Ok(page.cut(rows, |row| cursor(&row.place)))
@@ -112,6 +118,7 @@ impl App {
     /// [`Error::NotFound`] for the tenant; [`Error::Invalid`] where the time makes no sense or has too many windows.
     pub async fn usage(
         &self,
+        sight: &Sight,
         query: UsageQuery,
         window: Option<std::time::Duration>,
         page: &Page,
@@ -122,14 +129,14 @@ impl App {
         let edges = edges(from, until, window)?;
         let mut place = Place::read(&page.after)?;
         let tenant_id = match &query.tenant {
-            Some(tenant) => self.feed_tenant(tenant).await?,
+            Some(tenant) => self.tenant_in_sight(sight, tenant).await?,
             None => String::new(),
         };
         let wanted = usize::try_from(page.rows()).unwrap_or(usize::MAX);
         let (mut found, mut looked) = (Vec::new(), 0);
         while looked < INSTANCES_MAX {
             let by = (tenant_id.clone(), query.instance.clone(), query.meter.clone());
-            let standing = self.instances_that_stood(&place.instance_id, by, (from, until)).await?;
+            let standing = self.instances_that_stood(sight, &place.instance_id, by, (from, until)).await?;
             let last = standing.last().map(|row| row.id.clone());
             let more = i64::try_from(standing.len()).unwrap_or(i64::MAX) >= INSTANCES_PAGE;
             for instance in standing {
@@ -148,14 +155,16 @@ impl App {
 
     async fn instances_that_stood(
         &self,
+        sight: &Sight,
         first: &str,
         (tenant, instance, meter): (String, Option<String>, Option<String>),
         (from, until): (Time, Time),
     ) -> Result<Vec<StandingRow>, Error> {
+        let sight = sight.clone();
         let (first, instance, meter) = (first.to_owned(), instance.unwrap_or_default(), meter.unwrap_or_default());
         let read = self.db().read(|tx| {
             Box::pin(async move {
-                facts::stood(tx, &first, (&tenant, &instance, &meter), (from, until), INSTANCES_PAGE).await
+                facts::stood(tx, &first, (&tenant, &instance, &meter), (from, until), &sight, INSTANCES_PAGE).await
             })
         });
         Ok(read.await?)

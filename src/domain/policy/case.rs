@@ -60,6 +60,8 @@ impl Action {
 pub enum Principal {
     /// A person, by name.
     User(String),
+    /// A program with a token of its own, by name.
+    ServiceAccount(String),
     /// A platform, by name and kind.
     Platform(String, &'static str),
 }
@@ -98,6 +100,7 @@ impl Case<'_> {
     pub(super) fn asked(&self) -> Result<Asked, String> {
         let principal = match self.principal {
             Principal::User(name) => entity(uid("User", name)?, vec![text("name", name)], None)?,
+            Principal::ServiceAccount(name) => entity(uid("ServiceAccount", name)?, vec![text("name", name)], None)?,
             Principal::Platform(name, kind) => {
                 entity(uid("Platform", name)?, vec![text("name", name), text("kind", kind)], None)?
             }

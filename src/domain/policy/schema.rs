@@ -6,6 +6,7 @@ use cedar_policy::Schema;
 const SCHEMA: &str = r#"{"Bourse": {
     "entityTypes": {
         "User": {"shape": {"type": "Record", "attributes": {"name": {"type": "String"}}}},
+        "ServiceAccount": {"shape": {"type": "Record", "attributes": {"name": {"type": "String"}}}},
         "Platform": {"shape": {"type": "Record", "attributes": {"name": {"type": "String"}, "kind": {"type": "String"}}}},
         "Tenant": {"shape": {"type": "Record", "attributes": {
             "name": {"type": "String"}, "display_name": {"type": "String"}, "cost_center": {"type": "String"},
@@ -27,7 +28,7 @@ const SCHEMA: &str = r#"{"Bourse": {
     }
 }}"#;
 
-const CASE: &str = r#"{"principalTypes": ["User", "Platform"], "resourceTypes": ["Plan"], "context": {"type": "Record", "attributes": {
+const CASE: &str = r#"{"principalTypes": ["User", "ServiceAccount", "Platform"], "resourceTypes": ["Plan"], "context": {"type": "Record", "attributes": {
     "tenant": {"type": "Entity", "name": "Tenant"},
     "parameters": {"type": "Record", "attributes": {}, "additionalAttributes": true},
     "previous_plan": {"type": "String", "required": false},

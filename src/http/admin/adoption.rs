@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::app::adopt::{Adoption, BindingCandidate, Candidate, Outcome, Verdict};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Body;
 use crate::http::observe;
+use crate::http::permits::{Can, ManageInstances};
 
 /// What is adopted: `platform`, `tenant`, or both.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -157,12 +157,12 @@ impl From<Verdict> for VerdictOut {
 /// # Errors
 /// [`Failure`].
 pub async fn adopt(
-    admin: Admin,
+    who: Can<ManageInstances>,
     app: Data<App>,
     request: HttpRequest,
     body: Body<AdoptionIn>,
 ) -> Result<Json<AdoptionOut>, Failure> {
     let (call, dry_run) = (observe::call(&request), body.0.dry_run);
-    let verdicts = app.adopt(&admin.0, &call, body.0.into()).await?;
+    let verdicts = app.adopt(&who.caller, &call, body.0.into()).await?;
     Ok(Json(AdoptionOut { dry_run, items: verdicts.into_iter().map(VerdictOut::from).collect() }))
 }

@@ -11,10 +11,10 @@ use crate::app::approvals::RuleView;
 use crate::app::tenants::Put;
 use crate::clock::Time;
 use crate::domain::approval::ApprovalRule;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManageApprovalRules, SeeApprovalRules};
 
 /// A rule of approval.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -40,7 +40,11 @@ impl From<RuleView> for RuleOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<RuleOut>>, Failure> {
+pub async fn list(
+    _: Can<SeeApprovalRules>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<RuleOut>>, Failure> {
     Ok(Json(app.approval_rules(&params.0.page()?).await?.map(RuleOut::from).into()))
 }
 
@@ -48,7 +52,7 @@ pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Resul
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<RuleOut>, Failure> {
+pub async fn show(_: Can<SeeApprovalRules>, app: Data<App>, name: Path<String>) -> Result<Json<RuleOut>, Failure> {
     Ok(Json(app.approval_rule(&name).await?.into()))
 }
 
@@ -57,12 +61,12 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<R
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManageApprovalRules>,
     app: Data<App>,
     name: Path<String>,
     body: Body<ApprovalRule>,
 ) -> Result<HttpResponse, Failure> {
-    let (put, view) = app.put_approval_rule(&admin.0, &name, body.0).await?;
+    let (put, view) = app.put_approval_rule(&who.caller, &name, body.0).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -74,7 +78,11 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_approval_rule(&admin.0, &name).await?;
+pub async fn delete(
+    who: Can<ManageApprovalRules>,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<HttpResponse, Failure> {
+    app.delete_approval_rule(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -10,10 +10,10 @@ use crate::app::approvals::{ApprovalFilter, ApprovalView, Decision};
 use crate::clock::Time;
 use crate::domain::approval::{ApprovalState, Why};
 use crate::domain::operation::OperationKind;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{self, PageOut};
+use crate::http::permits::{Can, DecideApprovals, SeeApprovals};
 
 /// An approval that was asked for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub struct ApprovalOut {
     requested_by: String,
     /// What asks for it: `{"rule":NAME}` or `{"budget":NAME}`.
     causes: Vec<Why>,
-    /// Who may agree; any administrator where there are none.
+    /// Who may agree; any administrator or approver where there are none.
     approvers: Vec<String>,
     /// The operation that waits.
     operation_id: String,
@@ -124,7 +124,7 @@ pub struct ApprovalParams {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    who: Can<SeeApprovals>,
     app: Data<App>,
     params: Params<ApprovalParams>,
 ) -> Result<Json<PageOut<ApprovalOut>>, Failure> {
@@ -132,15 +132,15 @@ pub async fn list(
     let page = page::page(params.limit, params.cursor.as_deref())?;
     let state = word("state", params.state.as_deref(), ApprovalState::parse)?;
     let filter = ApprovalFilter { state, tenant: params.tenant };
-    Ok(Json(app.approvals(filter, &page).await?.map(ApprovalOut::from).into()))
+    Ok(Json(app.approvals(&who.sight, filter, &page).await?.map(ApprovalOut::from).into()))
 }
 
 /// `GET /approvals/{id}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.approval(&id).await?.into()))
+pub async fn show(who: Can<SeeApprovals>, app: Data<App>, id: Path<String>) -> Result<Json<ApprovalOut>, Failure> {
+    Ok(Json(app.approval(&who.sight, &id).await?.into()))
 }
 
 /// `POST /approvals/{id}/approve`
@@ -148,12 +148,12 @@ pub async fn show(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<App
 /// # Errors
 /// [`Failure`].
 pub async fn approve(
-    admin: Admin,
+    who: Can<DecideApprovals>,
     app: Data<App>,
     id: Path<String>,
     body: Body<DecisionIn>,
 ) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.decide_approval(&admin.0, &id, Decision::Approve, &body.0.reason).await?.into()))
+    Ok(Json(app.decide_approval(&who.caller, &id, Decision::Approve, &body.0.reason).await?.into()))
 }
 
 /// `POST /approvals/{id}/deny`
@@ -161,10 +161,10 @@ pub async fn approve(
 /// # Errors
 /// [`Failure`].
 pub async fn deny(
-    admin: Admin,
+    who: Can<DecideApprovals>,
     app: Data<App>,
     id: Path<String>,
     body: Body<DecisionIn>,
 ) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.decide_approval(&admin.0, &id, Decision::Deny, &body.0.reason).await?.into()))
+    Ok(Json(app.decide_approval(&who.caller, &id, Decision::Deny, &body.0.reason).await?.into()))
 }

@@ -14,10 +14,10 @@ use crate::domain::broker::{Rotation, Settings, Status, UsagePull};
 use crate::domain::catalog::{Finding, Ids, Offering, Plan, Severity, State};
 use crate::domain::stamp::StampSettings;
 use crate::http::admin::platforms::PairOut;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params, etag, if_match};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ChangeBrokers, ManageBrokers, SeeBrokers};
 
 /// A service broker.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -177,24 +177,28 @@ fn answer(status: StatusCode, view: BrokerView) -> HttpResponse {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn create(admin: Admin, app: Data<App>, body: Body<NewBroker>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::CREATED, app.register_broker(&admin.0, body.0).await?))
+pub async fn create(who: Can<ManageBrokers>, app: Data<App>, body: Body<NewBroker>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::CREATED, app.register_broker(&who.caller, body.0).await?))
 }
 
 /// `GET /brokers`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<BrokerOut>>, Failure> {
-    Ok(Json(app.brokers(params.0.page()?).await?.map(BrokerOut::from).into()))
+pub async fn list(
+    who: Can<SeeBrokers>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<BrokerOut>>, Failure> {
+    Ok(Json(app.brokers(&who.sight, params.0.page()?).await?.map(BrokerOut::from).into()))
 }
 
 /// `GET /brokers/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::OK, app.broker(&name).await?))
+pub async fn show(who: Can<SeeBrokers>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::OK, app.broker(&who.sight, &name).await?))
 }
 
 /// `PATCH /brokers/{name}`
@@ -202,7 +206,7 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<HttpRe
 /// # Errors
 /// [`Failure`].
 pub async fn change(
-    admin: Admin,
+    who: Can<ChangeBrokers>,
     app: Data<App>,
     name: Path<String>,
     request: HttpRequest,
@@ -213,15 +217,15 @@ pub async fn change(
         Precondition::None | Precondition::Exists => None,
         Precondition::Tag(tag) => Some(tag.parse().map_err(|_| Error::Stale)?),
     };
-    Ok(answer(StatusCode::OK, app.patch_broker(&admin.0, &name, body.0, expected).await?))
+    Ok(answer(StatusCode::OK, app.patch_broker(&who.caller, &name, body.0, expected).await?))
 }
 
 /// `DELETE /brokers/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_broker(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManageBrokers>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_broker(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -229,16 +233,20 @@ pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn refresh(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::OK, app.refresh_broker(&admin.0, &name).await?))
+pub async fn refresh(who: Can<ChangeBrokers>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::OK, app.refresh_broker(&who.caller, &name).await?))
 }
 
 /// `POST /brokers/{name}/credentials`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn add_credentials(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    let pair = app.add_broker_credentials(&admin.0, &name).await?;
+pub async fn add_credentials(
+    who: Can<ChangeBrokers>,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<HttpResponse, Failure> {
+    let pair = app.add_broker_credentials(&who.caller, &name).await?;
     Ok(HttpResponse::Created().json(PairOut::from(pair)))
 }
 
@@ -247,11 +255,11 @@ pub async fn add_credentials(admin: Admin, app: Data<App>, name: Path<String>) -
 /// # Errors
 /// [`Failure`].
 pub async fn delete_credentials(
-    admin: Admin,
+    who: Can<ChangeBrokers>,
     app: Data<App>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Failure> {
     let (name, username) = path.into_inner();
-    app.delete_broker_credentials(&admin.0, &name, &username).await?;
+    app.delete_broker_credentials(&who.caller, &name, &username).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -13,10 +13,10 @@ use crate::clock::Time;
 use crate::domain::budget::BudgetDocument;
 use crate::domain::decimal::plain;
 use crate::domain::period::Month;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManageBudgets, SeeBudgets};
 
 /// A budget.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -64,16 +64,20 @@ impl From<BudgetView> for BudgetOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<BudgetOut>>, Failure> {
-    Ok(Json(app.budgets(&params.0.page()?).await?.map(BudgetOut::from).into()))
+pub async fn list(
+    who: Can<SeeBudgets>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<BudgetOut>>, Failure> {
+    Ok(Json(app.budgets(&who.sight, &params.0.page()?).await?.map(BudgetOut::from).into()))
 }
 
 /// `GET /budgets/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<BudgetOut>, Failure> {
-    Ok(Json(app.budget(&name).await?.into()))
+pub async fn show(who: Can<SeeBudgets>, app: Data<App>, name: Path<String>) -> Result<Json<BudgetOut>, Failure> {
+    Ok(Json(app.budget(&who.sight, &name).await?.into()))
 }
 
 /// `PUT /budgets/{name}`
@@ -81,12 +85,12 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<B
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManageBudgets>,
     app: Data<App>,
     name: Path<String>,
     body: Body<BudgetDocument>,
 ) -> Result<HttpResponse, Failure> {
-    let (put, row) = app.put_budget(&admin.0, &name, body.0).await?;
+    let (put, row) = app.put_budget(&who.caller, &name, body.0).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -98,7 +102,7 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_budget(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManageBudgets>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_budget(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

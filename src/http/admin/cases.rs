@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use crate::app::reconcile::{CaseFilter, CaseRow};
 use crate::app::{self, App};
 use crate::clock::Time;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, SeeBooks};
 
 /// The query of `GET /billing-cases`.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +59,11 @@ impl From<CaseRow> for CaseOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<CaseParams>) -> Result<Json<PageOut<CaseOut>>, Failure> {
+pub async fn list(
+    _: Can<SeeBooks>,
+    app: Data<App>,
+    params: Params<CaseParams>,
+) -> Result<Json<PageOut<CaseOut>>, Failure> {
     let CaseParams { limit, cursor, kind, instance, state } = params.0;
     let page = page(limit, cursor.as_deref())?;
     let open = match state.as_deref() {

@@ -10,9 +10,9 @@ use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::cost::{Granularity, GroupKey};
 use crate::domain::decimal::plain;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
+use crate::http::permits::{Can, SeeCosts};
 
 /// The query of `GET /costs`.
 #[derive(Clone, Debug, Deserialize)]
@@ -161,7 +161,7 @@ impl From<Unpriced> for UnpricedOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, params: Params<CostParams>) -> Result<Json<CostsOut>, Failure> {
+pub async fn show(who: Can<SeeCosts>, app: Data<App>, params: Params<CostParams>) -> Result<Json<CostsOut>, Failure> {
     let params = params.0;
     let keys = params.group_by.as_deref().unwrap_or_default();
     let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty());
@@ -181,7 +181,7 @@ pub async fn show(_: Admin, app: Data<App>, params: Params<CostParams>) -> Resul
         offering: params.offering,
         cost_center: params.cost_center,
     };
-    Ok(Json(app.costs(query).await?.into()))
+    Ok(Json(app.costs(&who.sight, query).await?.into()))
 }
 
 fn invalid(name: &str, message: impl std::fmt::Display) -> Failure {

@@ -11,9 +11,9 @@ use crate::app::estimates::{EstimateOf, Estimated};
 use crate::domain::decimal::{Decimal, minor_digits, plain, rounded};
 use crate::domain::estimate::{Line, Unpriced};
 use crate::domain::price::{Model, Rule};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Body;
+use crate::http::permits::{Can, SeeOfferings};
 
 /// What would be ordered.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -126,8 +126,12 @@ impl From<Estimated> for EstimateOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn create(_: Admin, app: Data<App>, body: Body<EstimateIn>) -> Result<Json<EstimateOut>, Failure> {
+pub async fn create(
+    who: Can<SeeOfferings>,
+    app: Data<App>,
+    body: Body<EstimateIn>,
+) -> Result<Json<EstimateOut>, Failure> {
     let EstimateIn { offering, plan, parameters, tenant, expected_usage } = body.0;
     let what = EstimateOf { offering, plan, tenant, parameters, usage: expected_usage };
-    Ok(Json(app.estimate(what).await?.into()))
+    Ok(Json(app.estimate(&who.caller, what).await?.into()))
 }

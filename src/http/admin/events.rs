@@ -10,10 +10,10 @@ use crate::app::feed::{FeedPage, FeedQuery, LIMIT_MAX};
 use crate::app::page::LIMIT_DEFAULT;
 use crate::app::{self, App};
 use crate::clock::Time;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, ManageEvents, SeeEvents};
 
 /// The query of the feed.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,7 +51,7 @@ impl From<FeedPage> for FeedOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<FeedParams>) -> Result<Json<FeedOut>, Failure> {
+pub async fn list(_: Can<SeeEvents>, app: Data<App>, params: Params<FeedParams>) -> Result<Json<FeedOut>, Failure> {
     let FeedParams { after, limit, kind, tenant } = params.0;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
@@ -107,7 +107,7 @@ impl From<DeadLetter> for DeadLetterOut {
 /// # Errors
 /// [`Failure`].
 pub async fn dead_letters(
-    _: Admin,
+    _: Can<SeeEvents>,
     app: Data<App>,
     params: Params<DeadLetterParams>,
 ) -> Result<Json<PageOut<DeadLetterOut>>, Failure> {
@@ -138,8 +138,12 @@ pub struct RedeliveryOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn redeliver(admin: Admin, app: Data<App>, body: Body<RedeliveryIn>) -> Result<Json<RedeliveryOut>, Failure> {
+pub async fn redeliver(
+    who: Can<ManageEvents>,
+    app: Data<App>,
+    body: Body<RedeliveryIn>,
+) -> Result<Json<RedeliveryOut>, Failure> {
     let RedeliveryIn { sink } = body.0;
-    let queued = app.redeliver(&admin.0.actor(), &sink).await?;
+    let queued = app.redeliver(&who.caller.actor(), &sink).await?;
     Ok(Json(RedeliveryOut { sink, queued }))
 }

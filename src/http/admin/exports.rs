@@ -10,9 +10,9 @@ use crate::app::focus::FocusQuery;
 use crate::app::{self, App};
 use crate::domain::focus::Version;
 use crate::domain::period::Month;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
+use crate::http::permits::{Can, SeeBooks};
 
 /// The query of `GET /exports/focus`.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,7 +32,7 @@ pub struct FocusParams {
 ///
 /// # Errors
 /// [`Failure`]. What fails when the answer has begun cuts it off, so that half an export is no export.
-pub async fn focus(_: Admin, app: Data<App>, params: Params<FocusParams>) -> Result<HttpResponse, Failure> {
+pub async fn focus(_: Can<SeeBooks>, app: Data<App>, params: Params<FocusParams>) -> Result<HttpResponse, Failure> {
     let FocusParams { period, version, strict, tenant } = params.0;
     let invalid = |message: String| Failure::from(app::Error::invalid("", message));
     let period: Month = period.parse().map_err(|error| invalid(format!("period {error}")))?;

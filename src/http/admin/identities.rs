@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::clock::Time;
 use crate::domain::identity::Identity;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, SeePlatforms};
 
 /// An identity that was used in an order and that no tenant has.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -34,7 +34,7 @@ pub struct UnmappedOut {
 /// # Errors
 /// [`Failure`].
 pub async fn unmapped(
-    _: Admin,
+    _: Can<SeePlatforms>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<UnmappedOut>>, Failure> {

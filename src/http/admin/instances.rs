@@ -12,10 +12,10 @@ use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{self, PageOut};
+use crate::http::permits::{Can, ManageInstances, SeeInstances};
 
 /// An instance.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -246,7 +246,7 @@ pub struct InstanceParams {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    who: Can<SeeInstances>,
     app: Data<App>,
     params: Params<InstanceParams>,
 ) -> Result<Json<PageOut<InstanceOut>>, Failure> {
@@ -260,15 +260,15 @@ pub async fn list(
         offering: params.offering,
         state: word("state", params.state.as_deref(), InstanceState::parse)?,
     };
-    Ok(Json(app.instances(filter, &page).await?.map(InstanceOut::from).into()))
+    Ok(Json(app.instances(&who.sight, filter, &page).await?.map(InstanceOut::from).into()))
 }
 
 /// `GET /instances/{id}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
-    Ok(Json(app.instance(&id).await?.into()))
+pub async fn show(who: Can<SeeInstances>, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
+    Ok(Json(app.instance(&who.sight, &id).await?.into()))
 }
 
 /// The body of a purge.
@@ -285,12 +285,12 @@ pub struct PurgeIn {
 /// # Errors
 /// [`Failure`].
 pub async fn purge(
-    admin: Admin,
+    who: Can<ManageInstances>,
     app: Data<App>,
     id: Path<String>,
     body: Body<PurgeIn>,
 ) -> Result<Json<DetailOut>, Failure> {
-    Ok(Json(app.purge(&admin.0, &id, &body.0.reason).await?.into()))
+    Ok(Json(app.purge(&who.caller, &id, &body.0.reason).await?.into()))
 }
 
 /// The query of `GET /operations`.
@@ -309,7 +309,7 @@ pub struct OperationParams {
 /// # Errors
 /// [`Failure`].
 pub async fn operations(
-    _: Admin,
+    who: Can<SeeInstances>,
     app: Data<App>,
     params: Params<OperationParams>,
 ) -> Result<Json<PageOut<OperationOut>>, Failure> {
@@ -319,6 +319,7 @@ pub async fn operations(
         state: word("state", params.state.as_deref(), OperationState::parse)?,
         kind: word("kind", params.kind.as_deref(), OperationKind::parse)?,
         instance_id: params.instance,
+        sight: who.sight,
     };
     Ok(Json(app.operations(filter, &page).await?.map(OperationOut::from).into()))
 }
@@ -327,16 +328,24 @@ pub async fn operations(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn operation(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<OperationOut>, Failure> {
-    Ok(Json(app.operation(&id).await?.into()))
+pub async fn operation(
+    who: Can<SeeInstances>,
+    app: Data<App>,
+    id: Path<String>,
+) -> Result<Json<OperationOut>, Failure> {
+    Ok(Json(app.operation(&who.sight, &id).await?.into()))
 }
 
 /// `POST /operations/{id}/cancel`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn cancel(admin: Admin, app: Data<App>, id: Path<String>) -> Result<Json<OperationOut>, Failure> {
-    Ok(Json(app.cancel(&admin.0, &id).await?.into()))
+pub async fn cancel(
+    who: Can<ManageInstances>,
+    app: Data<App>,
+    id: Path<String>,
+) -> Result<Json<OperationOut>, Failure> {
+    Ok(Json(app.cancel(&who.caller, &id).await?.into()))
 }
 
 /// A word of a closed list in a query.

@@ -20,6 +20,8 @@ pub mod policies;
 pub mod preview;
 pub mod prices;
 pub mod quotas;
+pub mod service_accounts;
 pub mod statements;
 pub mod tenants;
 pub mod usage;
+pub mod users;

@@ -14,10 +14,10 @@ use crate::domain::catalog::{Plan, State};
 use crate::domain::meter::Meter;
 use crate::domain::tariff::Tariffs;
 use crate::http::admin::prices::PriceOut;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, SeeOfferings};
 
 /// What to search for.
 #[derive(Clone, Debug, Deserialize)]
@@ -120,7 +120,7 @@ impl OfferingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    _: Can<SeeOfferings>,
     app: Data<App>,
     params: Params<SearchParams>,
 ) -> Result<Json<PageOut<OfferingOut>>, Failure> {

@@ -13,11 +13,11 @@ use super::prices::PriceOut;
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
 use crate::app::{self, App};
 use crate::domain::instance::BindingState;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::observe;
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, Order, SeeOrders};
 
 /// An order.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -110,12 +110,12 @@ impl From<PersonalBinding> for OrderedBindingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    who: Can<SeeOrders>,
     app: Data<App>,
     tenant: Path<String>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<InstanceOut>>, Failure> {
-    Ok(Json(app.tenant_instances(&tenant, &params.0.page()?).await?.map(InstanceOut::from).into()))
+    Ok(Json(app.tenant_instances(&who.caller, &tenant, &params.0.page()?).await?.map(InstanceOut::from).into()))
 }
 
 /// `PUT /tenants/{tenant}/instances/{name}`
@@ -123,7 +123,7 @@ pub async fn list(
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     path: Path<(String, String)>,
     request: HttpRequest,
@@ -132,7 +132,7 @@ pub async fn put(
     let (call, (tenant, name)) = (observe::call(&request), path.into_inner());
     let OrderIn { offering, plan, parameters } = body.0;
     let order = PersonalOrder { offering, plan, parameters };
-    let placed = detached(async move { app.order(&admin.0, &call, &tenant, &name, order).await }).await?;
+    let placed = detached(async move { app.order(&who.caller, &call, &tenant, &name, order).await }).await?;
     Ok(match placed {
         Placed::Created(standing) => HttpResponse::Created().json(OrderedOut::from(*standing)),
         Placed::Unchanged(standing) => HttpResponse::Ok().json(OrderedOut::from(*standing)),
@@ -144,9 +144,13 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(admin: Admin, app: Data<App>, path: Path<(String, String)>) -> Result<Json<OrderedOut>, Failure> {
+pub async fn show(
+    who: Can<SeeOrders>,
+    app: Data<App>,
+    path: Path<(String, String)>,
+) -> Result<Json<OrderedOut>, Failure> {
     let (tenant, name) = path.into_inner();
-    Ok(Json(app.ordered(&admin.0, &tenant, &name).await?.into()))
+    Ok(Json(app.ordered(&who.caller, &tenant, &name).await?.into()))
 }
 
 /// `DELETE /tenants/{tenant}/instances/{name}`
@@ -154,13 +158,13 @@ pub async fn show(admin: Admin, app: Data<App>, path: Path<(String, String)>) ->
 /// # Errors
 /// [`Failure`].
 pub async fn delete(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     path: Path<(String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let (call, (tenant, name)) = (observe::call(&request), path.into_inner());
-    let left = detached(async move { app.delete_ordered(&admin.0, &call, &tenant, &name).await }).await?;
+    let left = detached(async move { app.delete_ordered(&who.caller, &call, &tenant, &name).await }).await?;
     Ok(match left {
         Some(standing) => accepted(&request, &OrderedOut::from(standing)),
         None => HttpResponse::NoContent().finish(),
@@ -172,7 +176,7 @@ pub async fn delete(
 /// # Errors
 /// [`Failure`].
 pub async fn bind(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     path: Path<(String, String, String)>,
     request: HttpRequest,
@@ -181,7 +185,7 @@ pub async fn bind(
     let (call, (tenant, name, binding)) = (observe::call(&request), path.into_inner());
     let parameters = body.0.parameters;
     let bound =
-        detached(async move { app.bind_ordered(&admin.0, &call, (&tenant, &name, &binding), parameters).await });
+        detached(async move { app.bind_ordered(&who.caller, &call, (&tenant, &name, &binding), parameters).await });
     Ok(match bound.await? {
         PersonallyBound::Ready(binding) => HttpResponse::Created().json(OrderedBindingOut::from(*binding)),
         PersonallyBound::Accepted(binding) => accepted(&request, &OrderedBindingOut::from(*binding)),
@@ -201,14 +205,14 @@ pub struct BindingParams {
 /// # Errors
 /// [`Failure`].
 pub async fn binding(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     path: Path<(String, String, String)>,
     request: HttpRequest,
     params: Params<BindingParams>,
 ) -> Result<Json<OrderedBindingOut>, Failure> {
     let (call, (tenant, name, binding)) = (observe::call(&request), path.into_inner());
-    let found = app.ordered_binding(&admin.0, &call, (&tenant, &name, &binding), params.0.credentials).await?;
+    let found = app.ordered_binding(&who.caller, &call, (&tenant, &name, &binding), params.0.credentials).await?;
     Ok(Json(found.into()))
 }
 
@@ -217,13 +221,14 @@ pub async fn binding(
 /// # Errors
 /// [`Failure`].
 pub async fn unbind(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     path: Path<(String, String, String)>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let (call, (tenant, name, binding)) = (observe::call(&request), path.into_inner());
-    let left = detached(async move { app.unbind_ordered(&admin.0, &call, (&tenant, &name, &binding)).await }).await?;
+    let left =
+        detached(async move { app.unbind_ordered(&who.caller, &call, (&tenant, &name, &binding)).await }).await?;
     Ok(match left {
         Some(binding) => accepted(&request, &OrderedBindingOut::from(binding)),
         None => HttpResponse::NoContent().finish(),

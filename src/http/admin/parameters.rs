@@ -12,9 +12,9 @@ use crate::app::laws::{Key, ParametersView};
 use crate::app::tenants::Put;
 use crate::clock::Time;
 use crate::domain::parameters::ParameterRules;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
+use crate::http::permits::{Can, ManagePolicies, SeePolicies};
 
 /// What is said about a plan's parameters.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -58,7 +58,7 @@ fn key(path: Path<(String, String)>, whose: Params<Whose>) -> Key {
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    _: Admin,
+    _: Can<SeePolicies>,
     app: Data<App>,
     path: Path<(String, String)>,
     whose: Params<Whose>,
@@ -71,13 +71,13 @@ pub async fn show(
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManagePolicies>,
     app: Data<App>,
     path: Path<(String, String)>,
     whose: Params<Whose>,
     body: Body<ParameterRules>,
 ) -> Result<HttpResponse, Failure> {
-    let (put, view) = app.put_parameters(&admin.0, key(path, whose), body.0).await?;
+    let (put, view) = app.put_parameters(&who.caller, key(path, whose), body.0).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -90,11 +90,11 @@ pub async fn put(
 /// # Errors
 /// [`Failure`].
 pub async fn delete(
-    admin: Admin,
+    who: Can<ManagePolicies>,
     app: Data<App>,
     path: Path<(String, String)>,
     whose: Params<Whose>,
 ) -> Result<HttpResponse, Failure> {
-    app.delete_parameters(&admin.0, &key(path, whose)).await?;
+    app.delete_parameters(&who.caller, &key(path, whose)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

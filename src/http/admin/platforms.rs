@@ -11,10 +11,10 @@ use crate::app::pairs::Pair;
 use crate::app::platforms::{NewPlatform, PlatformChange, PlatformView};
 use crate::clock::Time;
 use crate::domain::platform::{Platform, PlatformKind, Trust};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManagePlatforms, SeePlatforms};
 
 /// A platform to register.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -115,9 +115,13 @@ pub struct CreatedPlatform {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn create(admin: Admin, app: Data<App>, body: Body<NewPlatformIn>) -> Result<HttpResponse, Failure> {
+pub async fn create(
+    who: Can<ManagePlatforms>,
+    app: Data<App>,
+    body: Body<NewPlatformIn>,
+) -> Result<HttpResponse, Failure> {
     let NewPlatformIn { name, kind, default_tenant, trust } = body.0;
-    let (view, pair) = app.create_platform(&admin.0, NewPlatform { name, kind, default_tenant, trust }).await?;
+    let (view, pair) = app.create_platform(&who.caller, NewPlatform { name, kind, default_tenant, trust }).await?;
     let PlatformOut { id, name, kind, default_tenant, trust, usernames: _, created_at } = view.into();
     let credentials = pair.into();
     Ok(HttpResponse::Created().json(CreatedPlatform { id, name, kind, default_tenant, trust, credentials, created_at }))
@@ -127,7 +131,11 @@ pub async fn create(admin: Admin, app: Data<App>, body: Body<NewPlatformIn>) -> 
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<PlatformOut>>, Failure> {
+pub async fn list(
+    _: Can<SeePlatforms>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<PlatformOut>>, Failure> {
     Ok(Json(app.platforms(&params.0.page()?).await?.map(PlatformOut::from).into()))
 }
 
@@ -135,7 +143,7 @@ pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Resul
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<PlatformOut>, Failure> {
+pub async fn show(_: Can<SeePlatforms>, app: Data<App>, name: Path<String>) -> Result<Json<PlatformOut>, Failure> {
     Ok(Json(app.platform_by_name(&name).await?.into()))
 }
 
@@ -144,13 +152,13 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<P
 /// # Errors
 /// [`Failure`].
 pub async fn change(
-    admin: Admin,
+    who: Can<ManagePlatforms>,
     app: Data<App>,
     name: Path<String>,
     body: Body<PlatformChangeIn>,
 ) -> Result<Json<PlatformOut>, Failure> {
     let change = PlatformChange { default_tenant: given(body.0.default_tenant), trust: given(body.0.trust) };
-    Ok(Json(app.change_platform(&admin.0, &name, change).await?.into()))
+    Ok(Json(app.change_platform(&who.caller, &name, change).await?.into()))
 }
 
 /// Absent leaves it, `null` takes it away.
@@ -166,8 +174,8 @@ fn given<T>(field: Maybe<T>) -> Option<Option<T>> {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_platform(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManagePlatforms>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_platform(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -175,8 +183,12 @@ pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn add_credentials(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    let pair = app.add_platform_credentials(&admin.0, &name).await?;
+pub async fn add_credentials(
+    who: Can<ManagePlatforms>,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<HttpResponse, Failure> {
+    let pair = app.add_platform_credentials(&who.caller, &name).await?;
     Ok(HttpResponse::Created().json(PairOut::from(pair)))
 }
 
@@ -185,12 +197,12 @@ pub async fn add_credentials(admin: Admin, app: Data<App>, name: Path<String>) -
 /// # Errors
 /// [`Failure`].
 pub async fn delete_credentials(
-    admin: Admin,
+    who: Can<ManagePlatforms>,
     app: Data<App>,
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, Failure> {
     let (name, username) = path.into_inner();
-    let left = app.delete_platform_credentials(&admin.0, &name, &username).await?;
+    let left = app.delete_platform_credentials(&who.caller, &name, &username).await?;
     if left == 0 {
         tracing::warn!(platform.name = %name, "platform {name} has no credentials left and can't call any more");
     }

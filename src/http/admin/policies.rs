@@ -12,10 +12,10 @@ use crate::app::laws::simulate::{Refused, Simulated};
 use crate::app::tenants::Put;
 use crate::clock::Time;
 use crate::domain::policy::{Judged, PolicyDocument};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManagePolicies, SeePolicies};
 
 /// A policy.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -121,7 +121,11 @@ impl From<Refused> for RefusedOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<PolicyOut>>, Failure> {
+pub async fn list(
+    _: Can<SeePolicies>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<PolicyOut>>, Failure> {
     Ok(Json(app.policies(&params.0.page()?).await?.map(PolicyOut::from).into()))
 }
 
@@ -129,7 +133,7 @@ pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Resul
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<PolicyOut>, Failure> {
+pub async fn show(_: Can<SeePolicies>, app: Data<App>, name: Path<String>) -> Result<Json<PolicyOut>, Failure> {
     Ok(Json(app.policy(&name).await?.into()))
 }
 
@@ -138,12 +142,12 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<P
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManagePolicies>,
     app: Data<App>,
     name: Path<String>,
     body: Body<PolicyDocument>,
 ) -> Result<HttpResponse, Failure> {
-    let (put, view) = app.put_policy(&admin.0, &name, body.0).await?;
+    let (put, view) = app.put_policy(&who.caller, &name, body.0).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -155,8 +159,8 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_policy(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManagePolicies>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_policy(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -165,7 +169,7 @@ pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<
 /// # Errors
 /// [`Failure`].
 pub async fn simulate(
-    _: Admin,
+    _: Can<ManagePolicies>,
     app: Data<App>,
     params: Params<PageParams>,
     body: Body<SimulationIn>,

@@ -15,10 +15,11 @@ use crate::app::preview::{By, Preview, PreviewOf, Sent};
 use crate::app::quotas::Outlook;
 use crate::app::{self, App};
 use crate::domain::approval::Why;
-use crate::http::auth::Admin;
+
 use crate::http::error::Failure;
 use crate::http::input::Body;
 use crate::http::observe;
+use crate::http::permits::{Can, Order};
 
 /// What would be ordered, by a platform or for a tenant.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -162,7 +163,7 @@ impl From<Preview> for PreviewOut {
 /// # Errors
 /// [`Failure`].
 pub async fn preview(
-    admin: Admin,
+    who: Can<Order>,
     app: Data<App>,
     request: HttpRequest,
     body: Body<PreviewIn>,
@@ -177,5 +178,5 @@ pub async fn preview(
         _ => return Err(app::Error::invalid("", "give `platform` or `tenant`, and not both").into()),
     };
     let what = PreviewOf { by, instance, order: PersonalOrder { offering, plan, parameters } };
-    Ok(Json(app.preview(&admin.0, &observe::call(&request), what).await?.into()))
+    Ok(Json(app.preview(&who.caller, &observe::call(&request), what).await?.into()))
 }

@@ -15,10 +15,10 @@ use crate::domain::decimal::{minor_digits, plain, rounded};
 use crate::domain::period::Month;
 use crate::domain::price::{BookDocument, Rule};
 use crate::http::admin::brokers::FindingOut;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManagePrices, SeeOfferings};
 
 /// Bytes of a price book in a body: all its rules fit, if they are not all of the longest.
 pub const BOOK_MAX: usize = 4 * 1024 * 1024;
@@ -104,8 +104,12 @@ impl From<PlanPrice> for PriceOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn create(admin: Admin, app: Data<App>, body: Body<BookDocument, BOOK_MAX>) -> Result<HttpResponse, Failure> {
-    let made = PriceBookOut::new(app.create_price_book(&admin.0, body.0).await?);
+pub async fn create(
+    who: Can<ManagePrices>,
+    app: Data<App>,
+    body: Body<BookDocument, BOOK_MAX>,
+) -> Result<HttpResponse, Failure> {
+    let made = PriceBookOut::new(app.create_price_book(&who.caller, body.0).await?);
     let place = format!("/api/v1/price-books/{}", made.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, place)).json(made))
 }
@@ -115,7 +119,7 @@ pub async fn create(admin: Admin, app: Data<App>, body: Body<BookDocument, BOOK_
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Admin,
+    _: Can<SeeOfferings>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<PriceBookOut>>, Failure> {
@@ -126,7 +130,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, id: Path<String>) -> Result<Json<PriceBookOut>, Failure> {
+pub async fn show(_: Can<SeeOfferings>, app: Data<App>, id: Path<String>) -> Result<Json<PriceBookOut>, Failure> {
     Ok(Json(PriceBookOut::new(app.price_book(&id).await?)))
 }
 
@@ -221,7 +225,7 @@ impl ChangedLineOut {
 /// # Errors
 /// [`Failure`].
 pub async fn simulate(
-    _: Admin,
+    _: Can<ManagePrices>,
     app: Data<App>,
     body: Body<SimulationIn, BOOK_MAX>,
 ) -> Result<Json<SimulationOut>, Failure> {

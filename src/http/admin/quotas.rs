@@ -11,10 +11,10 @@ use crate::app::quotas::QuotaView;
 use crate::app::tenants::Put;
 use crate::clock::Time;
 use crate::domain::quota::QuotaDocument;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, ManageQuotas, SeeQuotas};
 
 /// A quota.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -60,18 +60,22 @@ pub struct QuotaParams {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<QuotaParams>) -> Result<Json<PageOut<QuotaOut>>, Failure> {
+pub async fn list(
+    who: Can<SeeQuotas>,
+    app: Data<App>,
+    params: Params<QuotaParams>,
+) -> Result<Json<PageOut<QuotaOut>>, Failure> {
     let QuotaParams { tenant, limit, cursor } = params.0;
     let page = page(limit, cursor.as_deref())?;
-    Ok(Json(app.quotas(tenant.as_deref(), &page).await?.map(QuotaOut::from).into()))
+    Ok(Json(app.quotas(&who.sight, tenant.as_deref(), &page).await?.map(QuotaOut::from).into()))
 }
 
 /// `GET /quotas/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<QuotaOut>, Failure> {
-    Ok(Json(app.quota(&name).await?.into()))
+pub async fn show(who: Can<SeeQuotas>, app: Data<App>, name: Path<String>) -> Result<Json<QuotaOut>, Failure> {
+    Ok(Json(app.quota(&who.sight, &name).await?.into()))
 }
 
 /// `PUT /quotas/{name}`
@@ -79,12 +83,12 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<Json<Q
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManageQuotas>,
     app: Data<App>,
     name: Path<String>,
     body: Body<QuotaDocument>,
 ) -> Result<HttpResponse, Failure> {
-    let (put, view) = app.put_quota(&admin.0, &name, body.0).await?;
+    let (put, view) = app.put_quota(&who.caller, &name, body.0).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -96,7 +100,7 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_quota(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManageQuotas>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_quota(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

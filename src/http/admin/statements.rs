@@ -14,10 +14,10 @@ use crate::app::statements::{ClosedRow, Shown};
 use crate::app::{self, App};
 use crate::clock::Time;
 use crate::domain::period::Month;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params, etag};
 use crate::http::page::{PageOut, page};
+use crate::http::permits::{Can, SeeBooks, SeeStatements};
 
 /// The query of `GET /statements`.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,14 +110,15 @@ enum Form {
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    _: Admin,
+    who: Can<SeeStatements>,
     app: Data<App>,
     request: HttpRequest,
     params: Params<StatementParams>,
 ) -> Result<HttpResponse, Failure> {
     let accept = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     let form = form(&accept.collect::<Vec<_>>().join(","));
-    let Shown { statement, bytes, digest } = app.statement(&params.0.tenant, month(&params.0.period)?).await?;
+    let Shown { statement, bytes, digest } =
+        app.statement(&who.sight, &params.0.tenant, month(&params.0.period)?).await?;
     let name = format!("statement-{}-{}", statement.tenant.name, statement.period);
     let mut response = HttpResponse::Ok();
     response.insert_header((VARY, "Accept"));
@@ -147,21 +148,21 @@ pub async fn show(
 /// # Errors
 /// [`Failure`].
 pub async fn closed(
-    _: Admin,
+    who: Can<SeeStatements>,
     app: Data<App>,
     params: Params<ClosedParams>,
 ) -> Result<Json<PageOut<ClosedOut>>, Failure> {
     let ClosedParams { limit, cursor, tenant, period } = params.0;
     let page = page(limit, cursor.as_deref())?;
     let period = period.as_deref().map(month).transpose()?;
-    Ok(Json(app.closed_statements(tenant.as_deref(), period, &page).await?.map(ClosedOut::from).into()))
+    Ok(Json(app.closed_statements(&who.sight, tenant.as_deref(), period, &page).await?.map(ClosedOut::from).into()))
 }
 
 /// `POST /statements/verify`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn verify(_: Admin, app: Data<App>, body: Body<VerifyIn>) -> Result<Json<VerifiedOut>, Failure> {
+pub async fn verify(_: Can<SeeBooks>, app: Data<App>, body: Body<VerifyIn>) -> Result<Json<VerifiedOut>, Failure> {
     let restated = app.restate(&body.0.tenant, month(&body.0.period)?).await?;
     Ok(Json(VerifiedOut {
         same: restated.digest == restated.restated_digest,

@@ -13,10 +13,10 @@ use crate::app::tenants::{Put, TenantView};
 use crate::clock::Time;
 use crate::domain::identity::Identity;
 use crate::domain::tenant::{Member, TenantDocument};
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params, etag, if_match};
 use crate::http::page::{PageOut, PageParams};
+use crate::http::permits::{Can, ManageTenants, SeeTenants};
 
 /// A tenant.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -92,16 +92,20 @@ fn answer(status: StatusCode, view: TenantView) -> HttpResponse {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Admin, app: Data<App>, params: Params<PageParams>) -> Result<Json<PageOut<TenantOut>>, Failure> {
-    Ok(Json(app.tenants(&params.0.page()?).await?.map(TenantOut::from).into()))
+pub async fn list(
+    who: Can<SeeTenants>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<TenantOut>>, Failure> {
+    Ok(Json(app.tenants(&who.sight, &params.0.page()?).await?.map(TenantOut::from).into()))
 }
 
 /// `GET /tenants/{name}`
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    Ok(answer(StatusCode::OK, app.tenant_view(&name).await?))
+pub async fn show(who: Can<SeeTenants>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    Ok(answer(StatusCode::OK, app.tenant_view(&who.sight, &name).await?))
 }
 
 /// `PUT /tenants/{name}`
@@ -109,14 +113,14 @@ pub async fn show(_: Admin, app: Data<App>, name: Path<String>) -> Result<HttpRe
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    admin: Admin,
+    who: Can<ManageTenants>,
     app: Data<App>,
     name: Path<String>,
     request: HttpRequest,
     body: Body<TenantDocument>,
 ) -> Result<HttpResponse, Failure> {
     let precondition = if_match(request.headers())?;
-    let (put, view) = app.put_tenant(&admin.0, &name, body.0, precondition).await?;
+    let (put, view) = app.put_tenant(&who.caller, &name, body.0, precondition).await?;
     let status = match put {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
@@ -128,7 +132,7 @@ pub async fn put(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn delete(admin: Admin, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
-    app.delete_tenant(&admin.0, &name).await?;
+pub async fn delete(who: Can<ManageTenants>, app: Data<App>, name: Path<String>) -> Result<HttpResponse, Failure> {
+    app.delete_tenant(&who.caller, &name).await?;
     Ok(HttpResponse::NoContent().finish())
 }

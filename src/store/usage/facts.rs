@@ -3,6 +3,7 @@
 use super::super::db::column;
 use super::super::{Error, Tx};
 use crate::clock::Time;
+use crate::domain::permission::Sight;
 use crate::domain::rating::Span;
 
 /// Spans of one instance that are looked at: its latest ones.
@@ -137,7 +138,7 @@ const STOOD: &str = "select i.id, t.name as tenant from instances i join tenants
     where i.id >= $1 and ($2 = '' or i.tenant_id = $2) and ($3 = '' or i.id = $3) and exists (select 1 from spans p \
         where p.instance_id = i.id and p.started_at < $5 and (p.ended_at is null or p.ended_at > $4)) \
     and ($6 in ('', 'instance') or exists (select 1 from usage_series s where s.instance_id = i.id and s.meter = $6)) \
-    order by i.id limit $7";
+    and ($8 is null or $8 like '%|' || i.tenant_id || '|%' or $9 like '%|' || i.broker_id || '|%') order by i.id limit $7";
 
 /// Instances that stood within `[from, until)`, by id, from one on; of one tenant (by id), by id alone, or with that meter, where
 /// those aren't empty.
@@ -149,6 +150,7 @@ pub async fn stood(
     first: &str,
     (tenant_id, instance_id, meter): (&str, &str, &str),
     (from, until): (Time, Time),
+    sight: &Sight,
     limit: i64,
 ) -> Result<Vec<StandingRow>, Error> {
     let sql = sqlx::query(STOOD)
@@ -158,7 +160,9 @@ pub async fn stood(
         .bind(from.0)
         .bind(until.0)
         .bind(meter.to_owned())
-        .bind(limit);
+        .bind(limit)
+        .bind(sight.tenants())
+        .bind(sight.brokers());
     let rows = tx.fetch_all(sql).await?;
     rows.iter().map(|row| Ok(StandingRow { id: column(row, "id")?, tenant: column(row, "tenant")? })).collect()
 }

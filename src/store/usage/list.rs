@@ -6,12 +6,13 @@ use sqlx::any::AnyRow;
 use super::{quantity, series};
 use crate::clock::Time;
 use crate::domain::decimal::Decimal;
+use crate::domain::permission::Sight;
 use crate::store::Error;
 use crate::store::db::{Tx, column};
 use crate::store::usage::SeriesKey;
 
 /// What a list is narrowed to; all must match.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// The tenant's id.
     pub tenant_id: Option<String>,
@@ -23,6 +24,8 @@ pub struct Filter {
     pub from: Option<Time>,
     /// Before this one.
     pub until: Option<Time>,
+    /// By whose instances they are of.
+    pub sight: Sight,
 }
 
 /// Where a page begins: after this reading.
@@ -80,7 +83,8 @@ macro_rules! list {
             from usage_series s join usage_events e on e.series_id = s.id join usage_sources u on u.id = e.source_id \
                 join instances i on i.id = s.instance_id \
             where s.id >= $1 and (s.id > $1 or (e.at, e.source_id, e.event_id) > ($2, $3, $4)) \
-                and e.at >= $5 and e.at < $6 and ($7 = '' or s.meter = $7) ",
+                and e.at >= $5 and e.at < $6 and ($7 = '' or s.meter = $7) \
+                and ($9 is null or $9 like '%|' || i.tenant_id || '|%' or $10 like '%|' || i.broker_id || '|%') ",
             $and,
             " order by s.id, e.at, e.source_id, e.event_id limit $8) l \
             left join usage_events k on k.position = l.fixed order by l.series_id, l.at, l.source_id, l.event_id"
@@ -89,9 +93,9 @@ macro_rules! list {
 }
 
 const ALL: &str = list!("");
-const OF_TENANT: &str = list!("and i.tenant_id = $9");
-const OF_INSTANCE: &str = list!("and s.instance_id = $9");
-const OF_BOTH: &str = list!("and i.tenant_id = $9 and s.instance_id = $10");
+const OF_TENANT: &str = list!("and i.tenant_id = $11");
+const OF_INSTANCE: &str = list!("and s.instance_id = $11");
+const OF_BOTH: &str = list!("and i.tenant_id = $11 and s.instance_id = $12");
 
 /// Readings by series, then in the order in which they count.
 ///
@@ -112,7 +116,9 @@ pub async fn events(tx: &mut Tx<'_>, filter: &Filter, after: &After, limit: i64)
         .bind(filter.from.map_or(i64::MIN, |from| from.0))
         .bind(filter.until.map_or(i64::MAX, |until| until.0))
         .bind(filter.meter.clone().unwrap_or_default())
-        .bind(limit);
+        .bind(limit)
+        .bind(filter.sight.tenants())
+        .bind(filter.sight.brokers());
     for word in more {
         query = query.bind(word.clone());
     }

@@ -190,7 +190,7 @@ fn book(base: Instant) -> impl Strategy<Value = (Instant, Value)> {
 }
 
 /// A rule that makes sense, and comes again often enough that two books have the same one.
-fn rule(plan: Option<&str>, meter: &str, dice: u16) -> Value {
+pub(super) fn rule(plan: Option<&str>, meter: &str, dice: u16) -> Value {
     let mut rule = Map::new();
     let mut put = |name: &str, value: Value| _ = rule.insert(name.to_owned(), value);
     put("offering", json!("db"));

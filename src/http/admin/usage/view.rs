@@ -13,10 +13,10 @@ use crate::clock::Time;
 use crate::config::parse_duration;
 use crate::domain::meter::Aggregation;
 use crate::domain::usage::TYPE_PREFIX;
-use crate::http::auth::Admin;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, PageParams, page};
+use crate::http::permits::{Can, SeeBooks, SeeCosts};
 
 /// How far back `GET /usage` goes where nobody says.
 const FROM_DEFAULT: Duration = Duration::from_secs(24 * 3600);
@@ -108,13 +108,13 @@ impl From<UsageReading> for ReadingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn events(
-    _: Admin,
+    who: Can<SeeCosts>,
     app: Data<App>,
     params: Params<EventParams>,
 ) -> Result<Json<PageOut<ReadingOut>>, Failure> {
     let EventParams { tenant, instance, meter, from, to, limit, cursor } = params.0;
     let query = UsageQuery { tenant, instance, meter, from, until: to };
-    let listed = app.usage_events(query, &page(limit, cursor.as_deref())?).await?;
+    let listed = app.usage_events(&who.sight, query, &page(limit, cursor.as_deref())?).await?;
     Ok(Json(listed.map(ReadingOut::from).into()))
 }
 
@@ -143,7 +143,7 @@ impl From<ConflictView> for ConflictOut {
 /// # Errors
 /// [`Failure`].
 pub async fn conflicts(
-    _: Admin,
+    _: Can<SeeBooks>,
     app: Data<App>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<ConflictOut>>, Failure> {
@@ -200,7 +200,7 @@ impl From<Gathering> for GatheringOut {
 /// # Errors
 /// [`Failure`].
 pub async fn gathered(
-    _: Admin,
+    who: Can<SeeCosts>,
     app: Data<App>,
     params: Params<GatheringParams>,
 ) -> Result<Json<PageOut<GatheringOut>>, Failure> {
@@ -211,6 +211,6 @@ pub async fn gathered(
     let back = i64::try_from(FROM_DEFAULT.as_micros()).unwrap_or(i64::MAX);
     let from = from.unwrap_or(Time(until.0.saturating_sub(back)));
     let query = UsageQuery { tenant, instance, meter, from: Some(from), until: Some(until) };
-    let listed = app.usage(query, window, &page(limit, cursor.as_deref())?).await?;
+    let listed = app.usage(&who.sight, query, window, &page(limit, cursor.as_deref())?).await?;
     Ok(Json(listed.map(GatheringOut::from).into()))
 }
