@@ -13,6 +13,7 @@ use super::sealed;
 use super::settle::Settled;
 use super::{App, Error};
 use crate::clock::fresh_id;
+use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
@@ -211,30 +212,16 @@ impl App {
         })?;
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
         let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
+        let sealed = self.seal(&sealed::instance_attributes(&id), &attributes)?;
         let row = InstanceRow {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),
             name: name_of(request),
             tenant_id: tenant.id.clone(),
-            broker_id: plan.broker_id.clone(),
-            offering_id: plan.offering_id.clone(),
-            plan_id: plan.plan_id.clone(),
-            state: match operation.phase {
-                Phase::WaitingApproval => InstanceState::WaitingApproval,
-                _ => InstanceState::Provisioning,
-            },
-            attributes: self.seal(&sealed::instance_attributes(&id), &attributes)?,
-            answer: "{}".into(),
-            operation_id: Some(operation.id.clone()),
             // That of the last event that it is inserted with.
             event_sequence: 1 + i64::try_from(approvals.len()).unwrap_or_default(),
-            version: 1,
             created_at: now,
-            ready_at: None,
-            gone_at: None,
-            late_until: None,
-            reserved: false,
-            id,
+            ..new_row(id, plan, &operation, sealed)
         };
         let wants = Wants::new(plan, &attributes.parameters);
         let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
@@ -294,6 +281,34 @@ impl Draft {
         events::append(tx, &names.hub, &told, now).await?;
         approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
         Ok(Some(Intended { operation, rows: Some((row, None)) }))
+    }
+}
+
+/// The row of an instance that is about to be made.
+fn new_row(id: String, plan: &PlanEntry, operation: &OperationRow, attributes: Vec<u8>) -> InstanceRow {
+    InstanceRow {
+        platform_id: String::new(),
+        platform_instance_id: String::new(),
+        name: None,
+        tenant_id: String::new(),
+        broker_id: plan.broker_id.clone(),
+        offering_id: plan.offering_id.clone(),
+        plan_id: plan.plan_id.clone(),
+        state: match operation.phase {
+            Phase::WaitingApproval => InstanceState::WaitingApproval,
+            _ => InstanceState::Provisioning,
+        },
+        attributes,
+        answer: "{}".into(),
+        operation_id: Some(operation.id.clone()),
+        event_sequence: 0,
+        version: 1,
+        created_at: operation.created_at,
+        ready_at: None,
+        gone_at: None,
+        late_until: None,
+        reserved: false,
+        id,
     }
 }
 
