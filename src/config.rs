@@ -20,7 +20,7 @@ pub use identity::{Algorithm, Auth, Grants, Oidc};
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 /// Keys whose value is a list, comma-separated in the environment.
-const LISTS: [&str; 3] = ["egress.allow", "oidc.algorithms", "security.encryption_key"];
+const LISTS: [&str; 4] = ["egress.allow", "oidc.algorithms", "security.encryption_key", "server.trusted_proxies"];
 
 /// What can be wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,8 @@ pub struct Config {
     pub events: Events,
     /// How usage becomes charges.
     pub billing: Billing,
+    /// Who may ask how often.
+    pub limits: Limits,
     /// What is logged.
     pub log: Log,
 }
@@ -90,6 +92,8 @@ pub struct Server {
     /// How long a stopping process waits.
     #[serde(deserialize_with = "duration")]
     pub drain: Duration,
+    /// Proxies whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// HTTPS.
     pub tls: Option<Tls>,
 }
@@ -291,6 +295,24 @@ impl Sink {
             }
         }
     }
+}
+
+/// `[limits]`: none where it is 0 a minute.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Of one platform.
+    pub platform_per_minute: u32,
+    /// Of one platform, at once.
+    pub platform_burst: u32,
+    /// Of one user or service account.
+    pub user_per_minute: u32,
+    /// Of one user or service account, at once.
+    pub user_burst: u32,
+    /// From one address.
+    pub failed_logins_per_minute: u32,
+    /// From one address, at once.
+    pub failed_logins_burst: u32,
 }
 
 /// `[log]`

@@ -92,8 +92,9 @@ BOURSE_IT_ENV="$(cd "$environment" && pwd)"
 export BOURSE_IT_ENV
 
 # --- npm packages, pinned with hashes ----------------------------------------------------------------------------------
-pinned=tests/it/support/sap_sbf packages="$environment/sap_sbf"
-if ! cmp -s "$pinned/package-lock.json" "$packages/installed.json"; then
+for name in sap_sbf oidc_provider; do
+    pinned="tests/it/support/$name" packages="$environment/$name"
+    cmp -s "$pinned/package-lock.json" "$packages/installed.json" && continue
     say "installing the npm packages of $pinned"
     rm -rf "$packages"
     mkdir "$packages"
@@ -101,7 +102,7 @@ if ! cmp -s "$pinned/package-lock.json" "$packages/installed.json"; then
     # --ignore-scripts: nothing of what is installed runs meanwhile.
     (cd "$packages" && PATH="$BOURSE_IT_ENV/bin:$PATH" node "$BOURSE_IT_ENV/npm/bin/npm-cli.js" ci --ignore-scripts --loglevel error >/dev/null)
     cp "$pinned/package-lock.json" "$packages/installed.json"
-fi
+done
 
 # Many tests wait for processes and clocks rather than compute.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-4}"

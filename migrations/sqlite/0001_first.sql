@@ -446,14 +446,40 @@ create table billing_cases (
 );
 create unique index billing_cases_open on billing_cases (instance_id, kind, detail) where closed_at is null;
 
+-- Who changed what. `sequence`, `previous` and `hash` are given later, to committed rows only: docs/adr/0013-audit.md.
 create table audit (
     position integer primary key autoincrement,
     id text not null unique,
     at bigint not null,
     actor text not null,
+    origin text not null,
     action text not null,
     subject text not null,
-    detail text not null
+    old_document text,
+    new_document text,
+    detail text not null,
+    sequence bigint,
+    previous text,
+    hash text
+);
+create unique index audit_sequence on audit (sequence);
+create index audit_unnumbered on audit (position) where sequence is null;
+create index audit_subject on audit (subject, sequence);
+create index audit_actor on audit (actor, sequence);
+
+-- What was signed of the audit, and the keys that signed it. Public halves stay for ever; a private half is empty once another signs.
+create table audit_heads (
+    position bigint primary key,
+    hash text not null,
+    at bigint not null,
+    signature text not null,
+    kid text not null
+);
+create table audit_keys (
+    kid text primary key,
+    private_key blob not null,
+    public_key text not null,
+    created_at bigint not null
 );
 
 -- Quotas, in millionths: what a tenant may have of something at most, and has. `told_at`: when it was last told that an order exceeded it.

@@ -129,6 +129,15 @@ impl Logins {
     }
 }
 
+fn caller_of(credential: &CredentialRow) -> Caller {
+    let id = credential.owner_id.clone();
+    match credential.owner_kind {
+        OwnerKind::Admin => Caller::Admin(id),
+        OwnerKind::Platform => Caller::Platform(id),
+        OwnerKind::Broker => Caller::Broker(id),
+    }
+}
+
 /// Derives a password that a person chose, for storing: `pbkdf2-sha256$rounds$salt$hash`.
 fn derive(password: &str) -> Result<String, secret::Error> {
     let mut salt = [0; SALT_LEN];
@@ -172,8 +181,9 @@ impl App {
 
     /// Who has them, and the platform where it is one: read at once, since each of its requests needs both.
     async fn admitted(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
+        self.may_try()?;
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
-            return Err(Error::Unauthorized);
+            return Err(self.wrong(None));
         }
         let epoch = self.db().access_epoch();
         let known = epoch.and_then(|epoch| self.logins().known(username, epoch));
@@ -182,21 +192,21 @@ impl App {
             Some(known) => known,
             None => self.looked_up(username, password, epoch).await?,
         };
-        let credential = &found.credential;
-        let id = credential.owner_id.clone();
-        let caller = match credential.owner_kind {
-            OwnerKind::Admin => Caller::Admin(id),
-            OwnerKind::Platform => Caller::Platform(id),
-            OwnerKind::Broker => Caller::Broker(id),
-        };
-        Ok((caller, found.platform.clone()))
+        Ok((caller_of(&found.credential), found.platform.clone()))
+    }
+
+    /// Counts a login that failed: for the audit, and against the address it came from.
+    fn wrong(&self, credential: Option<&CredentialRow>) -> Error {
+        self.note_failed_login(credential.map(|credential| caller_of(credential).actor()));
+        self.failed_to_try();
+        Error::Unauthorized
     }
 
     /// The credential of a user name, if the password fits it. One whose password is generated is kept in memory then.
     async fn looked_up(&self, username: &str, password: &str, epoch: Option<u64>) -> Result<Arc<Known>, Error> {
         let name = username.to_owned();
         let read = self.db().read(|tx| Box::pin(async move { store::credentials::find(tx, &name).await }));
-        let (credential, platform) = read.await?.ok_or(Error::Unauthorized)?;
+        let (credential, platform) = read.await?.ok_or_else(|| self.wrong(None))?;
         let slow = credential.secret_hash.starts_with(SCHEME);
         let fits = if slow {
             self.logins().fits(password, &credential.secret_hash).await?
@@ -204,7 +214,7 @@ impl App {
             secret::password_matches(password, &credential.secret_hash)
         };
         if !fits {
-            return Err(Error::Unauthorized);
+            return Err(self.wrong(Some(&credential)));
         }
         let found = Arc::new(Known { credential, platform });
         if let (Some(epoch), false) = (epoch, slow) {

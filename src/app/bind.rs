@@ -4,6 +4,7 @@
 use osb::{Accepted, BindRequest, BindResponse, Bound, Call, Maybe, Object};
 use tokio::time::Instant;
 
+use super::audit::{self, bound};
 use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
@@ -150,12 +151,14 @@ impl App {
             late_until: None,
             id,
         };
+        let audited = self.audit_order(orderer, &operation).map(|audited| audited.changed(None, bound(&row)));
         let owner = self.process().to_owned();
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
+                let audited = audited.clone();
                 Box::pin(async move {
                     let instance = instances::lock(tx, &row.instance_id).await?;
                     let Some(instance) = instance.filter(|instance| instance.state == InstanceState::Ready) else {
@@ -165,6 +168,7 @@ impl App {
                         return Ok(None);
                     }
                     operations::insert(tx, &operation, &owner).await?;
+                    audit::append(tx, &audited).await?;
                     Ok::<_, Error>(Some(Intended { operation, rows: Some((instance, Some(row))) }))
                 })
             })

@@ -94,7 +94,7 @@ impl App {
         }
         document.thresholds.sort_unstable();
         let now = self.clock().now();
-        let audit = self.audit_row(caller, "budget.put", format!("budgets/{name}"), json!(document));
+        let audit = self.audit_row(caller, "budget.put", format!("budgets/{name}"), json!({}));
         let name = name.to_owned();
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (name, document, audit) = (name.clone(), document.clone(), audit.clone());
@@ -114,7 +114,8 @@ impl App {
                     versions::bump(tx, versions::CATALOG).await?;
                 }
                 budgets::forget_notices(tx, &name).await?;
-                audit::append(tx, &audit).await?;
+                let was = before.as_ref().map(|before| json!(before.document));
+                audit::append(tx, &audit.changed(was, Some(json!(document)))).await?;
                 Ok((if before.is_none() { Put::Created } else { Put::Replaced }, row))
             })
         });
@@ -188,11 +189,12 @@ impl App {
         let deleted = self.db().write::<_, Error, _>(move |tx| {
             let (name, audit) = (name.clone(), audit.clone());
             Box::pin(async move {
+                let was = budgets::one(tx, &name).await?.map(|row| json!(row.document));
                 if !budgets::delete(tx, &name).await? {
                     return Err(Error::not_found("budget", name));
                 }
                 versions::bump(tx, versions::CATALOG).await?;
-                Ok(audit::append(tx, &audit).await?)
+                Ok(audit::append(tx, &audit.changed(was, None)).await?)
             })
         });
         deleted.await?;

@@ -1,6 +1,6 @@
 //! Dead letters, for operators: which events a sink did not take, and to try them once more.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{App, Error, Listed, Page};
 use crate::store::audit::{self, AuditRow};
@@ -34,18 +34,13 @@ impl App {
         if !self.config().events.sinks.iter().any(|known| known.name() == sink) {
             return Err(Error::not_found("sink", sink));
         }
-        let (actor, sink, at) = (actor.to_owned(), sink.to_owned(), self.clock().now());
+        let row = self.audit_of(actor.to_owned(), "event.redeliver", format!("sinks/{sink}"), Value::Null);
+        let sink = sink.to_owned();
         let queued = self.db().write(move |tx| {
-            let (actor, sink) = (actor.clone(), sink.clone());
+            let (row, sink) = (row.clone(), sink.clone());
             Box::pin(async move {
                 let queued = dead_letters::redeliver(tx, &sink).await?;
-                let row = AuditRow {
-                    at,
-                    actor,
-                    action: "event.redeliver".to_owned(),
-                    subject: format!("sinks/{sink}"),
-                    detail: json!({"dead_letters": queued}),
-                };
+                let row = AuditRow { detail: json!({ "dead_letters": queued }), ..row };
                 audit::append(tx, &row).await?;
                 Ok::<_, Error>(queued)
             })

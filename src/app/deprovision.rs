@@ -8,7 +8,7 @@ use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error, references};
+use super::{App, Error, audit, references};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
@@ -57,7 +57,13 @@ impl App {
             UnderWay::Nothing => None,
             UnderWay::Deletion(operation) => Some(operation),
             UnderWay::Waiting(operation) => {
-                if !self.withdraw(&operation, How::Deleted { by: orderer.actor.clone() }).await? {
+                if !self
+                    .withdraw(
+                        &operation,
+                        How::Deleted { by: orderer.actor.clone(), audited: self.audit_withdrawal(orderer, &operation) },
+                    )
+                    .await?
+                {
                     return Err(osb::Error::concurrency("the order has just been decided; try again later").into());
                 }
                 if operation.kind == OperationKind::Provision {
@@ -157,12 +163,13 @@ impl App {
             request: wire,
             now,
         })?;
+        let audited = self.audit_plan(orderer, &operation, row, (Some(plan), None));
         let owner = self.process().to_owned();
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
-                let (operation, owner) = (operation.clone(), owner.clone());
+                let (operation, owner, audited) = (operation.clone(), owner.clone(), audited.clone());
                 Box::pin(async move {
                     let locked = instances::lock(tx, &operation.instance_id).await?;
                     let Some(mut row) = locked else { return Err(osb::Error::gone().into()) };
@@ -180,6 +187,7 @@ impl App {
                     row.state = InstanceState::Deprovisioning;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
+                    audit::append(tx, &audited).await?;
                     instances::save(tx, &row, true, now).await?;
                     Ok::<_, Error>(Intended { operation, rows: Some((row, None)) })
                 })

@@ -62,6 +62,12 @@ pub enum Error {
     /// Who calls is not known.
     #[error("credentials are missing or wrong")]
     Unauthorized,
+    /// Asked too often: it may be asked again after that many seconds.
+    #[error("too many requests: try again in {seconds} s")]
+    TooMany {
+        /// Until then.
+        seconds: u64,
+    },
     /// A bearer token that is not accepted, and why.
     #[error("{0}")]
     BadToken(String),
@@ -165,6 +171,11 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         Error::NotFound { .. } => osb::Error::not_found(error.to_string()),
         Error::Conflict { message, .. } => osb::Error::conflict(message),
         Error::Unauthorized | Error::BadToken(_) => osb::Error::unauthorized("credentials are missing or wrong"),
+        Error::TooMany { seconds } => {
+            let mut answer = osb::Error::with(429, "TooManyRequests", error.to_string());
+            answer.retry_after_seconds = Some(seconds);
+            answer
+        }
         Error::Stale => osb::Error::conflict("it was changed meanwhile"),
         Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
         Error::Unavailable(message) => osb::Error::unavailable(message, 10),

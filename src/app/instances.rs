@@ -208,14 +208,8 @@ impl App {
         access::check(&access::sight(Permission::ManageInstances, caller)?, "instance", id, &thing(&row))?;
         let (_, offering, plan) = self.names_of(&row).await?;
         let names = Names { hub: self.config().server.hub.clone(), offering, plan, previous_plan: None };
-        let now = self.clock().now();
-        let audited = AuditRow {
-            at: now,
-            actor: caller.actor(),
-            action: "instance.purge".into(),
-            subject: format!("instances/{id}"),
-            detail: serde_json::json!({ "reason": reason, "state": row.state.as_str() }),
-        };
+        let detail = serde_json::json!({ "reason": reason });
+        let audited = self.audit_row(caller, "instance.purge", format!("instances/{id}"), detail);
         let (id, reason) = (row.id, reason.to_owned());
         let key = id.clone();
         let called_off = self
@@ -248,6 +242,8 @@ async fn forget(
     let now = audited.at;
     quotas::lock(tx, id).await?;
     let mut row = instances::lock(tx, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
+    let state = |state: InstanceState| Some(serde_json::json!({ "state": state.as_str() }));
+    let audited = &audited.clone().changed(state(row.state), state(InstanceState::Gone));
     if row.state == InstanceState::Gone {
         // Only what cleans up after it may be left.
         let called_off = call_off_all(tx, id, reason, now).await?;

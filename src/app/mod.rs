@@ -5,7 +5,7 @@ mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
-mod audit;
+pub mod audit;
 mod auth;
 mod bind;
 pub mod budgets;
@@ -25,8 +25,10 @@ pub mod health;
 pub mod identity;
 pub mod instances;
 mod intent;
+pub mod keys;
 mod last_operation;
 pub mod laws;
+pub mod limits;
 pub mod measure;
 pub mod operations;
 pub mod order;
@@ -102,6 +104,8 @@ struct Inner {
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
     laws: laws::Cache,
+    attempts: audit::logins::Attempts,
+    limits: limits::Limits,
     provider: identity::Provider,
 }
 
@@ -125,6 +129,8 @@ impl App {
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
             laws: laws::Cache::default(),
+            attempts: audit::logins::Attempts::default(),
+            limits: limits::Limits::new(&config.limits),
             provider: identity::Provider::default(),
             config,
             db,
@@ -192,6 +198,10 @@ impl App {
 
     pub(in crate::app) fn budget_cache(&self) -> &budgets::Cache {
         &self.inner.budgets
+    }
+
+    pub(in crate::app) fn attempts(&self) -> &audit::logins::Attempts {
+        &self.inner.attempts
     }
 
     fn logins(&self) -> &auth::Logins {

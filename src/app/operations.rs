@@ -69,6 +69,8 @@ impl App {
             format!("operations/{id}"),
             serde_json::json!({ "kind": operation.kind.as_str(), "instance_id": operation.instance_id }),
         );
+        let state = |state: OperationState| Some(serde_json::json!({ "state": state.as_str() }));
+        let audited = audited.changed(state(operation.state), state(OperationState::Cancelled));
         if operation.phase == Phase::WaitingApproval
             && self.withdraw(&operation, How::CalledOff { audited: audited.clone() }).await?
         {

@@ -1,7 +1,7 @@
 //! Pairs of user name and password, of platforms and of brokers. They overlap while they rotate. A password is given out once,
 //! when it is made.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{App, Error};
 use crate::clock::{Time, fresh_id};
@@ -126,7 +126,9 @@ impl App {
                     return Err(Error::conflict("too_many_credentials", message));
                 }
                 credentials::insert(tx, &new).await?;
-                Ok(audit::append(tx, &audit).await?)
+                let usernames = usernames(tx, owner, &new.owner_id).await?;
+                let was = usernames.iter().filter(|name| **name != new.username).cloned().collect();
+                Ok(audit::append(tx, &audit.changed(Some(document(was)), Some(document(usernames)))).await?)
             })
         });
         added.await?;
@@ -141,13 +143,26 @@ impl App {
             let (name, username, audit) = (name.clone(), username.clone(), audit.clone());
             Box::pin(async move {
                 let id = owner.hold(tx, &name).await?;
+                let was = usernames(tx, owner, &id).await?;
                 if !credentials::delete(tx, owner.kind(), &id, &username).await? {
                     return Err(Error::not_found("credential", username));
                 }
-                audit::append(tx, &audit).await?;
-                Ok(credentials::of_owner(tx, owner.kind(), &id).await?.len())
+                let left = usernames(tx, owner, &id).await?;
+                let pairs = left.len();
+                audit::append(tx, &audit.changed(Some(document(was)), Some(document(left)))).await?;
+                Ok(pairs)
             })
         });
         deleted.await
     }
+}
+
+async fn usernames(tx: &mut Tx<'_>, owner: Owner, id: &str) -> Result<Vec<String>, Error> {
+    let pairs = credentials::of_owner(tx, owner.kind(), id).await?;
+    Ok(pairs.into_iter().map(|pair| pair.username).collect())
+}
+
+/// Who has credentials, for the audit: names, never passwords or their hashes.
+fn document(usernames: Vec<String>) -> Value {
+    json!({ "usernames": usernames })
 }

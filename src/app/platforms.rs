@@ -1,6 +1,6 @@
 //! Platforms: registering, listing, changing and deleting them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::pairs::Pair;
 use super::{App, Error, Listed, Page};
@@ -55,7 +55,7 @@ impl App {
         let NewPlatform { name, kind, default_tenant, trust } = new;
         let platform = Platform { id: fresh_id(), name, kind, default_tenant_id: None, trust };
         let credential = pair.row(OwnerKind::Platform, &platform.id, now);
-        let detail = json!({ "kind": kind, "default_tenant": default_tenant, "username": pair.username });
+        let detail = json!({ "username": pair.username });
         let audit = self.audit_row(caller, "platform.create", format!("platforms/{}", platform.name), detail);
         let created = self.db().write::<_, Error, _>(move |tx| {
             let mut platform = platform.clone();
@@ -67,8 +67,9 @@ impl App {
                     return Err(Error::conflict("name_taken", message));
                 }
                 credentials::insert(tx, &credential).await?;
-                audit::append(tx, &audit).await?;
-                Ok(PlatformRow { platform, default_tenant, created_at: now })
+                let row = PlatformRow { platform, default_tenant, created_at: now };
+                audit::append(tx, &audit.changed(None, Some(document(&row)))).await?;
+                Ok(row)
             })
         });
         let row = created.await?;
@@ -163,8 +164,7 @@ impl App {
         name: &str,
         change: PlatformChange,
     ) -> Result<PlatformView, Error> {
-        let detail = json!({ "default_tenant": change.default_tenant, "trust": change.trust });
-        let audit = self.audit_row(caller, "platform.change", format!("platforms/{name}"), detail);
+        let audit = self.audit_row(caller, "platform.change", format!("platforms/{name}"), json!({}));
         let name = name.to_owned();
         let changed = self.db().write::<_, Error, _>(move |tx| {
             let (name, change, audit) = (name.clone(), change.clone(), audit.clone());
@@ -176,7 +176,8 @@ impl App {
                 };
                 lock(tx, &name).await?;
                 let row = platforms::by_name(tx, &name).await?;
-                let mut platform = row.ok_or_else(|| Error::not_found("platform", &name))?.platform;
+                let before = row.ok_or_else(|| Error::not_found("platform", &name))?;
+                let mut platform = before.platform.clone();
                 if let Some(trust) = change.trust {
                     check_trust(platform.kind, trust.as_ref())?;
                     platform.trust = trust;
@@ -188,9 +189,10 @@ impl App {
                 if platform.default_tenant_id.is_some() {
                     identities::forget_all(tx, &platform.id).await?;
                 }
-                audit::append(tx, &audit).await?;
                 let row = platforms::by_name(tx, &name).await?;
-                view(tx, row.ok_or_else(|| Error::not_found("platform", &name))?).await
+                let row = row.ok_or_else(|| Error::not_found("platform", &name))?;
+                audit::append(tx, &audit.changed(Some(document(&before)), Some(document(&row)))).await?;
+                view(tx, row).await
             })
         });
         changed.await
@@ -211,6 +213,7 @@ impl App {
             let (name, audit) = (name.clone(), audit.clone());
             Box::pin(async move {
                 let id = lock(tx, &name).await?;
+                let was = platforms::by_name(tx, &name).await?.map(|row| document(&row));
                 let live = platforms::live_instances(tx, &id).await?;
                 if live > 0 {
                     let message = format!("platform `{name}` still has {live} live instances: delete them first");
@@ -220,7 +223,7 @@ impl App {
                 identities::delete_of_platform(tx, &id).await?;
                 identities::forget_all(tx, &id).await?;
                 platforms::delete(tx, &id, now).await?;
-                audit::append(tx, &audit).await?;
+                audit::append(tx, &audit.changed(was, None)).await?;
                 Ok(())
             })
         });
@@ -230,6 +233,12 @@ impl App {
 
 async fn lock(tx: &mut Tx<'_>, name: &str) -> Result<String, Error> {
     platforms::lock(tx, name).await?.ok_or_else(|| Error::not_found("platform", name))
+}
+
+/// What is said about a platform, for the audit.
+fn document(row: &PlatformRow) -> Value {
+    let Platform { id, name: _, kind, default_tenant_id: _, trust } = &row.platform;
+    json!({ "id": id, "kind": kind, "default_tenant": row.default_tenant, "trust": trust })
 }
 
 async fn view(tx: &mut Tx<'_>, row: PlatformRow) -> Result<PlatformView, Error> {

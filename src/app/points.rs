@@ -25,6 +25,22 @@ impl Point {
     pub const ALL: [Self; 4] = [Self::IntentWritten, Self::BeforeCall, Self::AfterCall, Self::OutcomeWritten];
 }
 
+/// A place between two steps of a worker that drives no operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Hashes of audit rows are computed; nothing is written.
+    AuditHashed,
+    /// Audit rows are chained; nobody has been told.
+    AuditChained,
+    /// Values are sealed anew; nothing is written.
+    Resealed,
+    /// A part of the sealed values is written.
+    ResealWritten,
+}
+
+/// Asked at each step; true stops there as if the process had died.
+pub type Halt = Arc<dyn Fn(Step) -> bool + Send + Sync>;
+
 /// Asked at each point; true stops the flow there as if the process had died.
 pub type Stop = Arc<dyn Fn(Point, OperationKind) -> bool + Send + Sync>;
 
@@ -36,6 +52,7 @@ pub type Unreadable = Arc<dyn Fn() -> bool + Send + Sync>;
 pub struct Points {
     stop: Option<Stop>,
     unreadable: Option<Unreadable>,
+    halt: Option<Halt>,
 }
 
 impl fmt::Debug for Points {
@@ -43,6 +60,7 @@ impl fmt::Debug for Points {
         f.debug_struct("Points")
             .field("stop", &self.stop.is_some())
             .field("unreadable", &self.unreadable.is_some())
+            .field("halt", &self.halt.is_some())
             .finish()
     }
 }
@@ -50,12 +68,28 @@ impl fmt::Debug for Points {
 impl Points {
     /// Points at which a test may stop.
     pub fn stopping(stop: Stop) -> Self {
-        Self { stop: Some(stop), unreadable: None }
+        Self { stop: Some(stop), ..Self::default() }
     }
 
     /// Points at which a test may make the reads of waiting requests fail.
     pub fn unreadable(unreadable: Unreadable) -> Self {
-        Self { stop: None, unreadable: Some(unreadable) }
+        Self { unreadable: Some(unreadable), ..Self::default() }
+    }
+
+    /// Steps of workers at which a test may stop.
+    pub fn halting(halt: Halt) -> Self {
+        Self { halt: Some(halt), ..Self::default() }
+    }
+
+    /// Passes a step, or stops there.
+    ///
+    /// # Errors
+    /// [`super::Error::Stopped`] where a test stops.
+    pub(in crate::app) fn step(&self, step: Step) -> Result<(), super::Error> {
+        match &self.halt {
+            Some(halt) if halt(step) => Err(super::Error::Stopped),
+            _ => Ok(()),
+        }
     }
 
     /// Passes a point, or stops there.

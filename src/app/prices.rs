@@ -69,6 +69,7 @@ impl App {
         let size = i64::try_from(json!(book.document).to_string().len()).unwrap_or(i64::MAX);
         let detail = json!({ "effective_from": book.document.effective_from, "rules": book.document.rules.len() });
         let audit = self.audit_row(caller, "price_book.create", format!("price-books/{}", book.id), detail);
+        let audit = audit.changed(None, Some(json!(book.document)));
         let shared = Arc::new((book, audit));
         let kept = Arc::clone(&shared);
         let written = self.db().write::<_, Error, _>(move |tx| {

@@ -11,7 +11,7 @@ use super::references::{self, Ids};
 use super::resolve::Found;
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error};
+use super::{App, Error, audit};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
@@ -19,6 +19,7 @@ use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, prese
 use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::domain::reference::References;
 use crate::store::approvals::ApprovalRow;
+use crate::store::audit::AuditRow;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 use crate::store::{Tx, brokers, events, platforms, tenants};
@@ -45,6 +46,7 @@ pub(in crate::app) struct Draft {
     wants: Wants,
     owner: String,
     names: Names,
+    audited: Option<AuditRow>,
     /// What is sent to the broker.
     pub(in crate::app) wire: osb::WireRequest,
 }
@@ -225,7 +227,8 @@ impl App {
         };
         let wants = Wants::new(plan, &attributes.parameters);
         let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
-        Ok(Draft { row, operation, approvals, referred, wants, owner, names, wire })
+        let audited = self.audit_plan(orderer, &operation, &row, (None, Some(plan)));
+        Ok(Draft { row, operation, approvals, referred, wants, owner, names, wire, audited })
     }
 
     async fn provisioned(
@@ -258,7 +261,7 @@ impl App {
 impl Draft {
     /// Writes it. `None` where another order with the same id was quicker, or what this one refers to has changed.
     pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Option<Intended>, Error> {
-        let Self { mut row, operation, approvals, referred, wants, owner, names, .. } = self;
+        let Self { mut row, operation, approvals, referred, wants, owner, names, audited, .. } = self;
         let now = row.created_at;
         // In the order tenant, platform, broker, quotas, instances: whoever deletes one of them waits, or is seen here.
         let tenant = tenants::hold_and_count(tx, &row.tenant_id).await?;
@@ -280,6 +283,7 @@ impl Draft {
         let told = event(&row, &operation, None, EventKind::InstanceRequested, None, Some(&tenant), &names, now);
         events::append(tx, &names.hub, &told, now).await?;
         approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
+        audit::append(tx, &audited).await?;
         Ok(Some(Intended { operation, rows: Some((row, None)) }))
     }
 }

@@ -23,8 +23,8 @@ const FRESH: Duration = Duration::from_secs(60);
 /// How long they are used while the database can't be asked. Shorter than any key is published before it signs.
 const STALE_MAX: Duration = Duration::from_secs(300);
 /// How long an old key stays published beyond the life of its last stamp: clocks differ.
-const MARGIN: Duration = Duration::from_secs(3600);
-const LOCK: &str = "stamp_keys";
+pub(in crate::app) const MARGIN: Duration = Duration::from_secs(3600);
+pub(in crate::app) const LOCK: &str = "stamp_keys";
 
 /// The keys in memory.
 #[derive(Debug, Default)]
@@ -37,6 +37,8 @@ pub(in crate::app) struct Cache {
 #[derive(Debug)]
 struct Keys {
     read_at: Time,
+    /// As the database has them.
+    kids: Vec<String>,
     jwks: Jwks,
     /// By when they begin to sign. A key that can't be opened is there without its signer.
     signers: Vec<(Time, Option<Signer>)>,
@@ -120,6 +122,16 @@ impl App {
         Ok(renewed)
     }
 
+    /// Ids of the keys in memory; none where there are no keys in memory.
+    pub(in crate::app) fn known_stamp_keys(&self) -> Option<Vec<String>> {
+        self.inner.stamp_keys.kept().map(|keys| keys.kids.clone())
+    }
+
+    /// Forgets the keys in memory: who needs one reads them anew.
+    pub(in crate::app) fn forget_stamp_keys(&self) {
+        *self.inner.stamp_keys.read.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     async fn read_stamp_keys(&self, now: Time) -> Result<Keys, Error> {
         let mut rows = self.db().read(|tx| Box::pin(stamp_keys::all(tx))).await?;
         let security = &self.config().security;
@@ -127,14 +139,15 @@ impl App {
             self.rotate(now).await?;
             rows = self.db().read(|tx| Box::pin(stamp_keys::all(tx))).await?;
         }
-        let mut keys = Keys { read_at: now, jwks: Jwks::default(), signers: Vec::with_capacity(rows.len()) };
+        let kids = rows.iter().map(|row| row.kid.clone()).collect();
+        let mut keys = Keys { read_at: now, kids, jwks: Jwks::default(), signers: Vec::with_capacity(rows.len()) };
         for row in &rows {
             let jwk: Jwk = serde_json::from_str(&row.public_key)
                 .map_err(|error| store::Error::Corrupt { column: "public_key", source: Box::new(error) })?;
             keys.jwks.keys.push(jwk);
             let signer = self
                 .sealer()
-                .open(&place(&row.kid), &row.private_key)
+                .open(&sealed_place(&row.kid), &row.private_key)
                 .inspect_err(|error| tracing::error!(%error, "a key that signs stamps cannot be opened"))
                 .ok()
                 .and_then(|pkcs8| Signer::from_pkcs8(&pkcs8).ok());
@@ -150,7 +163,7 @@ impl App {
             .map_err(|error| Error::Unavailable(format!("a key could not be written: {error}")))?;
         let fresh = StampKey {
             kid: signer.kid().to_owned(),
-            private_key: self.sealer().seal(&place(signer.kid()), signer.to_pkcs8())?,
+            private_key: self.sealer().seal(&sealed_place(signer.kid()), signer.to_pkcs8())?,
             public_key,
             created_at: now,
             signs_from: now,
@@ -190,7 +203,8 @@ impl Keys {
     }
 }
 
-fn place(kid: &str) -> String {
+/// Where the private half of a key is sealed.
+pub(in crate::app) fn sealed_place(kid: &str) -> String {
     format!("stamp_keys/{kid}/private_key")
 }
 

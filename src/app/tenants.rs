@@ -90,8 +90,7 @@ impl App {
         }
         let new = Tenant { id: fresh_id(), name: name.to_owned(), document };
         let now = self.clock().now();
-        let detail = json!({ "identities": new.document.identities, "members": new.document.members });
-        let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), detail);
+        let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), json!({}));
         // Chosen before the transaction, which may run twice.
         let (change, hub) = (fresh_id(), self.config().server.hub.clone());
         let zone = Zone::from(self.config().billing.time_zone.clone()).name().to_owned();
@@ -102,8 +101,9 @@ impl App {
                 let before = read_locked(tx, &new.name).await?;
                 check(&precondition, before.as_ref())?;
                 let (put, view) = write(tx, before.clone(), new, now).await?;
-                if before.is_none_or(|before| before.tag() != view.tag()) {
-                    audit::append(tx, &audit).await?;
+                if before.as_ref().is_none_or(|before| before.tag() != view.tag()) {
+                    let was = before.map(|before| json!(before.tenant.document));
+                    audit::append(tx, &audit.changed(was, Some(json!(view.tenant.document)))).await?;
                     tenants::add_version(tx, &view.tenant, &zone, now).await?;
                     events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
@@ -158,7 +158,7 @@ impl App {
         let deleted = self.db().write::<_, Error, _>(move |tx| {
             let (name, audit, change, hub) = (name.clone(), audit.clone(), change.clone(), hub.clone());
             Box::pin(async move {
-                let found = tenants::lock(tx, &name).await?;
+                let found = read_locked(tx, &name).await?;
                 let tenant = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant;
                 let live = tenants::live_instances(tx, &tenant.id).await?;
                 if live > 0 {
@@ -172,7 +172,7 @@ impl App {
                 identities::delete_of_tenant(tx, &tenant.id).await?;
                 quotas::delete_of_tenant(tx, &tenant.id).await?;
                 tenants::delete(tx, &tenant.id, now).await?;
-                audit::append(tx, &audit).await?;
+                audit::append(tx, &audit.changed(Some(json!(tenant.document)), None)).await?;
                 events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;
                 Ok(())
             })

@@ -3,6 +3,7 @@
 use osb::{Accepted, Call, Object, UnbindRequest, Unbound};
 
 use super::ask_again;
+use super::audit::{self, bound};
 use super::bind::binding_presence;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
@@ -100,12 +101,14 @@ impl App {
             request: wire,
             now: self.clock().now(),
         })?;
+        let audited = self.audit_order(orderer, &operation).map(|audited| audited.changed(bound(row), None));
         let (owner, binding_id, now) = (self.process().to_owned(), row.id.clone(), operation.created_at);
         let intent = operation.clone();
         let outcome = self
             .db()
             .write(move |tx| {
                 let (operation, owner, binding_id) = (operation.clone(), owner.clone(), binding_id.clone());
+                let audited = audited.clone();
                 Box::pin(async move {
                     let busy = || Error::from(osb::Error::concurrency("the service instance is being changed"));
                     let instance = instances::lock(tx, &operation.instance_id).await?;
@@ -119,6 +122,7 @@ impl App {
                     row.state = BindingState::Unbinding;
                     row.operation_id = Some(operation.id.clone());
                     operations::insert(tx, &operation, &owner).await?;
+                    audit::append(tx, &audited).await?;
                     bindings::save(tx, &row, true).await?;
                     Ok(Intended { operation, rows: Some((instance, Some(row))) })
                 })

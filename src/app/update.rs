@@ -13,7 +13,7 @@ use super::quotas::{self, Taken, Wants};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
-use super::{App, Error};
+use super::{App, Error, audit};
 use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
@@ -22,6 +22,7 @@ use crate::domain::policy::Action;
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::ApprovalRow;
+use crate::store::audit::AuditRow;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 use crate::store::{Tx, tenants};
@@ -57,6 +58,7 @@ pub(in crate::app) struct Draft {
     wants: Option<Wants>,
     owner: String,
     names: Names,
+    audited: Option<AuditRow>,
     /// What is sent to the broker.
     pub(in crate::app) wire: osb::WireRequest,
 }
@@ -86,7 +88,7 @@ impl Draft {
     /// # Errors
     /// Where the instance is busy, or quotas have too little left.
     pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Intended, Error> {
-        let Self { operation, approvals, rereferred, tenant, wants, owner, names, .. } = self;
+        let Self { operation, approvals, rereferred, tenant, wants, owner, names, audited, .. } = self;
         let (id, now) = (operation.instance_id.clone(), operation.created_at);
         if rereferred.as_ref().is_some_and(Rereferred::locks_tenant) {
             // It is locked for good below: two that only hold it would wait for each other.
@@ -123,6 +125,7 @@ impl Draft {
             rereferred.record(tx, &row.id, &operation.id).await?;
         }
         approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
+        audit::append(tx, &audited).await?;
         instances::save(tx, &row, true, now).await?;
         Ok(Intended { operation, rows: Some((row, None)) })
     }
@@ -352,8 +355,9 @@ impl App {
         let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let wants = change.counts.then(|| Wants::new(&change.next, &change.target.attributes.parameters));
         let (owner, names) = (self.process().to_owned(), self.names(&change.plan));
+        let audited = self.audit_plan(orderer, &operation, row, (Some(&change.plan), Some(&change.next)));
         let (rereferred, tenant) = (change.rereferred, tenant.clone());
-        Ok(Draft { operation, approvals, rereferred, tenant, wants, owner, names, wire })
+        Ok(Draft { operation, approvals, rereferred, tenant, wants, owner, names, audited, wire })
     }
 
     /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.

@@ -190,6 +190,9 @@ impl App {
     /// # Errors
     /// Where the database fails.
     pub async fn leave(&self) -> Result<(), Error> {
+        if let Err(error) = self.write_failed_logins().await {
+            tracing::warn!(%error, "logins that failed could not be written to the audit");
+        }
         let owner = self.process().to_owned();
         self.db()
             .write(move |tx| {

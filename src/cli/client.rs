@@ -12,6 +12,8 @@ use std::time::Duration;
 use reqwest::{Method, Url};
 use serde_json::{Map, Value};
 
+use super::login;
+use super::logins::{Login, Logins};
 use super::problem::Problem;
 use super::spinner::{Busy, Spinner};
 use crate::secret::Secret;
@@ -56,6 +58,16 @@ pub(super) struct Connection {
     /// More root certificates to trust, PEM.
     #[arg(id = "hub_ca_file", long = "ca-file", global = true, value_name = "FILE", env = "BOURSE_CA_FILE")]
     ca_file: Option<PathBuf>,
+    /// Where `bourse login` keeps what it got.
+    #[arg(
+        id = "hub_login_file",
+        long = "login-file",
+        global = true,
+        value_name = "FILE",
+        env = "BOURSE_LOGIN_FILE",
+        hide = true
+    )]
+    login_file: Option<PathBuf>,
 }
 
 /// Why a command did not do what it was asked.
@@ -111,6 +123,9 @@ impl Error {
 enum Credentials {
     Basic(String, Secret<String>),
     Bearer(Secret<String>),
+    /// What `bourse login` kept.
+    Login(Login),
+    Nobody,
 }
 
 /// A hub, and who asks it.
@@ -119,6 +134,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
+    login_file: Option<PathBuf>,
     spinner: Spinner,
 }
 
@@ -140,6 +156,17 @@ impl Answer {
 impl Connection {
     /// A client; nothing is sent yet.
     pub(super) fn client(self) -> Result<Client, Error> {
+        let mut client = self.prepared()?;
+        client.credentials = self.credentials(&client)?;
+        Ok(client)
+    }
+
+    /// A client of nobody in particular.
+    pub(super) fn nobody(self) -> Result<Client, Error> {
+        self.prepared()
+    }
+
+    fn prepared(&self) -> Result<Client, Error> {
         let base = base(&self.url)?;
         let broken = |what: String| Error::Usage(what);
         let mut builder = reqwest::Client::builder()
@@ -157,10 +184,11 @@ impl Connection {
             builder = builder.tls_certs_merge(roots);
         }
         let http = builder.build().map_err(|error| broken(format!("could not prepare HTTPS: {error}")))?;
-        Ok(Client { http, base, credentials: self.credentials()?, spinner: Spinner::default() })
+        let login_file = self.login_file.clone();
+        Ok(Client { http, base, credentials: Credentials::Nobody, login_file, spinner: Spinner::default() })
     }
 
-    fn credentials(self) -> Result<Credentials, Error> {
+    fn credentials(self, client: &Client) -> Result<Credentials, Error> {
         let given = |secret: Option<Secret<String>>| secret.filter(|secret| !secret.expose().is_empty());
         if let Some(token) = given(self.token) {
             return Ok(Credentials::Bearer(token));
@@ -168,8 +196,9 @@ impl Connection {
         let password = if self.password_stdin { Some(stdin_secret()?) } else { given(self.password) };
         match (self.username.filter(|name| !name.is_empty()), password) {
             (Some(username), Some(password)) => Ok(Credentials::Basic(username, password)),
+            (None, None) if let Some(login) = client.logins()?.of(&client.hub())? => Ok(Credentials::Login(login)),
             _ => Err(Error::Usage(
-                "who are you? set BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN (`--help` names the flags)"
+                "who are you? run `bourse login`, or set BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN (`--help` names the flags)"
                     .to_owned(),
             )),
         }
@@ -254,6 +283,55 @@ impl Client {
         }
     }
 
+    /// Reads what the hub publishes under `/.well-known/`.
+    pub(super) async fn well_known(&self, name: &str) -> Result<Value, Error> {
+        let url = self.at(&[".well-known", name])?;
+        Ok(self.exchange(self.http.get(url)).await?.body)
+    }
+
+    /// Gets another token where the one that `bourse login` kept has expired.
+    pub(super) async fn renew(&mut self) -> Result<(), Error> {
+        if let Credentials::Login(login) = &self.credentials {
+            self.credentials = Credentials::Login(login::renewed(self, login.clone()).await?);
+        }
+        Ok(())
+    }
+
+    /// The hub, as logins are kept for it.
+    pub(super) fn hub(&self) -> String {
+        self.base.to_string()
+    }
+
+    /// Where logins are kept.
+    pub(super) fn logins(&self) -> Result<Logins, Error> {
+        Logins::at(self.login_file.clone())
+    }
+
+    /// An address of the hub outside the management API.
+    pub(super) fn at(&self, path: &[&str]) -> Result<Url, Error> {
+        let mut url = self.base.clone();
+        if let Ok(mut steps) = url.path_segments_mut() {
+            steps.pop_if_empty().extend(path);
+        }
+        Ok(url)
+    }
+
+    /// What anybody gets from there, as JSON.
+    pub(super) async fn open(&self, url: Url) -> Result<(u16, Value), Error> {
+        let (status, bytes) = self.sent(self.http.get(url.clone()).header("accept", "application/json")).await?;
+        Ok((status, serde_json::from_slice(&bytes).map_err(|_| Error::Foreign(url, status))?))
+    }
+
+    /// What anybody gets who sends that form, as JSON.
+    pub(super) async fn form(&self, url: Url, pairs: &[(&str, String)]) -> Result<(u16, Value), Error> {
+        let mut form = self.base.clone();
+        form.query_pairs_mut().clear().extend_pairs(pairs);
+        let body = form.query().unwrap_or_default().to_owned();
+        let request = self.http.post(url.clone()).header("content-type", "application/x-www-form-urlencoded");
+        let (status, bytes) = self.sent(request.header("accept", "application/json").body(body)).await?;
+        Ok((status, serde_json::from_slice(&bytes).map_err(|_| Error::Foreign(url, status))?))
+    }
+
     fn address(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, Error> {
         // A URL would lose these, and then be another one.
         if path.iter().any(|step| matches!(*step, "" | "." | "..")) {
@@ -290,7 +368,13 @@ impl Client {
         let request = match &self.credentials {
             Credentials::Basic(username, password) => request.basic_auth(username, Some(password.expose())),
             Credentials::Bearer(token) => request.bearer_auth(token.expose()),
+            Credentials::Login(login) => request.bearer_auth(&login.access_token),
+            Credentials::Nobody => request,
         };
+        self.sent(request).await
+    }
+
+    async fn sent(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Error> {
         let mut response = request.send().await.map_err(|error| self.broken(error))?;
         let status = response.status().as_u16();
         let mut bytes = Vec::new();
@@ -337,6 +421,7 @@ mod tests {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             base: base("https://hub.example/behind/").unwrap(),
             credentials: Credentials::Bearer(Secret::new("t".to_owned())),
+            login_file: None,
             spinner: Spinner::default(),
         }
     }

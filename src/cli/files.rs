@@ -29,6 +29,14 @@ pub(super) fn write(folder: &Path, credentials: &Value) -> Result<Vec<PathBuf>, 
     Ok(written)
 }
 
+/// Puts that into a file, and nobody but its owner reads it.
+pub(super) fn keep(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::Usage(format!("{} is no name of a file", path.display())))?;
+    make(folder).and_then(|()| replace(folder, name, content)).map_err(|error| failed(path, error))
+}
+
 fn failed(path: &Path, error: io::Error) -> Error {
     Error::Write(path.display().to_string(), error)
 }

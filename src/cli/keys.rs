@@ -1,13 +1,12 @@
 //! The keys that seal secrets at rest: from the settings, from a file, or, with SQLite, from a file of its own beside the
 //! database. Several processes on one PostgreSQL must share a key, so there it has to be given.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::secret::{self, Sealer, Secret};
+use crate::secret::keyfile::KeyFile;
+use crate::secret::{self, Sealer};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -17,26 +16,24 @@ pub(super) enum Error {
         security.encryption_key_file (make one with `openssl rand -base64 32`)"
     )]
     Missing,
-    #[error("could not read the encryption keys in {0}")]
-    Read(PathBuf, #[source] io::Error),
     #[error("could not keep a new encryption key in {0}")]
     Write(PathBuf, #[source] io::Error),
     #[error("the encryption keys cannot be used")]
     Key(#[source] secret::Error),
 }
 
-/// Makes the sealer that the settings mean.
+/// Makes the sealer that the settings mean. It follows the file, where there is one.
 pub(super) fn sealer(config: &Config) -> Result<Sealer, Error> {
-    let mut keys = config.security.encryption_key.clone();
-    if let Some(file) = &config.security.encryption_key_file {
-        keys.extend(read(file)?);
-    }
-    if keys.is_empty() {
-        let url = config.database.url.expose();
-        let file = sqlite_file(url).ok_or(Error::Missing)?;
-        keys = beside(&file)?;
-    }
-    Sealer::new(&keys).map_err(Error::Key)
+    let keys = config.security.encryption_key.clone();
+    let file = match &config.security.encryption_key_file {
+        Some(file) => Some(KeyFile::given(file)),
+        None if keys.is_empty() => {
+            let database = sqlite_file(config.database.url.expose()).ok_or(Error::Missing)?;
+            Some(beside(&database)?)
+        }
+        None => None,
+    };
+    Sealer::following(keys, file).map_err(Error::Key)
 }
 
 /// The file of a SQLite URL; none where it is another database.
@@ -46,27 +43,14 @@ pub(super) fn sqlite_file(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
 }
 
-/// One key a line, newest first.
-fn read(file: &Path) -> Result<Vec<Secret<String>>, Error> {
-    let text = std::fs::read_to_string(file).map_err(|error| Error::Read(file.to_owned(), error))?;
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Secret::new(line.to_owned())).collect())
-}
-
-/// The keys in the file beside a database, which is made where there is none.
-fn beside(database: &Path) -> Result<Vec<Secret<String>>, Error> {
+/// The file of keys beside a database, which is made where there is none.
+fn beside(database: &Path) -> Result<KeyFile, Error> {
     let mut name = database.as_os_str().to_owned();
     name.push(".key");
-    let file = PathBuf::from(name);
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file) {
-        Ok(mut made) => {
-            let key = Sealer::generate_key().map_err(Error::Key)?;
-            let written = made.write_all(format!("{key}\n").as_bytes()).and_then(|()| made.sync_all());
-            written.map_err(|error| Error::Write(file.clone(), error))?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(Error::Write(file, error)),
-    }
-    read(&file)
+    let file = KeyFile::own(Path::new(&name));
+    let key = Sealer::generate_key().map_err(Error::Key)?;
+    file.make(&key).map_err(|error| Error::Write(file.path().to_owned(), error))?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -75,6 +59,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::secret::Secret;
 
     fn config(pairs: &[(&str, &str)]) -> Config {
         let environment: BTreeMap<_, _> =

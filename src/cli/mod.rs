@@ -3,6 +3,8 @@
 
 mod approval;
 mod approval_rule;
+mod audit;
+mod authorization;
 mod bind;
 mod broker;
 mod budget;
@@ -15,8 +17,11 @@ mod estimate;
 mod event;
 mod files;
 mod instance;
+mod keyring;
 mod keys;
 mod list;
+mod login;
+mod logins;
 mod migrate;
 mod offering;
 mod openapi;
@@ -63,6 +68,12 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database to this version.
     Migrate(Settings),
+    /// Log in to a hub through its identity provider, with a browser.
+    Login(Box<Remote<login::Args>>),
+    /// Forget the login.
+    Logout(Box<Remote<login::Args>>),
+    /// Say who you are to the hub.
+    Whoami(Box<Remote<login::WhoArgs>>),
     /// Order an instance by name, or change it.
     Order(Box<Remote<order::Args>>),
     /// Bind to an instance and print the credentials.
@@ -109,11 +120,18 @@ enum Command {
     Event(Box<Remote<event::Args>>),
     /// What was used.
     Usage(Box<Remote<usage::Args>>),
+    /// Who changed what, and whether that record still is what it was.
+    Audit(Box<Remote<audit::Args>>),
+    /// Keys that seal and sign.
+    Keys(Box<Remote<keyring::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
+    /// Write the table of who may do what to stdout.
+    #[command(hide = true)]
+    Authorization,
 }
 
 /// Where settings come from.
@@ -179,6 +197,9 @@ fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(settings) => migrate::run(&settings),
+        Command::Login(remote) => remote.run_as_nobody(login::run),
+        Command::Logout(remote) => remote.run_as_nobody(login::leave),
+        Command::Whoami(remote) => remote.run(login::who),
         Command::Order(remote) => remote.run(order::run),
         Command::Bind(remote) => remote.run(bind::run),
         Command::Unbind(remote) => remote.run(unbind::run),
@@ -202,8 +223,11 @@ fn run(command: Command) -> Result<(), Error> {
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),
         Command::Usage(remote) => remote.run(usage::run),
+        Command::Audit(remote) => remote.run(audit::run),
+        Command::Keys(remote) => remote.run(keyring::run),
         Command::Conformance(args) => conformance::run(*args),
         Command::Openapi => openapi::run(),
+        Command::Authorization => authorization::run(),
     }
 }
 

@@ -34,7 +34,18 @@ impl<A: clap::Args> Remote<A> {
     pub(super) fn run(self, work: impl AsyncFnOnce(&Client, A) -> Result<(), Error>) -> Result<(), Error> {
         // An error means that there is one already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = self.connection.client()?;
+        let mut client = self.connection.client()?;
+        block_on(async {
+            client.renew().await?;
+            work(&client, self.args).await
+        })
+    }
+
+    /// Runs a command that shows the hub no credentials.
+    pub(super) fn run_as_nobody(self, work: impl AsyncFnOnce(&Client, A) -> Result<(), Error>) -> Result<(), Error> {
+        // As above.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = self.connection.nobody()?;
         block_on(work(&client, self.args))
     }
 }

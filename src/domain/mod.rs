@@ -1,6 +1,7 @@
 //! The rules, pure: no async, no input or output, no clock, no randomness. Time and ids come in as arguments.
 
 pub mod approval;
+pub mod audit;
 pub mod broker;
 pub mod budget;
 pub mod caller;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod focus;
 pub mod identity;
 pub mod instance;
+pub mod limit;
 pub mod meter;
 pub mod name;
 pub mod operation;

@@ -86,6 +86,8 @@ pub enum Permission {
     SeeEvents,
     /// Repeats of deliveries.
     ManageEvents,
+    /// Who changed what.
+    SeeAudit,
     /// Users and service accounts.
     SeePeople,
     /// Changes to users and service accounts.
@@ -161,7 +163,7 @@ impl Permission {
             ],
             Self::DecideApprovals => &[(Approver, All)],
             Self::SeeEvents => &[(Operator, All), (Finance, All), (Auditor, All)],
-            Self::SeePeople => &[(Auditor, All)],
+            Self::SeePeople | Self::SeeAudit => &[(Auditor, All)],
         }
     }
 

@@ -38,6 +38,7 @@ pub async fn identify(
 async fn admit(request: &ServiceRequest) -> Result<Caller, Failure> {
     let app = request.app_data::<web::Data<App>>().ok_or(app::Error::Unauthorized)?;
     let caller = caller(app, request.headers()).await?;
+    app.admit(&caller)?;
     let foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     if foreign && !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(app::Error::Forbidden("a page of another site may not do this".to_owned()).into());

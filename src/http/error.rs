@@ -164,6 +164,10 @@ impl From<app::Error> for Failure {
             E::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
             E::BadToken(_) => Self::new(StatusCode::UNAUTHORIZED, INVALID_TOKEN, detail),
             E::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
+            E::TooMany { seconds } => Self {
+                retry_after_seconds: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            },
             E::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
             E::Gone(_) => Self::new(StatusCode::GONE, "gone", detail),
             E::Unavailable(_) => Self {
@@ -254,7 +258,7 @@ mod tests {
         assert_eq!((failure.status.as_u16(), failure.code), (status, code), "{failure:?}");
         let response = failure.response(Some("r-1"));
         assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401);
-        assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+        assert_eq!(response.headers().contains_key(RETRY_AFTER), matches!(status, 429 | 503));
         assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
     }
 
@@ -270,6 +274,7 @@ mod tests {
         check(E::InUse("m".to_owned()), 409, "in_use");
         check(E::Unauthorized, 401, "unauthorized");
         check(E::Forbidden("m".to_owned()), 403, "forbidden");
+        check(E::TooMany { seconds: 3 }, 429, "too_many_requests");
         check(E::Stale, 412, "stale");
         check(E::Gone("m".to_owned()), 410, "gone");
         check(E::Unavailable("m".to_owned()), 503, "unavailable");

@@ -6,17 +6,21 @@
 
 pub mod admin;
 pub mod auth;
+pub mod authorization;
 pub mod error;
 pub mod health;
 pub mod input;
 pub mod jwks;
+pub mod login;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
+mod origin;
 pub mod osb;
 pub mod page;
 pub mod permits;
 pub mod pointer;
+pub mod route;
 pub mod routes;
 
 use std::net::TcpListener;

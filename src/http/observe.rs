@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::error::Failure;
-use super::{Draining, routes};
+use super::{Draining, origin, routes};
 use crate::app::App;
 use crate::clock::fresh_id;
 
@@ -86,11 +86,13 @@ pub async fn observe(
     request.extensions_mut().insert(trace.clone());
     let method = request.method().clone();
     let app = request.app_data::<web::Data<App>>().cloned();
+    let trusted = app.as_ref().map_or(&[][..], |app| &app.config().server.trusted_proxies);
+    let origin = origin::of(&request, &trace, trusted);
     let draining = request.app_data::<web::Data<Draining>>().cloned();
     let in_flight = draining.as_ref().map(|draining| draining.enter());
     let span = tracing::info_span!("request", request.id = %trace.request_id, trace.id = %trace.trace_id());
     async move {
-        let mut response = next.call(request).await?.map_into_boxed_body();
+        let mut response = origin.scope(next.call(request)).await?.map_into_boxed_body();
         if let Some(failure) = response.response().error().and_then(|error| error.as_error::<Failure>())
             && let Some(fault) = failure.fault()
         {

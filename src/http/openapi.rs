@@ -54,7 +54,10 @@ pub fn document() -> String {
         "paths": paths,
         "components": {
             "schemas": schemas.0,
-            "securitySchemes": { "basic": { "type": "http", "scheme": "basic" } },
+            "securitySchemes": {
+                "basic": { "type": "http", "scheme": "basic" },
+                "bearer": { "type": "http", "scheme": "bearer" },
+            },
         },
     });
     format!("{document:#}\n")
@@ -89,7 +92,7 @@ fn operation(route: &Route, problem: &Value, schemas: &mut Schemas) -> Value {
     if route.permission != Permission::Open {
         let content = json!({ "application/problem+json": { "schema": problem } });
         responses.insert("default".to_owned(), json!({ "description": "What went wrong", "content": content }));
-        operation.insert("security".to_owned(), json!([{ "basic": [] }]));
+        operation.insert("security".to_owned(), json!([{ "basic": [] }, { "bearer": [] }]));
     }
     operation.insert("responses".to_owned(), Value::Object(responses));
     Value::Object(operation)

@@ -22,6 +22,13 @@ pub fn server(app: App) -> Server {
     Server::new(PlatformDoor { app }).realm("bourse")
 }
 
+/// 429: OSB has no word for it; platforms take it for a refusal that may be repeated.
+fn too_many(seconds: u64) -> Error {
+    let mut error = Error::with(429, "TooManyRequests", "too many requests: try again later");
+    error.retry_after_seconds = Some(seconds);
+    error
+}
+
 struct PlatformDoor {
     app: App,
 }
@@ -33,10 +40,13 @@ impl Door for PlatformDoor {
         let (username, password) = head.basic().ok_or_else(wrong)?;
         let broken = |error: app::Error| match error {
             app::Error::Unauthorized => wrong(),
+            app::Error::TooMany { seconds } => too_many(seconds),
             _ => Error::unavailable("credentials cannot be checked at the moment", 2),
         };
         let platform = self.app.authenticate_platform(&username, &password).await.map_err(broken)?;
-        let actor = Caller::Platform(platform.id.clone()).actor();
+        let caller = Caller::Platform(platform.id.clone());
+        self.app.admit(&caller).map_err(broken)?;
+        let actor = caller.actor();
         let orderer =
             Orderer { platform, broker: head.param("broker").map(str::to_owned), tenant: None, upstream: None, actor };
         Ok(Arc::new(Detached(Arc::new(View::new(self.app.clone(), orderer)))))

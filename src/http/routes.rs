@@ -4,145 +4,30 @@
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
-use actix_web::{Resource, http, web};
-use utoipa::ToSchema;
+use actix_web::{Resource, web};
 
 use super::admin::{
-    adoption, approval_rules, approvals, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
+    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
+    instances, keys, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
     statements, tenants, usage, users,
 };
-use super::openapi::{SchemaOf, schema_of};
-use super::{auth, error, health, jwks, metrics};
+use super::{auth, error, health, jwks, login, metrics};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;
 
+pub use super::route::{Answer, Method, Route};
+
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
 
-/// A method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Creates, or acts.
-    Post,
-    /// Creates or replaces.
-    Put,
-    /// Changes a part.
-    Patch,
-    /// Deletes.
-    Delete,
-}
-
-impl Method {
-    /// Its word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn http(self) -> http::Method {
-        match self {
-            Self::Get => http::Method::GET,
-            Self::Post => http::Method::POST,
-            Self::Put => http::Method::PUT,
-            Self::Patch => http::Method::PATCH,
-            Self::Delete => http::Method::DELETE,
-        }
-    }
-}
-
-/// One route.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{name}` for what varies.
-    pub path: &'static str,
-    /// Who may.
-    pub permission: Permission,
-    /// What it does, in a few words.
-    pub summary: &'static str,
-    /// The query parameters it knows.
-    pub query: &'static [&'static str],
-    /// The body it takes.
-    pub body: Option<SchemaOf>,
-    /// The statuses of success.
-    pub statuses: &'static [u16],
-    /// What it answers.
-    pub answer: Answer,
-    handler: fn() -> actix_web::Route,
-}
-
-/// What a route answers when it succeeds.
-#[derive(Clone, Copy, Debug)]
-pub enum Answer {
-    /// No body.
-    Nothing,
-    /// Something that is no JSON, or is described elsewhere.
-    Other,
-    /// One of these.
-    One(SchemaOf),
-    /// A page of these.
-    Page(SchemaOf),
-}
-
-impl Route {
-    const fn new(
-        method: Method,
-        path: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: fn() -> actix_web::Route,
-    ) -> Self {
-        let (query, body, statuses, answer): (&[&str], _, &[u16], _) = (&[], None, &[200], Answer::Other);
-        Self { method, path, permission, summary, query, body, statuses, answer, handler }
-    }
-
-    /// It takes a body.
-    const fn takes<T: ToSchema>(self) -> Self {
-        Self { body: Some(schema_of::<T>), ..self }
-    }
-
-    /// It answers 200 with one of these.
-    const fn gives<T: ToSchema>(self) -> Self {
-        Self { answer: Answer::One(schema_of::<T>), ..self }
-    }
-
-    /// It answers with other statuses than 200.
-    const fn with(self, statuses: &'static [u16]) -> Self {
-        Self { statuses, ..self }
-    }
-
-    /// It knows these query parameters.
-    const fn asks(self, query: &'static [&'static str]) -> Self {
-        Self { query, ..self }
-    }
-
-    /// It answers 204.
-    const fn nothing(self) -> Self {
-        Self { answer: Answer::Nothing, statuses: &[204], ..self }
-    }
-
-    /// It answers a page of these, filtered by these query parameters besides `limit` and `cursor`.
-    const fn pages<T: ToSchema>(self, filters: &'static [&'static str]) -> Self {
-        Self { answer: Answer::Page(schema_of::<T>), query: filters, ..self }
-    }
-}
-
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
-    Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
+    Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
     ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
-    Order, SeeApprovalRules, SeeApprovals, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances,
-    SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants, SignedIn,
+    Order, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents,
+    SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants,
+    SignedIn,
 };
 
 /// All routes.
@@ -152,6 +37,8 @@ pub const ROUTES: &[Route] = &[
         .gives::<health::Readiness>()
         .with(&[200, 503]),
     Route::new(Get, "/.well-known/jwks.json", Open, "The keys that stamps are verified with", || to(jwks::show)),
+    Route::new(Get, "/.well-known/bourse-login", Open, "Where `bourse login` gets a token", || to(login::show))
+        .gives::<login::LoginOut>(),
     Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
         to(metrics::show)
     }),
@@ -415,16 +302,7 @@ pub const ROUTES: &[Route] = &[
     )
     .asks(&["tenant"])
     .nothing(),
-    // Policies.
-    Route::new(Get, "/api/v1/policies", SeePolicies, "List policies", || to(policies::list))
-        .pages::<policies::PolicyOut>(&[]),
-    Route::new(Get, "/api/v1/policies/{name}", SeePolicies, "Show a policy", || to(policies::show))
-        .gives::<policies::PolicyOut>(),
-    Route::new(Put, "/api/v1/policies/{name}", ManagePolicies, "Create or replace a policy", || to(policies::put))
-        .takes::<crate::domain::policy::PolicyDocument>()
-        .gives::<policies::PolicyOut>()
-        .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/policies/{name}", ManagePolicies, "Delete a policy", || to(policies::delete)).nothing(),
+    // Policies. The one path that is no name comes first.
     Route::new(
         Post,
         "/api/v1/policies/simulate",
@@ -435,6 +313,15 @@ pub const ROUTES: &[Route] = &[
     .takes::<policies::SimulationIn>()
     .gives::<policies::SimulatedOut>()
     .asks(&["limit", "cursor"]),
+    Route::new(Get, "/api/v1/policies", SeePolicies, "List policies", || to(policies::list))
+        .pages::<policies::PolicyOut>(&[]),
+    Route::new(Get, "/api/v1/policies/{name}", SeePolicies, "Show a policy", || to(policies::show))
+        .gives::<policies::PolicyOut>(),
+    Route::new(Put, "/api/v1/policies/{name}", ManagePolicies, "Create or replace a policy", || to(policies::put))
+        .takes::<crate::domain::policy::PolicyDocument>()
+        .gives::<policies::PolicyOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/policies/{name}", ManagePolicies, "Delete a policy", || to(policies::delete)).nothing(),
     // What would become of an order.
     Route::new(Post, "/api/v1/orders/preview", Order, "Say what would become of an order, and change nothing", || {
         to(preview::preview)
@@ -531,6 +418,39 @@ pub const ROUTES: &[Route] = &[
     )
     .takes::<events::RedeliveryIn>()
     .gives::<events::RedeliveryOut>(),
+    // Audit.
+    Route::new(Get, "/api/v1/audit", SeeAudit, "Read who changed what, in the order in which it was chained", || {
+        to(audit::list)
+    })
+    .gives::<audit::PageOut>()
+    .asks(&["after", "limit", "subject", "actor"]),
+    Route::new(Get, "/api/v1/audit/head", SeeAudit, "What the audit comes to now, signed", || to(audit::head))
+        .gives::<audit::HeadOut>(),
+    Route::new(Get, "/api/v1/audit/heads", SeeAudit, "List heads of the audit that were signed earlier", || {
+        to(audit::heads)
+    })
+    .gives::<audit::HeadsOut>()
+    .asks(&["after", "limit"]),
+    Route::new(Get, "/.well-known/audit-keys.json", Open, "The keys that heads of the audit are verified with", || {
+        to(audit::keys)
+    }),
+    // Keys.
+    Route::new(Get, "/api/v1/keys", Admin, "Show which keys seal how many values, and which sign", || to(keys::status))
+        .gives::<keys::StatusOut>(),
+    Route::new(Post, "/api/v1/keys/rotate", Admin, "Seal a part of all values anew under the newest key", || {
+        to(keys::rotate)
+    })
+    .takes::<keys::RotationIn>()
+    .gives::<keys::RotatedOut>(),
+    Route::new(Post, "/api/v1/keys/stamps/rotate", Admin, "Make the next key that signs stamps", || {
+        to(keys::rotate_stamps)
+    })
+    .takes::<keys::StampRotationIn>()
+    .gives::<keys::StampKeysOut>(),
+    Route::new(Post, "/api/v1/keys/audit/rotate", Admin, "Make the next key that signs heads of the audit", || {
+        to(keys::rotate_audit)
+    })
+    .gives::<keys::AuditKeyOut>(),
     // Usage.
     Route::new(Post, "/api/v1/usage", Broker, "Report usage: a CloudEvent, or a batch of them", || to(usage::report))
         .takes::<usage::UsageEventIn>()

@@ -7,6 +7,7 @@
 pub mod approval_rules;
 pub mod approvals;
 pub mod audit;
+pub mod audit_heads;
 pub mod billing_cases;
 pub mod bindings;
 pub mod brokers;
@@ -32,6 +33,7 @@ pub mod price_books;
 pub mod processes;
 pub mod quotas;
 pub mod references;
+pub mod sealed;
 pub mod service_accounts;
 pub mod sinks;
 pub mod spans;

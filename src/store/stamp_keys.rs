@@ -40,6 +40,16 @@ pub async fn all(tx: &mut Tx<'_>) -> Result<Vec<StampKey>, Error> {
     rows.iter().map(read).collect()
 }
 
+const KIDS: &str = "select kid from stamp_keys order by signs_from, kid limit 100";
+
+/// Ids of all keys, as [`all`] gives them.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn kids(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
+    tx.fetch_all(sqlx::query(KIDS)).await?.iter().map(|row| column(row, "kid")).collect()
+}
+
 const INSERT: &str = "insert into stamp_keys (kid, private_key, public_key, created_at, signs_from) \
      values ($1, $2, $3, $4, $5)";
 

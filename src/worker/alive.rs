@@ -13,6 +13,8 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_BEATS: u32 = 2;
 /// Credentials forgotten at once.
 const FORGET_MAX: i64 = 500;
+/// Heartbeats between two rows about logins that failed.
+const LOGINS_BEATS: u32 = 30;
 
 /// Runs until cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -28,7 +30,15 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = app.beat().await {
             tracing::warn!(%error, "the heartbeat could not be written");
         }
+        if let Err(error) = app.refresh_keys().await {
+            tracing::warn!(%error, "whether keys have changed could not be found out");
+        }
         beats = beats.wrapping_add(1);
+        if beats.is_multiple_of(LOGINS_BEATS)
+            && let Err(error) = app.write_failed_logins().await
+        {
+            tracing::warn!(%error, "logins that failed could not be written to the audit");
+        }
         if beats.is_multiple_of(SWEEP_BEATS) {
             match app.sweep(&strays).await {
                 Ok(now) => strays = now,

@@ -112,7 +112,7 @@ async fn binds_and_deletions_are_judged_too_and_what_fails_refuses() {
 async fn a_text_that_is_wrong_is_refused_with_its_place() {
     on_both(async |shop| {
         for (text, words) in [
-            ("@remedy(\"r\")\nforbid(principal, action, resource)\nwhen { context. };", "line 3, column 16: "),
+            ("@remedy(\"r\")\nforbid(principal, action, resource)\nwhen { context. };", "line 3, column 17: "),
             ("@remedy(\"r\") forbid(principal, action, resource) when { resource.nme == 1 };", "attribute `nme`"),
             ("permit(principal, action, resource);", "policies are `forbid`"),
         ] {

@@ -13,6 +13,7 @@ pub(crate) mod home;
 pub(crate) mod hub;
 pub(crate) mod ledger;
 pub(crate) mod management;
+pub(crate) mod oidc;
 pub(crate) mod pair;
 pub(crate) mod ports;
 pub(crate) mod process;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::{ALGORITHM, Claims, MAX_BYTES, StampError, TYPE, base64url, sha256};
@@ -74,6 +74,11 @@ impl Signer {
         }
     }
 
+    /// A signature over other bytes than a stamp's, base64url. They must not be taken for a stamp: begin them with a word of their own.
+    pub fn sign_bytes(&self, bytes: &[u8]) -> String {
+        base64url(self.pair.sign(bytes))
+    }
+
     /// The stamp for the header `X-Bourse-Stamp`.
     ///
     /// # Errors
@@ -122,6 +127,14 @@ impl Jwks {
     /// The public halves of those signers: the one in use and the next one.
     pub fn of<'a>(signers: impl IntoIterator<Item = &'a Signer>) -> Self {
         Self { keys: signers.into_iter().map(Signer::jwk).collect() }
+    }
+
+    /// Whether the key with that id has signed these bytes ([`Signer::sign_bytes`]).
+    pub fn verifies(&self, kid: &str, bytes: &[u8], signature: &str) -> bool {
+        let (Some(key), Some(signature)) = (self.public_key(kid), super::from_base64url(signature)) else {
+            return false;
+        };
+        UnparsedPublicKey::new(&ED25519, key).verify(bytes, &signature).is_ok()
     }
 
     /// The bytes of the key with that id, if it is one that signs stamps.

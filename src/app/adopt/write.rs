@@ -6,6 +6,7 @@ use osb::{BindRequest, Maybe, ProvisionRequest};
 use serde_json::json;
 
 use super::{Candidate, Scope};
+use crate::app::audit::standing;
 use crate::app::bind::attributes as binding_attributes;
 use crate::app::drive::{Names, tell};
 use crate::app::order::{self, Intent, Orderer};
@@ -92,6 +93,7 @@ impl App {
             json!({ "platform_instance_id": row.platform_instance_id, "bindings": bound.len() }),
         );
         let wants = Wants::new(plan, &request.parameters.clone().into_option().unwrap_or_default());
+        let audited = audited.changed(None, Some(standing(&row, plan)));
         Ok(Adopted { names: self.names(plan), instance: row, provision, bindings: bound, audited, wants })
     }
 

@@ -109,7 +109,10 @@ impl App {
             instance_id: view.row.instance_id,
             operation_id: view.row.operation_id,
             hub: self.config().server.hub.clone(),
-            audited: self.audit_row(caller, action, format!("approvals/{id}"), detail),
+            audited: self.audit_row(caller, action, format!("approvals/{id}"), detail).changed(
+                Some(json!({ "state": ApprovalState::Pending.as_str() })),
+                Some(json!({ "state": state.as_str() })),
+            ),
         };
         let operation_id = deciding.operation_id.clone();
         self.db()

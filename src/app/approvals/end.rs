@@ -23,6 +23,8 @@ pub(in crate::app) enum How {
     Deleted {
         /// Who.
         by: String,
+        /// The same for the audit, where it was a person.
+        audited: Option<AuditRow>,
     },
     /// An operator called it off.
     CalledOff {
@@ -117,7 +119,7 @@ impl App {
     pub(in crate::app) async fn withdraw(&self, operation: &OperationRow, how: How) -> Result<bool, Error> {
         let now = self.clock().now();
         let (by, text, state) = match &how {
-            How::Deleted { by } => (by, "the order was deleted while it waited for approval", InstanceState::Gone),
+            How::Deleted { by, .. } => (by, "the order was deleted while it waited for approval", InstanceState::Gone),
             How::CalledOff { audited } => {
                 (&audited.actor, "an operator called the operation off", InstanceState::Failed)
             }
@@ -140,8 +142,11 @@ impl App {
                     return Ok(false);
                 };
                 end(tx, &hub, &mut instance, &mut operation, &wanted).await?;
-                if let How::CalledOff { audited } = &how {
-                    audit::append(tx, audited).await?;
+                match &how {
+                    How::CalledOff { audited } | How::Deleted { audited: Some(audited), .. } => {
+                        audit::append(tx, audited).await?;
+                    }
+                    How::Deleted { audited: None, .. } => {}
                 }
                 Ok(true)
             })

@@ -99,10 +99,10 @@ impl App {
             let issue = |(pointer, message)| Issue { pointer, message };
             return Err(Error::Invalid(problems.into_iter().map(issue).collect()));
         }
-        let audited = self.audit_row(caller, "approval_rule.put", format!("approval-rules/{name}"), json!(rule));
+        let audited = self.audit_row(caller, "approval_rule.put", format!("approval-rules/{name}"), json!({}));
         let new = RuleRow { name: name.to_owned(), rule, created_at: self.clock().now() };
         let put = self.db().write::<_, Error, _>(move |tx| {
-            let (new, mut audited) = (new.clone(), audited.clone());
+            let (new, audited) = (new.clone(), audited.clone());
             Box::pin(async move {
                 // First of all: whoever changes a rule at the same moment waits here.
                 versions::bump(tx, versions::APPROVAL_RULES).await?;
@@ -118,8 +118,8 @@ impl App {
                 }
                 approval_rules::put(tx, &new.name, &new.rule, new.created_at).await?;
                 versions::bump(tx, versions::CATALOG).await?;
-                audited.detail = json!({ "before": before.as_ref().map(|row| &row.rule), "after": new.rule });
-                audit::append(tx, &audited).await?;
+                let was = before.as_ref().map(|row| json!(row.rule));
+                audit::append(tx, &audited.changed(was, Some(json!(new.rule)))).await?;
                 Ok(match before {
                     Some(before) => (Put::Replaced, RuleRow { created_at: before.created_at, ..new }),
                     None => (Put::Created, new),
@@ -186,7 +186,7 @@ impl App {
         let audited = self.audit_row(caller, "approval_rule.delete", format!("approval-rules/{name}"), json!({}));
         let name = name.to_owned();
         let deleted = self.db().write::<_, Error, _>(move |tx| {
-            let (name, mut audited) = (name.clone(), audited.clone());
+            let (name, audited) = (name.clone(), audited.clone());
             Box::pin(async move {
                 versions::bump(tx, versions::APPROVAL_RULES).await?;
                 let before = approval_rules::by_name(tx, &name).await?;
@@ -194,8 +194,7 @@ impl App {
                     return Err(Error::not_found("approval rule", name));
                 }
                 versions::bump(tx, versions::CATALOG).await?;
-                audited.detail = json!({ "before": before.map(|row| row.rule) });
-                audit::append(tx, &audited).await?;
+                audit::append(tx, &audited.changed(before.map(|row| json!(row.rule)), None)).await?;
                 Ok(())
             })
         });

@@ -61,9 +61,9 @@ impl App {
                 }
                 plan_parameters::put(tx, &new).await?;
                 versions::bump(tx, versions::CATALOG).await?;
-                let before_rules = before.as_ref().map(|row| &row.rules);
-                audited.detail = json!({ "tenant": new.key.tenant, "before": before_rules, "after": new.rules });
-                audit::append(tx, &audited).await?;
+                let was = before.as_ref().map(|row| json!(row.rules));
+                audited.detail = json!({ "tenant": new.key.tenant });
+                audit::append(tx, &audited.changed(was, Some(json!(new.rules)))).await?;
                 Ok(match before {
                     Some(before) => (Put::Replaced, ParametersRow { created_at: before.created_at, ..new }),
                     None => (Put::Created, new),
@@ -102,8 +102,8 @@ impl App {
                     return Err(Error::not_found("rule of parameters", &key.plan));
                 }
                 versions::bump(tx, versions::CATALOG).await?;
-                audited.detail = json!({ "tenant": key.tenant, "before": before.map(|row| row.rules) });
-                Ok(audit::append(tx, &audited).await?)
+                audited.detail = json!({ "tenant": key.tenant });
+                Ok(audit::append(tx, &audited.changed(before.map(|row| json!(row.rules)), None)).await?)
             })
         });
         deleted.await?;

@@ -141,7 +141,7 @@ impl App {
         let audited = self.audit_row(caller, "policy.put", format!("policies/{name}"), json!({}));
         let new = PolicyRow { name: name.to_owned(), document, created_at: self.clock().now() };
         let put = self.db().write::<_, Error, _>(move |tx| {
-            let (new, mut audited) = (new.clone(), audited.clone());
+            let (new, audited) = (new.clone(), audited.clone());
             Box::pin(async move {
                 // First of all: whoever changes something at the same moment waits here.
                 versions::bump(tx, versions::APPROVAL_RULES).await?;
@@ -151,8 +151,8 @@ impl App {
                     return Err(Error::conflict("too_many", message));
                 }
                 policies::put(tx, &new).await?;
-                audited.detail = json!({ "before": before.as_ref().map(|row| &row.document), "after": new.document });
-                audit::append(tx, &audited).await?;
+                let was = before.as_ref().map(|row| json!(row.document));
+                audit::append(tx, &audited.changed(was, Some(json!(new.document)))).await?;
                 Ok(match before {
                     Some(before) => (Put::Replaced, PolicyRow { created_at: before.created_at, ..new }),
                     None => (Put::Created, new),
@@ -190,15 +190,14 @@ impl App {
         let audited = self.audit_row(caller, "policy.delete", format!("policies/{name}"), json!({}));
         let name = name.to_owned();
         let deleted = self.db().write::<_, Error, _>(move |tx| {
-            let (name, mut audited) = (name.clone(), audited.clone());
+            let (name, audited) = (name.clone(), audited.clone());
             Box::pin(async move {
                 versions::bump(tx, versions::APPROVAL_RULES).await?;
                 let before = policies::one(tx, &name).await?;
                 if !policies::delete(tx, &name).await? {
                     return Err(Error::not_found("policy", name));
                 }
-                audited.detail = json!({ "before": before.map(|row| row.document) });
-                Ok(audit::append(tx, &audited).await?)
+                Ok(audit::append(tx, &audited.changed(before.map(|row| json!(row.document)), None)).await?)
             })
         });
         deleted.await

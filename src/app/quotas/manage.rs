@@ -57,10 +57,10 @@ impl App {
             return Err(Error::Invalid(problems.into_iter().map(issue).collect()));
         }
         self.reload_catalog().await?;
-        let audited = self.audit_row(caller, "quota.put", format!("quotas/{name}"), json!(document));
+        let audited = self.audit_row(caller, "quota.put", format!("quotas/{name}"), json!({}));
         let (app, name, now) = (self.clone(), name.to_owned(), self.clock().now());
         let put = self.db().write::<_, Error, _>(move |tx| {
-            let (app, name, document, mut audited) = (app.clone(), name.clone(), document.clone(), audited.clone());
+            let (app, name, document, audited) = (app.clone(), name.clone(), document.clone(), audited.clone());
             Box::pin(async move {
                 // Whoever orders for the tenant at the same moment waits here, or is counted below.
                 let Some(tenant) = tenants::lock(tx, &document.tenant).await? else {
@@ -80,8 +80,8 @@ impl App {
                 let row = quotas::put(tx, &name, &tenant.id, &document, now).await?;
                 let row = app.count_standing(tx, row).await?;
                 tenants::count_quotas(tx, &tenant.id).await?;
-                audited.detail = json!({ "before": before.as_ref().map(|row| &row.document), "after": document });
-                audit::append(tx, &audited).await?;
+                let was = before.as_ref().map(|row| json!(row.document));
+                audit::append(tx, &audited.changed(was, Some(json!(document)))).await?;
                 let unmeasured = Some(quotas::unmeasured(tx, &name).await?);
                 let put = if before.is_none() { Put::Created } else { Put::Replaced };
                 Ok((put, QuotaView { row, unmeasured }))
@@ -232,7 +232,7 @@ impl App {
         let tenant = self.quota(&Sight::everything(), name).await?.row.document.tenant;
         let name = name.to_owned();
         let deleted = self.db().write::<_, Error, _>(move |tx| {
-            let (name, tenant, mut audited) = (name.clone(), tenant.clone(), audited.clone());
+            let (name, tenant, audited) = (name.clone(), tenant.clone(), audited.clone());
             Box::pin(async move {
                 let missing = || Error::not_found("quota", &name);
                 let tenant = tenants::lock(tx, &tenant).await?.ok_or_else(missing)?.tenant;
@@ -240,8 +240,7 @@ impl App {
                 let before = before.ok_or_else(missing)?;
                 quotas::delete(tx, &name).await?;
                 tenants::count_quotas(tx, &tenant.id).await?;
-                audited.detail = json!({ "before": before.document });
-                Ok(audit::append(tx, &audited).await?)
+                Ok(audit::append(tx, &audited.changed(Some(json!(before.document)), None)).await?)
             })
         });
         deleted.await

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::check::{self, issue};
 use super::load::secrets_place;
+use super::register::document;
 use super::view::BrokerView;
 use crate::app::{App, Error};
 use crate::domain::broker::{Access, Credentials, Rotation, Tls, UsagePull};
@@ -94,6 +95,7 @@ impl App {
         backend.usable().map_err(|error| Error::invalid("", error.to_string()))?;
         let detail = json!({ "fields": fields });
         let audit = self.audit_row(caller, "broker.patch", format!("brokers/{name}"), detail);
+        let audit = audit.changed(Some(document(&before)), Some(document(&row)));
         let written = self.db().write::<_, Error, _>(move |tx| {
             let (mut row, audit) = (row.clone(), audit.clone());
             Box::pin(async move {

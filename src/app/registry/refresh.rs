@@ -37,10 +37,13 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`]. A broker that does not answer is no error: the view says so.
     pub async fn refresh_broker(&self, caller: &Caller, name: &str) -> Result<BrokerView, Error> {
+        let seen =
+            |row: &BrokerRow| Some(json!({ "status": row.status, "etag": row.etag, "findings": row.findings.len() }));
+        let before = seen(&self.broker_row(name).await?);
         self.may_change_broker(caller, name).await?;
         let row = self.check_broker(name).await?;
-        let detail = json!({ "status": row.status });
-        let entry = self.audit_row(caller, "broker.refresh", format!("brokers/{}", row.name), detail);
+        let entry = self.audit_row(caller, "broker.refresh", format!("brokers/{}", row.name), json!({}));
+        let entry = entry.changed(before, seen(&row));
         let written = self.db().write::<_, Error, _>(move |tx| {
             let entry = entry.clone();
             Box::pin(async move { Ok(audit::append(tx, &entry).await?) })

@@ -1,7 +1,7 @@
 //! Registers a broker: its catalog is fetched first, so that what is registered can be ordered from.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::check::{self, issue};
@@ -107,8 +107,8 @@ impl App {
         };
         let (offerings, json) = self.first_catalog(&mut row).await?;
         let event = notice::event(&row, EventKind::BrokerRegistered, &row.id, now, notice::data(&row, &[], &offerings));
-        let detail = json!({ "url": row.url, "settings": row.settings });
-        let audit = self.audit_row(caller, "broker.register", format!("brokers/{}", row.name), detail);
+        let audit = self.audit_row(caller, "broker.register", format!("brokers/{}", row.name), json!({}));
+        let audit = audit.changed(None, Some(document(&row)));
         let new = NewRows { row, json, offerings, event, audit };
         let row = self.store_broker(new).await?;
         tracing::info!(broker.id = %row.id, broker.name = %row.name, "broker registered");
@@ -198,6 +198,11 @@ async fn insert(tx: &mut store::Tx<'_>, hub: &str, new: &NewRows) -> Result<(), 
     audit::append(tx, audit).await?;
     versions::bump(tx, versions::CATALOG).await?;
     Ok(())
+}
+
+/// What is said about a broker, for the audit. What the hub shows it is masked: that it was changed is told apart.
+pub(super) fn document(row: &BrokerRow) -> Value {
+    json!({ "id": row.id, "url": row.url, "settings": row.settings, "credentials": "***" })
 }
 
 fn taken(name: &str) -> Error {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::ATTEMPTS_MAX;
+use super::register::document;
 use crate::app::{App, Error};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::import;
@@ -50,7 +51,7 @@ async fn remove(tx: &mut Tx<'_>, name: &str, audit: &AuditRow) -> Result<bool, E
     offerings::save(tx, &row.id, &known, &gone).await?;
     credentials::delete_all(tx, OwnerKind::Broker, &row.id).await?;
     brokers::remove(tx, &row.id, audit.at).await?;
-    audit::append(tx, audit).await?;
+    audit::append(tx, &audit.clone().changed(Some(document(&row)), None)).await?;
     versions::bump(tx, versions::CATALOG).await?;
     Ok(true)
 }

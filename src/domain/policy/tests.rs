@@ -1,3 +1,5 @@
+//! What policies see, what they say, and what is no policy.
+
 use serde_json::json;
 
 use super::*;

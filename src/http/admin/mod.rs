@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod approval_rules;
 pub mod approvals;
+pub mod audit;
 pub mod brokers;
 pub mod budgets;
 pub mod cases;
@@ -12,6 +13,7 @@ pub mod events;
 pub mod exports;
 pub mod identities;
 pub mod instances;
+pub mod keys;
 pub mod offerings;
 pub mod orders;
 pub mod parameters;

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::costs::CostSoFarOut;
 use super::instances::{DependentOut, InstanceOut, OperationOut, ReferenceOut, related};
 use super::prices::PriceOut;
+use crate::app::audit::Origin;
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
 use crate::app::{self, App};
 use crate::domain::instance::BindingState;
@@ -247,7 +248,7 @@ fn accepted(request: &HttpRequest, body: &impl Serialize) -> HttpResponse {
 async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, app::Error>> + Send + 'static,
 ) -> Result<T, Failure> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(Origin::here().scope(work)).await {
         Ok(outcome) => Ok(outcome?),
         Err(error) => {
             tracing::error!(%error, "a request ended in a panic");

@@ -90,6 +90,28 @@ impl Bare {
         Self::made(self.config.clone(), db, self.clock.clone(), self.key.clone(), self.url.clone(), keep)
     }
 
+    /// A process on the same database that seals under a new key and opens with this one's too, and may stop at steps.
+    pub(crate) fn rekeyed(&self, new: &str, halt: bourse::app::points::Halt) -> App {
+        let keys = [new, &self.key].map(|key| Secret::new(key.to_owned()));
+        let points = bourse::app::Points::halting(halt);
+        let sealer = Sealer::new(&keys).expect("keys");
+        App::with_points(self.config.clone(), self.db.clone(), self.clock.clone(), sealer, points)
+    }
+
+    /// The key that everything is sealed under.
+    pub(crate) fn sealer(&self) -> Sealer {
+        Sealer::new(&[Secret::new(self.key.clone())]).expect("a key")
+    }
+
+    /// As [`Bare::another`], one that stops at steps.
+    pub(crate) async fn halting(&self, halt: bourse::app::points::Halt) -> Self {
+        let other = self.another().await;
+        let sealer = Sealer::new(&[Secret::new(self.key.clone())]).expect("a key");
+        let points = bourse::app::Points::halting(halt);
+        let app = App::with_points(other.config.clone(), other.db.clone(), other.clock.clone(), sealer, points);
+        Self { app, ..other }
+    }
+
     /// Serves it on a free port until the test ends, and says where. The administrator is `admin` with the password `pw`.
     pub(crate) async fn serve(&self) -> String {
         self.app.ensure_builtin_platform().await.expect("no built-in platform");

@@ -11,7 +11,7 @@ use super::hub::{Hub, Platform, World};
 pub(crate) struct Pair {
     pub(crate) outer_world: World,
     pub(crate) outer: Hub,
-    pub(crate) inner: Bench,
+    pub(crate) inner: Box<Bench>,
     /// The outer hub at the inner one.
     pub(crate) seat: Platform,
     /// Who orders at the outer hub, for `retail` there.
@@ -59,7 +59,7 @@ impl Pair {
     pub(crate) async fn new(on: On) -> Self {
         let outer_world = World::new(on, |config| config.server.hub = "outer".into()).await;
         let outer = outer_world.hub().await;
-        let inner = Bench::with(on, |config| config.server.hub = "inner".into()).await;
+        let inner = Box::new(Bench::with(on, |config| config.server.hub = "inner".into()).await);
         let (seat, shop) = link(&outer, &inner.hub).await;
         Self { outer_world, outer, inner, seat, shop }
     }

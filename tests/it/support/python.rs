@@ -1,5 +1,5 @@
 //! The environment of the tests: packages for Python and Node.js, pinned with hashes in `requirements.txt` and
-//! `sap_sbf/package-lock.json`, put by `tests/run.sh` into `target/it-env`. `BOURSE_IT_ENV` names another place.
+//! `sap_sbf/package-lock.json` and `oidc_provider/package-lock.json`, put by `tests/run.sh` into `target/it-env`. `BOURSE_IT_ENV` names another place.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,16 @@ pub(crate) fn node() -> PathBuf {
 
 /// The folder with the npm packages that `sap_sbf/package-lock.json` pins.
 pub(crate) fn sap_sbf_packages() -> PathBuf {
-    let path = root().join("sap_sbf").join("node_modules");
+    packages("sap_sbf")
+}
+
+/// The folder with the npm packages that `oidc_provider/package-lock.json` pins.
+pub(crate) fn oidc_provider_packages() -> PathBuf {
+    packages("oidc_provider")
+}
+
+fn packages(name: &str) -> PathBuf {
+    let path = root().join(name).join("node_modules");
     assert!(path.is_dir(), "{} is missing: `bash tests/run.sh` installs it", path.display());
     path
 }

@@ -1,0 +1,242 @@
+//! Each route that changes something adds a row in the same transaction: by whom, from where, before and after. The cases are held
+//! against the table of routes, so that a new route without a case fails.
+
+use std::collections::BTreeSet;
+
+use bourse::http::routes::{Method as Verb, ROUTES};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::bare::on_each;
+use crate::support::dump::count;
+use crate::support::hub::{Hub, World, polling, request, sync};
+use crate::support::site::order;
+use crate::support::wait::wait_until;
+
+const ROWS: &str = "select count(*) as number from audit";
+
+/// Routes that change nothing, or whose record is another.
+const WITHOUT: &[(&str, &str)] = &[
+    // They compute.
+    ("POST", "/api/v1/price-books/simulate"),
+    ("POST", "/api/v1/estimates"),
+    ("POST", "/api/v1/statements/verify"),
+    // Readings say themselves who reported them, and none is ever changed or removed.
+    ("POST", "/api/v1/usage"),
+];
+
+struct Walk {
+    hub: Hub,
+    seen: BTreeSet<(&'static str, &'static str)>,
+}
+
+impl Walk {
+    /// Calls a route with these names in its path, which must succeed and add one row of that action with these documents.
+    async fn does(
+        &mut self,
+        route: (&'static str, &'static str),
+        names: &[&str],
+        body: Value,
+        expected: (&str, bool, bool),
+    ) -> Value {
+        let (method, pattern) = route;
+        let mut names = names.iter();
+        let path: Vec<_> = pattern
+            .split('/')
+            .map(|part| if part.starts_with('{') { *names.next().expect("a name") } else { part })
+            .collect();
+        let before = count(&self.hub.db, ROWS).await;
+        let body = Some(body).filter(|body| !body.is_null());
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let reply = self.hub.admin(method, &path.join("/"), body).await;
+        assert!((200..300).contains(&reply.status), "{route:?}: {reply:?}");
+        assert_eq!(count(&self.hub.db, ROWS).await, before + 1, "{route:?} adds one row");
+        self.seen.insert(route);
+        let row = self.last().await;
+        let (action, was, is) = expected;
+        assert_eq!(row["action"], action, "{route:?}: {row}");
+        assert_eq!((!row["before"].is_null(), !row["after"].is_null()), (was, is), "{route:?}: {row}");
+        assert_eq!((&row["actor"], &row["from"]["channel"]), (&json!("users/admin"), &json!("api")), "{row}");
+        assert_eq!(row["from"]["address"], "127.0.0.1", "{row}");
+        assert_eq!(row["from"]["request_id"].as_str().map(str::len), Some(36), "{row}");
+        reply.body
+    }
+
+    /// The row that was added last, once it is chained.
+    async fn last(&self) -> Value {
+        let all = count(&self.hub.db, ROWS).await;
+        wait_until("the row to be chained", crate::support::hub::BOUND, async || {
+            let head = self.hub.admin(Method::GET, "/api/v1/audit/head", None).await.body;
+            head["position"].as_i64() == Some(all)
+        })
+        .await;
+        let page = self.hub.admin(Method::GET, &format!("/api/v1/audit?after={}", all - 1), None).await.body;
+        page["items"][0].clone()
+    }
+}
+
+async fn brokers_platforms_and_tenants(walk: &mut Walk, broker_url: &str) {
+    let (name, pair) = ("/api/v1/brokers/{name}", json!({"basic": {"username": "hub", "password": "secret"}}));
+    let new = json!({"name": "twin", "url": broker_url, "name_prefix": "twin-", "credentials": pair});
+    walk.does(("POST", "/api/v1/brokers"), &[], new, ("broker.register", false, true)).await;
+    walk.does(("PATCH", name), &["twin"], json!({"timeout_ms": 9000}), ("broker.patch", true, true)).await;
+    walk.does(("POST", "/api/v1/brokers/{name}/refresh"), &["twin"], Value::Null, ("broker.refresh", true, true)).await;
+    let route = ("POST", "/api/v1/brokers/{name}/credentials");
+    let made = walk.does(route, &["twin"], Value::Null, ("broker.credentials.create", true, true)).await;
+    let username = made["username"].as_str().expect("a name").to_owned();
+    let route = ("DELETE", "/api/v1/brokers/{name}/credentials/{username}");
+    walk.does(route, &["twin", &username], Value::Null, ("broker.credentials.delete", true, true)).await;
+    walk.does(("DELETE", name), &["twin"], Value::Null, ("broker.delete", true, false)).await;
+
+    let name = "/api/v1/platforms/{name}";
+    let new = json!({"name": "cf", "kind": "cloudfoundry"});
+    walk.does(("POST", "/api/v1/platforms"), &[], new, ("platform.create", false, true)).await;
+    let change = json!({"default_tenant": "retail"});
+    walk.does(("PATCH", name), &["cf"], change, ("platform.change", true, true)).await;
+    let route = ("POST", "/api/v1/platforms/{name}/credentials");
+    let made = walk.does(route, &["cf"], Value::Null, ("platform.credentials.create", true, true)).await;
+    let username = made["username"].as_str().expect("a name").to_owned();
+    let route = ("DELETE", "/api/v1/platforms/{name}/credentials/{username}");
+    walk.does(route, &["cf", &username], Value::Null, ("platform.credentials.delete", true, true)).await;
+    walk.does(("DELETE", name), &["cf"], Value::Null, ("platform.delete", true, false)).await;
+
+    let name = "/api/v1/tenants/{name}";
+    walk.does(("PUT", name), &["books"], json!({"display_name": "Books"}), ("tenant.put", false, true)).await;
+    walk.does(("PUT", name), &["books"], json!({"display_name": "Read"}), ("tenant.put", true, true)).await;
+    let row = walk.last().await;
+    assert_eq!((&row["before"]["display_name"], &row["after"]["display_name"]), (&json!("Books"), &json!("Read")));
+    walk.does(("DELETE", name), &["books"], Value::Null, ("tenant.delete", true, false)).await;
+}
+
+async fn orders(walk: &mut Walk) {
+    let (name, binding) =
+        ("/api/v1/tenants/{tenant}/instances/{name}", "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}");
+    let order = json!({"offering": "faults", "plan": "ok", "parameters": {"secret": "s3cret"}});
+    let made = walk.does(("PUT", name), &["retail", "one"], order, ("instance.order", false, true)).await;
+    let bind = json!({"parameters": {"secret": "s3cret"}});
+    walk.does(("PUT", binding), &["retail", "one", "b"], bind, ("binding.order", false, true)).await;
+    let path = "/api/v1/tenants/retail/instances/one/bindings/b?credentials=true";
+    assert_eq!(walk.hub.admin(Method::GET, path, None).await.status, 200);
+    assert_eq!(walk.last().await["action"], "binding.credentials");
+    walk.does(("DELETE", binding), &["retail", "one", "b"], Value::Null, ("binding.delete", true, false)).await;
+    let change = json!({"offering": "faults", "plan": "ok", "parameters": {"secret": "other"}});
+    walk.does(("PUT", name), &["retail", "one"], change, ("instance.update", true, true)).await;
+    let purge = json!({"reason": "gone"});
+    let id = made["id"].as_str().expect("an id").to_owned();
+    walk.does(("POST", "/api/v1/instances/{id}/purge"), &[&id], purge, ("instance.purge", true, true)).await;
+    let order = json!({"offering": "faults", "plan": "ok"});
+    walk.does(("PUT", name), &["retail", "two"], order, ("instance.order", false, true)).await;
+    walk.does(("DELETE", name), &["retail", "two"], Value::Null, ("instance.delete", true, false)).await;
+}
+
+async fn operations_and_approvals(walk: &mut Walk, broker_url: &str) {
+    let p = walk.hub.platform("p", "other").await;
+    let slow = polling().with(json!({"polls": 1000}));
+    assert_eq!(walk.hub.provision(&p, "slow", "async", slow).await.status, 202);
+    let running = walk.hub.admin(Method::GET, "/api/v1/operations?state=in_progress", None).await.body;
+    let id = running["items"][0]["id"].as_str().expect("an operation").to_owned();
+    let cancel = ("POST", "/api/v1/operations/{id}/cancel");
+    walk.does(cancel, &[&id], Value::Null, ("operation.cancel", true, true)).await;
+
+    let rule = "/api/v1/approval-rules/{name}";
+    let body = json!({"offering": "faults", "on": ["provision"]});
+    walk.does(("PUT", rule), &["all"], body, ("approval_rule.put", false, true)).await;
+    for (id, verb, action) in [("yes", "approve", "approval.approve"), ("no", "deny", "approval.deny")] {
+        assert_eq!(walk.hub.provision(&p, id, "async", polling()).await.status, 202);
+        let pending = walk.hub.admin(Method::GET, "/api/v1/approvals?state=pending", None).await.body;
+        let approval = pending["items"][0]["id"].as_str().expect("an approval").to_owned();
+        let route = match verb {
+            "approve" => ("POST", "/api/v1/approvals/{id}/approve"),
+            _ => ("POST", "/api/v1/approvals/{id}/deny"),
+        };
+        walk.does(route, &[&approval], json!({"reason": "so"}), (action, true, true)).await;
+    }
+    walk.does(("DELETE", rule), &["all"], Value::Null, ("approval_rule.delete", true, false)).await;
+
+    // What the broker has and the hub does not know.
+    let there = format!("{broker_url}/v2/service_instances/legacy");
+    let made =
+        request(Method::PUT, &there, Some(("hub", "secret")), Some(order("ok", &json!({"secret": "s3cret"})))).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let item = json!({"backend_instance_id": "legacy", "offering": "faults", "plan": "ok", "parameters": {"secret": "s3cret"}});
+    let body = json!({"broker": "faults", "tenant": "retail", "instances": [item]});
+    walk.does(("POST", "/api/v1/instances/adopt"), &[], body, ("instance.adopt", false, true)).await;
+}
+
+async fn money_and_events(walk: &mut Walk) {
+    let book = json!({"currency": "EUR", "effective_from": "2030-01-01T00:00:00Z", "rules": [
+        {"offering": "faults", "plan": "ok", "meter": "instance", "model": "free", "reason": "a test"}
+    ]});
+    walk.does(("POST", "/api/v1/price-books"), &[], book, ("price_book.create", false, true)).await;
+    let name = "/api/v1/budgets/{name}";
+    let budget = |amount: &str| json!({"tenant": "retail", "amount": amount, "currency": "EUR"});
+    walk.does(("PUT", name), &["b"], budget("10"), ("budget.put", false, true)).await;
+    walk.does(("PUT", name), &["b"], budget("20"), ("budget.put", true, true)).await;
+    walk.does(("DELETE", name), &["b"], Value::Null, ("budget.delete", true, false)).await;
+    let route = ("POST", "/api/v1/events/dead-letters/redeliver");
+    walk.does(route, &[], json!({"sink": "file"}), ("event.redeliver", false, false)).await;
+}
+
+async fn keys(walk: &mut Walk) {
+    walk.does(("POST", "/api/v1/keys/rotate"), &[], json!({}), ("keys.rotate", true, true)).await;
+    walk.does(("POST", "/api/v1/keys/stamps/rotate"), &[], json!({}), ("keys.stamps.rotate", true, true)).await;
+    walk.does(("POST", "/api/v1/keys/audit/rotate"), &[], json!({}), ("keys.audit.rotate", true, true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is() {
+    on_each(async |on| {
+        let folder = tempfile::tempdir().expect("no temporary directory");
+        let path = folder.path().join("events.jsonl");
+        let sink = bourse::config::Sink::File { name: "file".to_owned(), path };
+        let world = World::new(on, |config| config.events.sinks.push(sink)).await;
+        let hub = world.hub().await;
+        world.register(&hub, json!({})).await;
+        let tenant = json!({"display_name": "Retail"});
+        assert_eq!(hub.admin(Method::PUT, "/api/v1/tenants/retail", Some(tenant)).await.status, 201);
+        let mut walk = Walk { hub, seen: BTreeSet::new() };
+        brokers_platforms_and_tenants(&mut walk, world.broker_url()).await;
+        orders(&mut walk).await;
+        operations_and_approvals(&mut walk, world.broker_url()).await;
+        money_and_events(&mut walk).await;
+        keys(&mut walk).await;
+        let changing = ROUTES.iter().filter(|route| route.method != Verb::Get);
+        let all: BTreeSet<_> = changing.map(|route| (route.method.as_str(), route.path)).collect();
+        walk.seen.extend(WITHOUT);
+        assert_eq!(walk.seen, all, "each route that changes something has a case here, or a reason in WITHOUT");
+
+        let page = walk.hub.admin(Method::GET, "/api/v1/audit?limit=1000", None).await.body.to_string();
+        assert!(page.contains("keys.rotate"), "the page holds all of it");
+        for secret in ["s3cret", "\"secret\"", "\"pw\""] {
+            assert!(!page.contains(secret), "{secret} is in {page}");
+        }
+        walk.hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logins_that_fail_are_one_row_for_an_address_and_orders_by_platforms_are_none() {
+    on_each(async |on| {
+        let world = World::new(on, |_| {}).await;
+        let hub = world.hub().await;
+        let p = world.furnish(&hub).await;
+        let before = count(&hub.db, ROWS).await;
+        assert_eq!(hub.provision(&p, "i", "ok", sync()).await.status, 201);
+        assert_eq!(count(&hub.db, ROWS).await, before, "its operation says who ordered it");
+        let api = format!("{}/api/v1/tenants", hub.url);
+        for wrong in [("admin", "wrong"), ("nobody", "x"), (p.username.as_str(), "x"), ("admin", "again")] {
+            assert_eq!(request(Method::GET, &api, Some(wrong), None).await.status, 401);
+        }
+        assert_eq!(count(&hub.db, ROWS).await, before, "not one for each request");
+        assert_eq!(hub.app.write_failed_logins().await.expect("they are written"), 1);
+        assert_eq!(hub.app.write_failed_logins().await.expect("nothing is left"), 0);
+        let walk = Walk { hub, seen: BTreeSet::new() };
+        let row = walk.last().await;
+        assert_eq!((&row["action"], &row["subject"]), (&json!("login.failed"), &json!("logins/127.0.0.1")));
+        assert_eq!((&row["detail"]["times"], &row["detail"]["accounts"]["users/admin"]), (&json!(4), &json!(2)));
+        assert!(!row.to_string().contains("nobody\":"), "a name that nobody has is not kept: {row}");
+        walk.hub.stop().await;
+    })
+    .await;
+}

@@ -1,0 +1,121 @@
+//! Identity providers: the certified `oidc-provider` on Node.js, and one in this process that says whatever a test wants said.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::hub::CLIENT;
+use super::process::Process;
+use super::python;
+
+/// What a token has to be for.
+pub(crate) const AUDIENCE: &str = "urn:bourse";
+
+/// An identity provider in a process of its own. It ends with this.
+pub(crate) struct Provider {
+    pub(crate) url: String,
+    _process: Process,
+}
+
+impl Provider {
+    /// With these users, each with a list of groups.
+    pub(crate) async fn start(users: Value) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/oidc_provider/provider.mjs");
+        let packages = python::oidc_provider_packages();
+        let environment = [("NODE_PATH", packages.to_str().expect("a path that is text"))];
+        let arguments = [script.into_os_string(), users.to_string().into()];
+        let (process, url) = Process::serve("oidc-provider", &python::node(), arguments, &environment).await;
+        Self { url, _process: process }
+    }
+
+    /// A token of a user for a resource: [`AUDIENCE`], with `:ES256` and the like behind it, or another.
+    pub(crate) async fn token(&self, user: &str, resource: &str) -> String {
+        let form = format!("grant_type=client_credentials&scope=api&resource={resource}");
+        let request = CLIENT.post(format!("{}/token", self.url)).basic_auth(user, Some("secret"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        let text = request.send().await.expect("no answer").text().await.expect("no text");
+        let answer: Value = serde_json::from_str(&text).expect("JSON");
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// `rotate`, `rotate?keep`, `away?on=1`, `consent?code=…&account=…`
+    pub(crate) async fn control(&self, what: &str) {
+        let answer = CLIENT.request(Method::POST, format!("{}/control/{what}", self.url)).send().await;
+        let answer = answer.expect("no answer");
+        let status = answer.status().as_u16();
+        assert_eq!(status, 204, "{}", answer.text().await.expect("no text"));
+    }
+}
+
+/// An identity provider in this process, which signs anything.
+pub(crate) struct Forger {
+    pub(crate) url: String,
+    key: Ed25519KeyPair,
+    asked: Arc<AtomicUsize>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Forger {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Forger {
+    pub(crate) async fn start() -> Self {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+        let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("a key");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let x = URL_SAFE_NO_PAD.encode(key.public_key());
+        let keys =
+            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "forged", "alg": "EdDSA", "use": "sig", "x": x}]});
+        let document = json!({"issuer": url, "jwks_uri": format!("{url}/keys")});
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let serving = tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut head = [0; 4096];
+                let length = connection.read(&mut head).await.unwrap_or(0);
+                let of_keys = head[..length].starts_with(b"GET /keys ");
+                counter.fetch_add(usize::from(of_keys), Ordering::SeqCst);
+                let body = if of_keys { keys.to_string() } else { document.to_string() };
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                connection.write_all(answer.as_bytes()).await.ok();
+            }
+        });
+        Self { url, key, asked, serving }
+    }
+
+    /// How often its keys were asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// A token that is right, changed by these claims; `null` takes one away.
+    pub(crate) fn token(&self, now: i64, changes: Value) -> String {
+        self.signed(&json!({"alg": "EdDSA", "kid": "forged", "typ": "at+jwt"}), now, changes)
+    }
+
+    /// The same with another head.
+    pub(crate) fn signed(&self, header: &Value, now: i64, changes: Value) -> String {
+        let mut claims = json!({"iss": self.url, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600});
+        for (name, value) in changes.as_object().expect("an object") {
+            claims[name] = value.clone();
+        }
+        claims.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        let text = [header, &claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signature = self.key.sign(text.as_bytes());
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
