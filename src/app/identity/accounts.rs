@@ -1,7 +1,7 @@
 //! Service accounts: make them, list and delete them, give them another token, and find out whose a token is. A token is given out
 //! once; its hash is kept.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ROLES_MAX, with_grants};
 use crate::app::{App, Error, Issue, Listed, Page};
@@ -35,6 +35,11 @@ pub struct Made {
     pub token: Secret<String>,
 }
 
+/// What the audit says of a service account.
+fn told(row: &AccountRow) -> Value {
+    json!({"roles": row.roles, "token_at": row.token_at})
+}
+
 impl App {
     /// Makes a service account.
     ///
@@ -47,7 +52,8 @@ impl App {
         let (now, created_by) = (self.clock().now(), caller.actor());
         let row = AccountRow { name: new.name, roles: new.roles, created_by, created_at: now, token_at: now };
         let subject = format!("service-accounts/{}", row.name);
-        let audited = self.audit_row(caller, "service_account.create", subject, json!({ "roles": row.roles }));
+        let audited =
+            self.audit_row(caller, "service_account.create", subject, json!({})).changed(None, Some(told(&row)));
         let account = row.clone();
         let made = self.db().write::<_, Error, _>(move |tx| {
             let (row, hash, grants, audited) = (row.clone(), hash.clone(), grants.clone(), audited.clone());
@@ -96,12 +102,14 @@ impl App {
         let account = self.db().write::<_, Error, _>(move |tx| {
             let (name, hash, audited) = (name.clone(), hash.clone(), audited.clone());
             Box::pin(async move {
+                let before = service_accounts::by_name(tx, &name).await?;
                 if !service_accounts::renew(tx, &name, &hash, now).await? {
                     return Err(Error::not_found("service account", name));
                 }
-                audit::append(tx, &audited).await?;
                 let row = service_accounts::by_name(tx, &name).await?;
-                row.ok_or_else(|| Error::not_found("service account", name))
+                let row = row.ok_or_else(|| Error::not_found("service account", name))?;
+                audit::append(tx, &audited.changed(before.as_ref().map(told), Some(told(&row)))).await?;
+                Ok(row)
             })
         });
         Ok(Made { account: account.await?, token })
@@ -117,10 +125,11 @@ impl App {
         let deleted = self.db().write::<_, Error, _>(move |tx| {
             let (name, audited) = (name.clone(), audited.clone());
             Box::pin(async move {
+                let before = service_accounts::by_name(tx, &name).await?;
                 if !service_accounts::delete(tx, &name).await? {
                     return Err(Error::not_found("service account", name));
                 }
-                Ok(audit::append(tx, &audited).await?)
+                Ok(audit::append(tx, &audited.changed(before.as_ref().map(told), None)).await?)
             })
         });
         deleted.await

@@ -35,6 +35,16 @@ impl App {
     /// # Errors
     /// [`Error::BadToken`] where it is not accepted, with the reason.
     pub async fn authenticate_bearer(&self, token: &str) -> Result<Caller, Error> {
+        self.may_try()?;
+        let found = self.bearer(token).await;
+        if matches!(found, Err(Error::BadToken(_))) {
+            self.note_failed_login(None);
+            self.failed_to_try();
+        }
+        found
+    }
+
+    async fn bearer(&self, token: &str) -> Result<Caller, Error> {
         if token.len() > TOKEN_MAX {
             return Err(Error::BadToken(format!("the token is longer than {TOKEN_MAX} bytes")));
         }

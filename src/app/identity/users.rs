@@ -2,7 +2,7 @@
 //! need not be known here to call.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::app::tenants::Put;
@@ -66,17 +66,18 @@ impl App {
         document.platform_identities.sort();
         document.platform_identities.dedup();
         let now = self.clock().now();
-        let audited = self.audit_row(caller, "user.put", format!("users/{name}"), json!(document));
+        let audited = self.audit_row(caller, "user.put", format!("users/{name}"), json!({}));
         let name = name.to_owned();
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (name, document, audited) = (name.clone(), document.clone(), audited.clone());
             Box::pin(async move {
+                let before = document_of(tx, &name).await?;
                 let (is_new, row) = users::put(tx, &name, &document.groups, now).await?;
                 users::forget_identities(tx, &name).await?;
                 for (index, identity) in document.platform_identities.iter().enumerate() {
                     take(tx, &name, index, identity).await?;
                 }
-                audit::append(tx, &audited).await?;
+                audit::append(tx, &audited.changed(before, Some(json!(document)))).await?;
                 let put = if is_new { Put::Created } else { Put::Replaced };
                 Ok((put, UserView { name, document, created_at: row.created_at }))
             })
@@ -126,11 +127,12 @@ impl App {
         let deleted = self.db().write::<_, Error, _>(move |tx| {
             let (name, audited) = (name.clone(), audited.clone());
             Box::pin(async move {
+                let before = document_of(tx, &name).await?;
                 users::forget_identities(tx, &name).await?;
                 if !users::delete(tx, &name).await? {
                     return Err(Error::not_found("user", name));
                 }
-                Ok(audit::append(tx, &audited).await?)
+                Ok(audit::append(tx, &audited.changed(before, None)).await?)
             })
         });
         deleted.await
@@ -185,6 +187,13 @@ async fn take(tx: &mut Tx<'_>, name: &str, index: usize, identity: &PlatformIden
     let other = users::who(tx, &id, &identity.user).await?.unwrap_or_default();
     let message = format!("identity {index} is that of user `{other}`");
     Err(Error::conflict("identity_taken", message))
+}
+
+/// What was said of a user so far.
+async fn document_of(tx: &mut Tx<'_>, name: &str) -> Result<Option<Value>, Error> {
+    let found = users::by_name(tx, name).await?;
+    let found = with_identities(tx, found.into_iter().collect()).await?;
+    Ok(found.first().map(|user| json!(user.document)))
 }
 
 async fn with_identities(tx: &mut Tx<'_>, rows: Vec<UserRow>) -> Result<Vec<UserView>, Error> {

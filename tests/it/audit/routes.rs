@@ -177,6 +177,24 @@ async fn money_and_events(walk: &mut Walk) {
     walk.does(route, &[], json!({"sink": "file"}), ("event.redeliver", false, false)).await;
 }
 
+async fn people(walk: &mut Walk) {
+    let name = "/api/v1/users/{name}";
+    walk.does(("PUT", name), &["ann"], json!({"groups": ["net"]}), ("user.put", false, true)).await;
+    walk.does(("PUT", name), &["ann"], json!({"groups": []}), ("user.put", true, true)).await;
+    let row = walk.last().await;
+    assert_eq!((&row["before"]["groups"], &row["after"]["groups"]), (&json!(["net"]), &json!([])));
+    walk.does(("DELETE", name), &["ann"], Value::Null, ("user.delete", true, false)).await;
+    let new = json!({"name": "ci", "roles": ["auditor"]});
+    let route = ("POST", "/api/v1/service-accounts");
+    let made = walk.does(route, &[], new, ("service_account.create", false, true)).await;
+    let token = made["token"].as_str().expect("a token").to_owned();
+    assert!(!walk.last().await.to_string().contains(&token), "the token is in the audit");
+    let route = ("POST", "/api/v1/service-accounts/{name}/token");
+    walk.does(route, &["ci"], Value::Null, ("service_account.token", true, true)).await;
+    let route = ("DELETE", "/api/v1/service-accounts/{name}");
+    walk.does(route, &["ci"], Value::Null, ("service_account.delete", true, false)).await;
+}
+
 async fn keys(walk: &mut Walk) {
     walk.does(("POST", "/api/v1/keys/rotate"), &[], json!({}), ("keys.rotate", true, true)).await;
     walk.does(("POST", "/api/v1/keys/stamps/rotate"), &[], json!({}), ("keys.stamps.rotate", true, true)).await;
@@ -199,6 +217,7 @@ async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is
         orders(&mut walk).await;
         operations_and_approvals(&mut walk, world.broker_url()).await;
         money_and_events(&mut walk).await;
+        people(&mut walk).await;
         keys(&mut walk).await;
         let changing = ROUTES.iter().filter(|route| route.method != Verb::Get);
         let all: BTreeSet<_> = changing.map(|route| (route.method.as_str(), route.path)).collect();
