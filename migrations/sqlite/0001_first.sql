@@ -35,6 +35,8 @@ create table tenants (
     document text not null,
     -- Why it may order nothing for the time being; it may where absent.
     suspended text,
+    -- How many quotas it has: an order reads it with the tenant, and looks for them only where there are some.
+    quotas bigint not null default 0,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -145,6 +147,8 @@ create table instances (
     gone_at bigint,
     -- Until when a request that makes it, and whose answer was lost, may still reach the broker: deleted before, it is deleted again.
     late_until bigint,
+    -- Whether quotas may count something for it.
+    reserved bigint not null default 0,
     updated_at bigint not null
 );
 create unique index instances_current on instances (platform_id, platform_instance_id) where current = 1;
@@ -477,6 +481,49 @@ create table audit_keys (
     kid text primary key,
     private_key blob not null,
     public_key text not null,
+    created_at bigint not null
+);
+
+-- Quotas, in millionths: what a tenant may have of something at most, and has. `told_at`: when it was last told that an order exceeded it.
+create table quotas (
+    name text primary key,
+    tenant_id text not null references tenants (id),
+    document text not null,
+    most bigint not null,
+    used bigint not null,
+    told_at bigint,
+    version bigint not null,
+    created_at bigint not null
+);
+create index quotas_tenant on quotas (tenant_id, name);
+
+-- What a quota counts for an instance. While an update is under way `wanted` is what it leads to, and `back` what counts again where
+-- it fails. `unmeasured`: nothing says how much it is.
+create table quota_uses (
+    quota text not null references quotas (name),
+    instance_id text not null references instances (id),
+    amount bigint not null,
+    back bigint,
+    wanted bigint,
+    unmeasured bigint not null,
+    primary key (quota, instance_id)
+);
+create index quota_uses_instance on quota_uses (instance_id, quota);
+
+-- What is said about plans' parameters, for all tenants (then `tenant` is empty) or for one.
+create table plan_parameters (
+    offering text not null,
+    plan text not null,
+    tenant text not null,
+    document text not null,
+    created_at bigint not null,
+    primary key (offering, plan, tenant)
+);
+
+-- Rules in Cedar that refuse orders, or warn of them.
+create table policies (
+    name text primary key,
+    document text not null,
     created_at bigint not null
 );
 

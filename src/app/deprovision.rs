@@ -5,6 +5,7 @@ use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
 use tokio::time::Instant;
 
 use super::approvals::How;
+use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
@@ -12,6 +13,7 @@ use super::{App, Error, audit, references};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
+use crate::domain::policy::Action;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
@@ -51,7 +53,9 @@ impl App {
         deadline: Instant,
     ) -> Result<Deprovisioned, Error> {
         let meant = self.meant(orderer, &request.instance_id, None).await?;
-        let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id).await) };
+        let Some(Meant { instance: row, tenant, rules, .. }) = meant else {
+            return Err(self.unknown(&request.plan_id).await);
+        };
         match presence(row.state, row.operation_id.is_some()) {
             Presence::Gone => return Err(osb::Error::gone().into()),
             Presence::Failed => {
@@ -86,6 +90,10 @@ impl App {
             Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
                 let plan = self.plan_of(&row).await?;
+                let nothing = Object::new();
+                let deed =
+                    Deed { action: Action::Delete, tenant: &tenant, plan: &plan, from: None, parameters: &nothing };
+                self.allowed(rules, orderer, deed).await?;
                 let intended = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 self.carry_out(ordered, request.accepts_incomplete, deadline).await?

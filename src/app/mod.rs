@@ -14,6 +14,7 @@ mod context;
 pub mod context_updates;
 pub mod costs;
 pub mod dead_letters;
+mod decide;
 mod deprovision;
 mod drive;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod instances;
 mod intent;
 pub mod keys;
 mod last_operation;
+pub mod laws;
 pub mod limits;
 mod lookup;
 pub mod measure;
@@ -40,8 +42,10 @@ pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;
+pub mod preview;
 pub mod prices;
 mod provision;
+pub mod quotas;
 pub mod rating;
 pub mod reconcile;
 pub mod references;
@@ -106,6 +110,7 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    laws: laws::Cache,
     attempts: audit::logins::Attempts,
     limits: limits::Limits,
     visibility: visibility::Cache,
@@ -132,6 +137,7 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            laws: laws::Cache::default(),
             attempts: audit::logins::Attempts::default(),
             limits: limits::Limits::new(&config.limits),
             visibility: visibility::Cache::default(),

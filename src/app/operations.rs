@@ -6,7 +6,7 @@ use super::approvals::How;
 use super::drive::tell;
 use super::instances::thing;
 use super::sealed::error_to_text;
-use super::{App, Error, Listed, Page, access};
+use super::{App, Error, Listed, Page, access, quotas};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
@@ -97,6 +97,7 @@ impl App {
                 let (names, audited) = (names.clone(), audited.clone());
                 Box::pin(async move {
                     let over = || Error::conflict("operation_over", "the operation is over already");
+                    quotas::lock(tx, &instance_id).await?;
                     let instance = instances::lock(tx, &instance_id).await?;
                     let mut instance = instance.ok_or_else(|| Error::not_found("instance", &instance_id))?;
                     let mut operation = operations::lock_unfinished(tx, &id).await?.ok_or_else(over)?;
@@ -111,6 +112,9 @@ impl App {
                     let event = undo_state(tx, &mut instance, &operation, clean_up.as_ref(), now).await?;
                     if let Some(clean_up) = &clean_up {
                         operations::insert(tx, clean_up, "").await?;
+                    }
+                    if operation.kind == OperationKind::Update {
+                        quotas::back(tx, &instance).await?;
                     }
                     let (binding_id, reason) = (operation.binding_id.clone(), operation.description.clone());
                     tell(tx, &mut instance, &operation, binding_id, event, reason, &names, now).await?;

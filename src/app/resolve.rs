@@ -109,12 +109,19 @@ impl App {
         platform: &Platform,
         claims: &IdentityClaims<'_>,
     ) -> Result<Tenant, Error> {
-        let claim = Claim::facts(claims)?;
-        let found = self.find_tenant(platform, &claim).await?;
+        self.would_resolve(platform, &Claim::facts(claims)?).await
+    }
+
+    /// As [`App::resolve`] for a question: what nobody knows is not counted.
+    ///
+    /// # Errors
+    /// As [`App::resolve_tenant`].
+    pub(in crate::app) async fn would_resolve(&self, platform: &Platform, claim: &Claim) -> Result<Tenant, Error> {
+        let found = self.find_tenant(platform, claim).await?;
         if found.matched == Matched::Nobody && platform.default_tenant_id.is_none() {
             return Err(nobody(platform, &claim.primary()));
         }
-        self.decide(platform, &claim, found).await
+        self.decide(platform, claim, found).await
     }
 
     /// The tenant that a verified stamp of a hub in front of this one names.

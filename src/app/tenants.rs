@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{App, Error, Issue, Listed, Page, access};
+use super::{App, Error, Issue, Listed, Page, access, quotas};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
@@ -219,6 +219,7 @@ pub(in crate::app) async fn delete_locked(
         return Err(Error::conflict("in_use", message));
     }
     identities::delete_of_tenant(tx, &tenant.id).await?;
+    quotas::delete_of_tenant(tx, &tenant.id).await?;
     visibility::moved(tx, &tenant.id).await?;
     tenants::delete(tx, &tenant.id, now).await?;
     audit::append(tx, &audited.changed(Some(json!(tenant.document)), None)).await?;

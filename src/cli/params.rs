@@ -54,7 +54,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// The text in a file, or on standard input.
+/// The text of a file; `-` is standard input.
 pub(super) fn text(file: &Path) -> Result<String, Error> {
     let mut text = String::new();
     let read = if file == Path::new("-") {

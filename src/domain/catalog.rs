@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use merged::{Merged, Part, Prices};
+pub use merged::{Merged, Part, Prices, Shown};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
 pub use views::Seen;

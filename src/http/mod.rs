@@ -12,7 +12,6 @@ pub mod health;
 pub mod input;
 pub mod jwks;
 pub mod login;
-mod method;
 pub mod metrics;
 pub mod observe;
 pub mod openapi;
@@ -21,6 +20,7 @@ pub mod osb;
 pub mod page;
 pub mod permits;
 pub mod pointer;
+pub mod route;
 pub mod routes;
 
 use std::net::TcpListener;

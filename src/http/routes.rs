@@ -5,107 +5,29 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
 use actix_web::{Resource, web};
-use utoipa::ToSchema;
 
 use super::admin::{
     adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
-    identities, import, instances, keys, offboarding, offerings, orders, platforms, prices, service_accounts,
-    statements, tenants, usage, users,
+    identities, import, instances, keys, offboarding, offerings, orders, parameters, platforms, policies, preview,
+    prices, quotas, service_accounts, statements, tenants, usage, users,
 };
-pub use super::method::Method;
-use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, login, metrics};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;
 
+pub use super::route::{Answer, Method, Route};
+
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
-
-/// One route.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{name}` for what varies.
-    pub path: &'static str,
-    /// Who may.
-    pub permission: Permission,
-    /// What it does, in a few words.
-    pub summary: &'static str,
-    /// The query parameters it knows.
-    pub query: &'static [&'static str],
-    /// The body it takes.
-    pub body: Option<SchemaOf>,
-    /// The statuses of success.
-    pub statuses: &'static [u16],
-    /// What it answers.
-    pub answer: Answer,
-    handler: fn() -> actix_web::Route,
-}
-
-/// What a route answers when it succeeds.
-#[derive(Clone, Copy, Debug)]
-pub enum Answer {
-    /// No body.
-    Nothing,
-    /// Something that is no JSON, or is described elsewhere.
-    Other,
-    /// One of these.
-    One(SchemaOf),
-    /// A page of these.
-    Page(SchemaOf),
-}
-
-impl Route {
-    const fn new(
-        method: Method,
-        path: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: fn() -> actix_web::Route,
-    ) -> Self {
-        let (query, body, statuses, answer): (&[&str], _, &[u16], _) = (&[], None, &[200], Answer::Other);
-        Self { method, path, permission, summary, query, body, statuses, answer, handler }
-    }
-
-    /// It takes a body.
-    const fn takes<T: ToSchema>(self) -> Self {
-        Self { body: Some(schema_of::<T>), ..self }
-    }
-
-    /// It answers 200 with one of these.
-    const fn gives<T: ToSchema>(self) -> Self {
-        Self { answer: Answer::One(schema_of::<T>), ..self }
-    }
-
-    /// It answers with other statuses than 200.
-    const fn with(self, statuses: &'static [u16]) -> Self {
-        Self { statuses, ..self }
-    }
-
-    /// It knows these query parameters.
-    const fn asks(self, query: &'static [&'static str]) -> Self {
-        Self { query, ..self }
-    }
-
-    /// It answers 204.
-    const fn nothing(self) -> Self {
-        Self { answer: Answer::Nothing, statuses: &[204], ..self }
-    }
-
-    /// It answers a page of these, filtered by these query parameters besides `limit` and `cursor`.
-    const fn pages<T: ToSchema>(self, filters: &'static [&'static str]) -> Self {
-        Self { answer: Answer::Page(schema_of::<T>), query: filters, ..self }
-    }
-}
 
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
     Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePeople, ManagePlatforms, ManagePrices, ManageTenants, Open, Order, SeeApprovalRules,
-    SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings,
-    SeeOrders, SeePeople, SeePlatforms, SeeStatements, SeeTenants, SignedIn,
+    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
+    Order, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents,
+    SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants,
+    SignedIn,
 };
 
 /// All routes.
@@ -423,6 +345,74 @@ pub const ROUTES: &[Route] = &[
         .gives::<budgets::BudgetOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/budgets/{name}", ManageBudgets, "Delete a budget", || to(budgets::delete)).nothing(),
+    // Quotas.
+    Route::new(Get, "/api/v1/quotas", SeeQuotas, "List quotas and what is used of them", || to(quotas::list))
+        .pages::<quotas::QuotaOut>(&["tenant"]),
+    Route::new(Get, "/api/v1/quotas/{name}", SeeQuotas, "Show a quota and what is used of it", || to(quotas::show))
+        .gives::<quotas::QuotaOut>(),
+    Route::new(Put, "/api/v1/quotas/{name}", ManageQuotas, "Create or replace a quota, and count what exists", || {
+        to(quotas::put)
+    })
+    .takes::<crate::domain::quota::QuotaDocument>()
+    .gives::<quotas::QuotaOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/quotas/{name}", ManageQuotas, "Delete a quota", || to(quotas::delete)).nothing(),
+    // What is said about plans' parameters.
+    Route::new(
+        Get,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        SeePolicies,
+        "Show which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::show),
+    )
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"]),
+    Route::new(
+        Put,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        ManagePolicies,
+        "Say which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::put),
+    )
+    .takes::<crate::domain::parameters::ParameterRules>()
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"])
+    .with(&[200, 201]),
+    Route::new(
+        Delete,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        ManagePolicies,
+        "Say nothing about the parameters of a plan any more",
+        || to(parameters::delete),
+    )
+    .asks(&["tenant"])
+    .nothing(),
+    // Policies. The one path that is no name comes first.
+    Route::new(
+        Post,
+        "/api/v1/policies/simulate",
+        ManagePolicies,
+        "Say what of all that stands a policy would refuse",
+        || to(policies::simulate),
+    )
+    .takes::<policies::SimulationIn>()
+    .gives::<policies::SimulatedOut>()
+    .asks(&["limit", "cursor"]),
+    Route::new(Get, "/api/v1/policies", SeePolicies, "List policies", || to(policies::list))
+        .pages::<policies::PolicyOut>(&[]),
+    Route::new(Get, "/api/v1/policies/{name}", SeePolicies, "Show a policy", || to(policies::show))
+        .gives::<policies::PolicyOut>(),
+    Route::new(Put, "/api/v1/policies/{name}", ManagePolicies, "Create or replace a policy", || to(policies::put))
+        .takes::<crate::domain::policy::PolicyDocument>()
+        .gives::<policies::PolicyOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/policies/{name}", ManagePolicies, "Delete a policy", || to(policies::delete)).nothing(),
+    // What would become of an order.
+    Route::new(Post, "/api/v1/orders/preview", Order, "Say what would become of an order, and change nothing", || {
+        to(preview::preview)
+    })
+    .takes::<preview::PreviewIn>()
+    .gives::<preview::PreviewOut>(),
     // Exports.
     Route::new(Get, "/api/v1/exports/focus", SeeBooks, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
         to(exports::focus)

@@ -74,7 +74,7 @@ fn word<T>(row: &AnyRow, name: &'static str, parse: fn(&str) -> Option<T>) -> Re
     parse(&word).ok_or_else(|| unreadable(name, &word))
 }
 
-fn read(row: &AnyRow) -> Result<OperationRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<OperationRow, Error> {
     Ok(OperationRow {
         id: column(row, "id")?,
         kind: word(row, "kind", OperationKind::parse)?,
@@ -358,6 +358,17 @@ const OF_INSTANCE: &str = "select * from (select * from operations where instanc
 /// [`Error`].
 pub async fn of_instance(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<OperationRow>, Error> {
     tx.fetch_all(sqlx::query(OF_INSTANCE).bind(instance_id.to_owned())).await?.iter().map(read).collect()
+}
+
+const FIRST_ACTOR: &str = "select actor from operations where instance_id = $1 order by created_at, id limit 1";
+
+/// Who ordered an instance.
+///
+/// # Errors
+/// [`Error`].
+pub async fn first_actor(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<String>, Error> {
+    let row = tx.fetch_optional(sqlx::query(FIRST_ACTOR).bind(instance_id.to_owned())).await?;
+    row.as_ref().map(|row| column(row, "actor")).transpose()
 }
 
 const BIND_OF: &str = "select * from operations where binding_id = $1 and kind = 'bind' order by created_at limit 1";

@@ -170,17 +170,37 @@ pub async fn charged_one(tx: &mut Tx<'_>, id: &str) -> Result<Option<ChargedRow>
     tx.fetch_optional(sqlx::query(CHARGED_ONE).bind(id.to_owned())).await?.as_ref().map(charged_row).transpose()
 }
 
-const STANDS: &str = "select id, name, document, suspended from tenants where id = $1 and deleted_at is null";
+const STANDS: &str = "select id, name, document, suspended, quotas from tenants where id = $1 and deleted_at is null";
 const STANDS_SHARED: &str =
-    "select id, name, document, suspended from tenants where id = $1 and deleted_at is null for share";
+    "select id, name, document, suspended, quotas from tenants where id = $1 and deleted_at is null for share";
 
 /// The tenant of an id, if it is there; it stays there, and as it is, until this transaction ends.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Tenant>, Error> {
+    Ok(hold_and_count(tx, id).await?.map(|(tenant, _)| tenant))
+}
+
+/// The same with the number of its quotas: whoever makes or deletes one waits until this transaction ends.
+///
+/// # Errors
+/// [`Error`].
+pub async fn hold_and_count(tx: &mut Tx<'_>, id: &str) -> Result<Option<(Tenant, i64)>, Error> {
     let sql = tx.shared(STANDS, STANDS_SHARED);
-    tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.as_ref().map(tenant).transpose()
+    let row = tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?;
+    row.as_ref().map(|row| Ok((tenant(row)?, column(row, "quotas")?))).transpose()
+}
+
+const COUNT_QUOTAS: &str =
+    "update tenants set quotas = (select count(*) from quotas where tenant_id = $1) where id = $1";
+
+/// Counts the quotas of a tenant that this transaction has locked.
+///
+/// # Errors
+/// [`Error`].
+pub async fn count_quotas(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(COUNT_QUOTAS).bind(id.to_owned())).await.map(drop)
 }
 
 const BY_ID: &str = "select id, name, document, suspended from tenants where id = $1";

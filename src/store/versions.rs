@@ -5,7 +5,8 @@ use super::{Error, Tx};
 
 /// Brokers and their catalogs.
 pub const CATALOG: &str = "catalog";
-/// What orders are held against and read the count of with what they read anyway: rules of approval, and who may order which plan.
+/// What orders are decided by, whose count they read with what they read anyway: rules of approval and of plans' parameters,
+/// policies, and who may order which plan.
 pub const APPROVAL_RULES: &str = "approval_rules";
 
 /// Whom catalogs show what: visibility, lifecycles, and which tenants can order from which platforms.

@@ -10,7 +10,7 @@ use super::{Current, Versions};
 use crate::app::{App, Error};
 use crate::backend::{Backend, Blueprint};
 use crate::domain::broker::Access;
-use crate::domain::catalog::{Merged, Part, Prices, Seen, Wait};
+use crate::domain::catalog::{Merged, Part, Prices, Seen, Shown};
 use crate::domain::price::{self, PriceBook};
 use crate::domain::tariff::Tariffs;
 use crate::store::brokers::BrokerRow;
@@ -40,20 +40,21 @@ impl App {
         } else {
             self.db().read(|tx| Box::pin(price_books::all(tx, None))).await?.into()
         };
-        let (parts, waits) = if versions.catalog == old.versions.catalog {
-            (old.merged.parts().to_vec(), old.merged.waits().to_vec())
+        let (parts, shown) = if versions.catalog == old.versions.catalog {
+            (old.merged.parts().to_vec(), old.merged.shown().clone())
         } else {
             let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
             let parts = self.parts(&rows, &old.merged).await?;
             self.backends().replace(self.made_backends(&rows));
-            (parts, self.approval_waits().await?)
+            let parameters = Arc::new(self.read_laws().await?.shown());
+            (parts, Shown { waits: self.approval_waits().await?, parameters })
         };
         let seen = if versions.catalog == old.versions.catalog && versions.visibility == old.versions.visibility {
             old.merged.audience().clone()
         } else {
             self.read_audience().await?
         };
-        let merged = self.merged(parts, waits, seen, Arc::clone(&books)).await?;
+        let merged = self.merged(parts, shown, seen, Arc::clone(&books)).await?;
         registry.replace(Current { versions, merged, books });
         Ok(true)
     }
@@ -77,8 +78,8 @@ impl App {
         let old = registry.current().clone();
         if self.prices_turned() {
             let merged = {
-                let (parts, waits) = (old.merged.parts().to_vec(), old.merged.waits().to_vec());
-                self.merged(parts, waits, old.merged.audience().clone(), Arc::clone(&old.books)).await?
+                let (parts, shown) = (old.merged.parts().to_vec(), old.merged.shown().clone());
+                self.merged(parts, shown, old.merged.audience().clone(), Arc::clone(&old.books)).await?
             };
             registry.replace(Current { merged, ..old });
         }
@@ -88,7 +89,7 @@ impl App {
     async fn merged(
         &self,
         parts: Vec<Arc<Part>>,
-        waits: Vec<Wait>,
+        shown: Shown,
         seen: Seen,
         books: Arc<[PriceBook]>,
     ) -> Result<Arc<Merged>, Error> {
@@ -96,7 +97,7 @@ impl App {
         let merged = tokio::task::spawn_blocking(move || {
             let tariffs = price::in_force(&books, now).map(|book| Arc::new(Tariffs::new(book)));
             let prices = Prices { tariffs, until: price::next_change(&books, now) };
-            let merged = Merged::new(parts, hub).priced(prices).with_waits(waits).seen(seen, now);
+            let merged = Merged::new(parts, hub).priced(prices).showing(shown).seen(seen, now);
             merged.render_all();
             Arc::new(merged)
         });

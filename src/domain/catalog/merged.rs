@@ -15,6 +15,7 @@ use super::views::{self, Seen, View, Views};
 use super::{Offering, Plan, State, Wait, cloudfoundry, hubs, wait};
 use crate::clock::Time;
 use crate::domain::meter::Meter;
+use crate::domain::parameters::ParameterRules;
 use crate::domain::platform::PlatformKind;
 use crate::domain::tariff::Tariffs;
 
@@ -130,13 +131,21 @@ pub struct Merged {
     dashboards: HashSet<String>,
     /// This hub's name.
     hub: String,
-    /// Which plans' orders may wait, and how long.
-    waits: Vec<Wait>,
+    shown: Shown,
     prices: Prices,
     seen: Seen,
     views: Views,
     /// When it was put together.
     at: Time,
+}
+
+/// What operators say that a catalog shows.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// Which plans' orders may wait, and how long.
+    pub waits: Vec<Wait>,
+    /// What is said about parameters, by the names of offering and plan.
+    pub parameters: Arc<HashMap<(String, String), ParameterRules>>,
 }
 
 /// The prices that a catalog shows.
@@ -203,15 +212,15 @@ impl Merged {
         &self.prices
     }
 
-    /// The same where orders may wait for people. To be said before any document is asked for.
+    /// The same with what operators say of orders. To be said before any document is asked for.
     #[must_use]
-    pub fn with_waits(self, waits: Vec<Wait>) -> Self {
-        Self { waits, ..self }
+    pub fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 
-    /// Which plans' orders may wait, and how long.
-    pub fn waits(&self) -> &[Wait] {
-        &self.waits
+    /// What operators say of orders.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
@@ -362,12 +371,28 @@ impl Merged {
         Some(rendered)
     }
 
+    /// Shows what is said about the plan's parameters in its schemas.
+    fn show_parameters(&self, plan: &mut osb::Object, offering: &Offering, named: &Plan) {
+        if self.shown.parameters.is_empty() {
+            return;
+        }
+        let Some(rules) = self.shown.parameters.get(&(offering.name.clone(), named.name.clone())) else { return };
+        let schemas = plan.get_mut("schemas").and_then(|schemas| schemas.get_mut("service_instance"));
+        let Some(schemas) = schemas else { return };
+        for verb in ["create", "update"] {
+            if let Some(schema) = schemas.get_mut(verb).and_then(|schema| schema.get_mut("parameters")) {
+                rules.show(schema);
+            }
+        }
+    }
+
     /// Where the price book in force says what a plan costs, that takes the place of what its broker says.
     fn render_plan(&self, offering: &Offering, plan: &Plan) -> Option<Value> {
         let mut rendered = plan.document.clone();
         let fields = rendered.as_object_mut()?;
         fields.insert("id".to_owned(), plan.id.clone().into());
-        wait::lengthen(fields, &self.waits, &offering.name, &plan.name);
+        wait::lengthen(fields, &self.shown.waits, &offering.name, &plan.name);
+        self.show_parameters(fields, offering, plan);
         let tariffs = self.prices.tariffs.as_deref();
         let costs =
             tariffs.and_then(|tariffs| tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0));
