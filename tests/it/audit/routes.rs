@@ -21,6 +21,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("POST", "/api/v1/price-books/simulate"),
     ("POST", "/api/v1/estimates"),
     ("POST", "/api/v1/statements/verify"),
+    ("POST", "/api/v1/orders/preview"),
+    ("POST", "/api/v1/policies/simulate"),
     // Readings say themselves who reported them, and none is ever changed or removed.
     ("POST", "/api/v1/usage"),
 ];
@@ -138,6 +140,19 @@ async fn operations_and_approvals(walk: &mut Walk, broker_url: &str) {
     let cancel = ("POST", "/api/v1/operations/{id}/cancel");
     walk.does(cancel, &[&id], Value::Null, ("operation.cancel", true, true)).await;
 
+    let quota = "/api/v1/quotas/{name}";
+    let body = json!({"tenant": "retail", "limit": "1000"});
+    walk.does(("PUT", quota), &["q"], body, ("quota.put", false, true)).await;
+    walk.does(("DELETE", quota), &["q"], Value::Null, ("quota.delete", true, false)).await;
+    let policy = "/api/v1/policies/{name}";
+    let text = "@remedy(\"r\") forbid(principal, action, resource);";
+    let body = json!({"text": text, "mode": "warn"});
+    walk.does(("PUT", policy), &["p"], body, ("policy.put", false, true)).await;
+    walk.does(("DELETE", policy), &["p"], Value::Null, ("policy.delete", true, false)).await;
+    let parameters = "/api/v1/offerings/{offering}/plans/{plan}/parameters";
+    let (plan, body) = (["faults", "ok"], json!({"forbid": ["/admin"]}));
+    walk.does(("PUT", parameters), &plan, body, ("parameters.put", false, true)).await;
+    walk.does(("DELETE", parameters), &plan, Value::Null, ("parameters.delete", true, false)).await;
     let rule = "/api/v1/approval-rules/{name}";
     let body = json!({"offering": "faults", "on": ["provision"]});
     walk.does(("PUT", rule), &["all"], body, ("approval_rule.put", false, true)).await;
