@@ -54,13 +54,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already, or is an update or deletion that the broker may have
-    /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up.
+    /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up, and for what a broker is told about a tenant.
     pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<OperationRow, Error> {
         let operation = self.operation(&access::sight(Permission::ManageInstances, caller)?, id).await?;
         if operation.kind == OperationKind::OrphanMitigation {
             return Err(Error::Unprocessable {
                 code: "clean_up",
                 message: "a clean-up is never given up; if the backend is gone for good, purge the instance".into(),
+            });
+        }
+        if operation.kind == OperationKind::ContextUpdate {
+            return Err(Error::Unprocessable {
+                code: "context_update",
+                message: "what is told to a broker about a tenant is not called off; it ends by itself".into(),
             });
         }
         let audited = self.audit_row(

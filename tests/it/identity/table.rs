@@ -199,6 +199,8 @@ fn path(route: &Route, things: &BTreeMap<&str, String>) -> String {
     for part in &mut parts {
         let word = match (part.as_str(), kind.as_str()) {
             ("{tenant}", _) => &things["tenant"],
+            // Nobody is being taken down.
+            ("{name}", "tenants") if route.path.ends_with("/offboard") => "none",
             ("{name}", "tenants") if reads && !route.path.contains("{tenant}") => &things["tenant"],
             ("{name}", "tenants") if reads => "one",
             ("{name}", "brokers") if route.method.as_str() != "DELETE" || route.path.contains("{username}") => {
