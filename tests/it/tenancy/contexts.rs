@@ -41,6 +41,9 @@ async fn a_changed_tenant_reaches_brokers_that_take_it_and_no_platform_sees_anyt
         assert_eq!(b.hub.event_types().await, events, "nothing happened to the instance");
         let list = b.hub.admin(Method::GET, "/api/v1/operations?kind=context_update", None).await.body;
         assert_eq!(list["items"][0]["state"], "succeeded", "operators see it: {list}");
+        let cancel = format!("/api/v1/operations/{}/cancel", list["items"][0]["id"].as_str().expect("an id"));
+        let refused = b.hub.admin(Method::POST, &cancel, None).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("context_update")), "it is not called off");
         // Who is a member is nobody's business at a broker.
         put(&b, json!({"cost_center": "0815", "members": [{"user": "ada", "role": "owner"}]})).await;
         assert!(left(&b).await.is_empty());
