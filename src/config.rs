@@ -51,7 +51,7 @@ pub struct Config {
     /// Who is what.
     pub auth: Auth,
     /// Whose tokens are believed.
-    pub oidc: Oidc,
+    pub oidc: Box<Oidc>,
     /// Keys.
     pub security: Security,
     /// What may go out.
@@ -62,6 +62,9 @@ pub struct Config {
     pub backends: Backends,
     /// How long operations may take.
     pub operations: Operations,
+    /// Where unknown tenants are looked up.
+    #[serde(default)]
+    pub tenants: Tenants,
     /// Where events go.
     pub events: Events,
     /// How usage becomes charges.
@@ -171,6 +174,8 @@ pub struct Catalog {
     pub refresh: Duration,
     /// Of new plans.
     pub default_visibility: Visibility,
+    /// Whether new offerings are drafts until somebody publishes them.
+    pub review: bool,
 }
 
 /// Who may order a new plan.
@@ -181,6 +186,38 @@ pub enum Visibility {
     Public,
     /// Nobody until somebody says otherwise.
     Restricted,
+}
+
+/// `[tenants]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenants {
+    /// Who is asked for identities that no tenant has.
+    pub lookup: Option<TenantLookup>,
+}
+
+/// `[tenants.lookup]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantLookup {
+    /// Where identities are posted.
+    pub url: String,
+    /// Sent as a bearer token.
+    pub token: Option<Secret<String>>,
+    /// Of one question.
+    #[serde(default = "lookup_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// How long nobody asks again about what was not known.
+    #[serde(default = "lookup_negative_ttl", deserialize_with = "duration")]
+    pub negative_ttl: Duration,
+}
+
+fn lookup_timeout() -> Duration {
+    Duration::from_secs(3)
+}
+
+fn lookup_negative_ttl() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// `[backends]`
@@ -391,11 +428,10 @@ impl Config {
         if self.security.stamp_key_published_before >= self.security.stamp_key_rotation {
             return invalid("security.stamp_key_published_before", "must be shorter than stamp_key_rotation");
         }
-        if self.catalog.default_visibility == Visibility::Restricted {
-            return invalid(
-                "catalog.default_visibility",
-                "`restricted` needs visibility per tenant, which is not there yet",
-            );
+        if let Some(lookup) = &self.tenants.lookup
+            && (lookup.timeout.is_zero() || lookup.timeout > Duration::from_secs(30))
+        {
+            return invalid("tenants.lookup.timeout", "must be above zero and at most PT30S");
         }
         if self.billing.accept_late > ACCEPT_LATE_MAX {
             return invalid("billing.accept_late", "may be at most P400D: statements look back 14 months");

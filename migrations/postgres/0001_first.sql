@@ -19,7 +19,7 @@ create table versions (
     name text primary key,
     version bigint not null
 );
-insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1);
+insert into versions (name, version) values ('catalog', 1), ('approval_rules', 1), ('visibility', 1);
 
 create table stamp_keys (
     kid text primary key,
@@ -33,6 +33,10 @@ create table tenants (
     id text primary key,
     name text not null,
     document text not null,
+    -- Why it may order nothing for the time being; it may where absent.
+    suspended text,
+    -- How many quotas it has: an order reads it with the tenant, and looks for them only where there are some.
+    quotas bigint not null default 0,
     version bigint not null,
     created_at bigint not null,
     deleted_at bigint
@@ -143,6 +147,8 @@ create table instances (
     gone_at bigint,
     -- Until when a request that makes it, and whose answer was lost, may still reach the broker: deleted before, it is deleted again.
     late_until bigint,
+    -- Whether quotas may count something for it.
+    reserved bigint not null default 0,
     updated_at bigint not null
 );
 create unique index instances_current on instances (platform_id, platform_instance_id) where current = 1;
@@ -478,6 +484,49 @@ create table audit_keys (
     created_at bigint not null
 );
 
+-- Quotas, in millionths: what a tenant may have of something at most, and has. `told_at`: when it was last told that an order exceeded it.
+create table quotas (
+    name text collate "C" primary key,
+    tenant_id text not null references tenants (id),
+    document text not null,
+    most bigint not null,
+    used bigint not null,
+    told_at bigint,
+    version bigint not null,
+    created_at bigint not null
+);
+create index quotas_tenant on quotas (tenant_id, name);
+
+-- What a quota counts for an instance. While an update is under way `wanted` is what it leads to, and `back` what counts again where
+-- it fails. `unmeasured`: nothing says how much it is.
+create table quota_uses (
+    quota text collate "C" not null references quotas (name),
+    instance_id text not null references instances (id),
+    amount bigint not null,
+    back bigint,
+    wanted bigint,
+    unmeasured bigint not null,
+    primary key (quota, instance_id)
+);
+create index quota_uses_instance on quota_uses (instance_id, quota);
+
+-- What is said about plans' parameters, for all tenants (then `tenant` is empty) or for one.
+create table plan_parameters (
+    offering text not null,
+    plan text not null,
+    tenant text not null,
+    document text not null,
+    created_at bigint not null,
+    primary key (offering, plan, tenant)
+);
+
+-- Rules in Cedar that refuse orders, or warn of them.
+create table policies (
+    name text primary key,
+    document text not null,
+    created_at bigint not null
+);
+
 -- Who may do what. Members are those of the tenants' documents, where a caller's name and groups are looked for.
 create table tenant_members (
     tenant_id text not null references tenants (id),
@@ -512,3 +561,82 @@ create table service_accounts (
     created_at bigint not null,
     token_at bigint not null
 );
+
+-- Who may order a plan; of one without a row everybody may. `visible_to` has the tenants and platforms of a restricted one.
+create table plan_visibility (
+    plan_id text primary key,
+    access text not null,
+    updated_at bigint not null
+);
+
+-- How far offerings have come; one without a row is published. `visible_to` has the pilots of a draft.
+create table offering_lifecycles (
+    offering_id text primary key,
+    stage text not null,
+    sunset bigint,
+    successor_id text,
+    updated_at bigint not null
+);
+
+create table visible_to (
+    item_id text not null,
+    kind text not null,
+    who_id text not null,
+    primary key (item_id, kind, who_id)
+);
+create index visible_to_who on visible_to (who_id);
+
+-- Tenants that are taken down, or were: their instances first, dependents before what they depend on, then the tenant itself.
+create table offboardings (
+    id text primary key,
+    tenant_id text not null references tenants (id),
+    tenant text not null,
+    state text not null,
+    reason text not null,
+    requested_by text not null,
+    created_at bigint not null,
+    finished_at bigint,
+    next_at bigint not null,
+    attempts bigint not null,
+    error text
+);
+create unique index offboardings_running on offboardings (tenant_id) where state = 'running';
+create index offboardings_due on offboardings (next_at) where state = 'running';
+create index offboardings_tenant on offboardings (tenant, created_at);
+
+-- What was tried of an instance of a tenant that is taken down. `operation_id` is its deletion, as long as its end is not looked at.
+create table offboarding_steps (
+    offboarding_id text not null references offboardings (id),
+    instance_id text not null references instances (id),
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint not null,
+    primary key (offboarding_id, instance_id)
+);
+
+-- Instances whose brokers are still to be told what changed about their tenant, and take that (`allow_context_updates`). `operation_id`
+-- is the operation that tells it, as long as its end is not looked at; without `next_at` it was given up.
+create table context_updates (
+    instance_id text primary key references instances (id),
+    tenant_id text not null references tenants (id),
+    since bigint not null,
+    operation_id text,
+    attempts bigint not null,
+    error text,
+    next_at bigint
+);
+create index context_updates_due on context_updates (next_at) where next_at is not null;
+create index context_updates_tenant on context_updates (tenant_id, instance_id);
+
+-- Who besides a tenant's members may read an instance, or get at its credentials, and until when.
+create table instance_grants (
+    instance_id text not null references instances (id),
+    user_name text not null,
+    role text not null,
+    expires_at bigint not null,
+    granted_by text not null,
+    created_at bigint not null,
+    primary key (instance_id, user_name)
+);
+create index instance_grants_user on instance_grants (user_name);

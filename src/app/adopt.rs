@@ -310,6 +310,7 @@ impl App {
             ready_at: Some(now),
             gone_at: None,
             late_until: None,
+            reserved: false,
             id,
         })
     }

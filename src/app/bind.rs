@@ -5,6 +5,7 @@ use osb::{Accepted, BindRequest, BindResponse, Bound, Call, Maybe, Object};
 use tokio::time::Instant;
 
 use super::audit::{self, bound};
+use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
@@ -13,6 +14,7 @@ use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingAttributes, BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
+use crate::domain::policy::Action;
 use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
@@ -29,7 +31,7 @@ impl App {
     pub async fn bind(&self, orderer: &Orderer, call: &Call, request: BindRequest) -> Result<Bound, Error> {
         let deadline = self.answer_deadline();
         let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
-        let Meant { instance, mut binding, tenant, .. } = bindable(meant)?;
+        let Meant { instance, mut binding, tenant, rules } = bindable(meant)?;
         let plan = self.plan_of(&instance).await?;
         self.check_bind(&instance, &plan, &request)?;
         for _ in 0..RACES_MAX {
@@ -45,6 +47,10 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
+            order::active(&tenant)?;
+            let parameters = request.parameters.clone().into_option().unwrap_or_default();
+            let deed = Deed { action: Action::Bind, tenant: &tenant, plan: &plan, from: None, parameters: &parameters };
+            self.allowed(rules, orderer, deed).await?;
             if let Some(intended) = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant).await? {
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, polls(&plan, &request), deadline).await?;

@@ -2,8 +2,10 @@
 //! it is known; nothing is forgotten before.
 
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
+use tokio::time::Instant;
 
 use super::approvals::How;
+use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
@@ -11,6 +13,7 @@ use super::{App, Error, audit, references};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
+use crate::domain::policy::Action;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 
@@ -35,9 +38,24 @@ impl App {
         call: &Call,
         request: DeprovisionRequest,
     ) -> Result<Deprovisioned, Error> {
-        let deadline = self.answer_deadline();
+        self.deprovision_until(orderer, call, request, self.answer_deadline()).await
+    }
+
+    /// The same, and waits for what comes of it until then.
+    ///
+    /// # Errors
+    /// As [`App::deprovision`].
+    pub(in crate::app) async fn deprovision_until(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: DeprovisionRequest,
+        deadline: Instant,
+    ) -> Result<Deprovisioned, Error> {
         let meant = self.meant(orderer, &request.instance_id, None).await?;
-        let Some(Meant { instance: row, tenant, .. }) = meant else { return Err(self.unknown(&request.plan_id).await) };
+        let Some(Meant { instance: row, tenant, rules, .. }) = meant else {
+            return Err(self.unknown(&request.plan_id).await);
+        };
         match presence(row.state, row.operation_id.is_some()) {
             Presence::Gone => return Err(osb::Error::gone().into()),
             Presence::Failed => {
@@ -72,6 +90,10 @@ impl App {
             Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
             None => {
                 let plan = self.plan_of(&row).await?;
+                let nothing = Object::new();
+                let deed =
+                    Deed { action: Action::Delete, tenant: &tenant, plan: &plan, from: None, parameters: &nothing };
+                self.allowed(rules, orderer, deed).await?;
                 let intended = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 self.carry_out(ordered, request.accepts_incomplete, deadline).await?

@@ -1,5 +1,6 @@
 //! What a use case can end in besides success. It names outcomes; which status each becomes is decided in `http`.
 
+use crate::domain::quota::Exceeded;
 use crate::{secret, store};
 
 /// One thing that is wrong with an input, at a place.
@@ -36,6 +37,9 @@ pub enum Error {
         /// Why, and what to do.
         message: String,
     },
+    /// A quota has too little left for the order.
+    #[error("{0}")]
+    OverQuota(Box<Exceeded>),
     /// No such thing, or not the caller's.
     #[error("{what} `{name}` does not exist")]
     NotFound {
@@ -158,6 +162,7 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
             osb::Error::bad_request(message)
         }
         Error::Refused { message, .. } | Error::Unprocessable { message, .. } => osb::Error::bad_request(message),
+        Error::OverQuota(exceeded) => osb::Error::bad_request(exceeded.to_string()),
         Error::Invalid(issues) => {
             let listed: Vec<_> = issues.iter().map(|issue| format!("{}: {}", issue.pointer, issue.message)).collect();
             osb::Error::bad_request(listed.join("; "))

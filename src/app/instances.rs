@@ -7,7 +7,7 @@ use super::costs::CostSoFar;
 use super::drive::{Names, tell};
 use super::references::{self, Relations};
 use super::sealed::error_to_text;
-use super::{App, Error, Listed, Page, access};
+use super::{App, Error, Listed, Page, access, quotas};
 use crate::clock::Time;
 use crate::domain::approval::ApprovalState;
 use crate::domain::caller::Caller;
@@ -240,12 +240,17 @@ async fn forget(
     audited: &AuditRow,
 ) -> Result<Vec<String>, Error> {
     let now = audited.at;
+    quotas::lock(tx, id).await?;
     let mut row = instances::lock(tx, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
     let state = |state: InstanceState| Some(serde_json::json!({ "state": state.as_str() }));
     let audited = &audited.clone().changed(state(row.state), state(InstanceState::Gone));
     if row.state == InstanceState::Gone {
         // Only what cleans up after it may be left.
         let called_off = call_off_all(tx, id, reason, now).await?;
+        if row.reserved {
+            quotas::release(tx, &mut row).await?;
+            instances::save(tx, &row, true, now).await?;
+        }
         if !called_off.is_empty() {
             audit::append(tx, audited).await?;
         }
@@ -272,6 +277,7 @@ async fn forget(
     row.state = InstanceState::Gone;
     row.operation_id = None;
     row.gone_at = Some(now);
+    quotas::release(tx, &mut row).await?;
     if let Some(event) = event {
         tell(tx, &mut row, &operation, None, event, Some(reason.to_owned()), names, now).await?;
     }

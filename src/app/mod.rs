@@ -11,8 +11,10 @@ mod bind;
 pub mod budgets;
 pub mod close;
 mod context;
+pub mod context_updates;
 pub mod costs;
 pub mod dead_letters;
+mod decide;
 mod deprovision;
 mod drive;
 pub mod error;
@@ -20,14 +22,19 @@ pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod focus;
+pub mod grants;
 pub mod health;
 pub mod identity;
+pub mod import;
 pub mod instances;
 mod intent;
 pub mod keys;
 mod last_operation;
+pub mod laws;
 pub mod limits;
+mod lookup;
 pub mod measure;
+pub mod offboard;
 pub mod operations;
 pub mod order;
 pub mod page;
@@ -35,8 +42,10 @@ pub mod pairs;
 pub mod people;
 pub mod platforms;
 pub mod points;
+pub mod preview;
 pub mod prices;
 mod provision;
+pub mod quotas;
 pub mod rating;
 pub mod reconcile;
 pub mod references;
@@ -51,12 +60,14 @@ mod settle;
 pub mod simulate;
 pub mod stamps;
 pub mod statements;
+mod suspend;
 pub mod tenants;
 mod unbind;
 mod update;
 mod upstream;
 pub mod usage;
 pub mod view;
+pub mod visibility;
 pub mod work;
 
 use std::sync::Arc;
@@ -99,8 +110,11 @@ struct Inner {
     budgets: budgets::Cache,
     verifiers: upstream::Verifiers,
     approval_rules: approvals::Cache,
+    laws: laws::Cache,
     attempts: audit::logins::Attempts,
     limits: limits::Limits,
+    visibility: visibility::Cache,
+    lookups: lookup::Lookups,
     provider: identity::Provider,
 }
 
@@ -123,8 +137,11 @@ impl App {
             budgets: budgets::Cache::default(),
             verifiers: upstream::Verifiers::default(),
             approval_rules: approvals::Cache::default(),
+            laws: laws::Cache::default(),
             attempts: audit::logins::Attempts::default(),
             limits: limits::Limits::new(&config.limits),
+            visibility: visibility::Cache::default(),
+            lookups: lookup::Lookups::default(),
             provider: identity::Provider::default(),
             config,
             db,

@@ -6,7 +6,7 @@ use super::approvals::How;
 use super::drive::tell;
 use super::instances::thing;
 use super::sealed::error_to_text;
-use super::{App, Error, Listed, Page, access};
+use super::{App, Error, Listed, Page, access, quotas};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::event::EventKind;
@@ -54,13 +54,19 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] where it is over already, or is an update or deletion that the broker may have
-    /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up.
+    /// heard of; [`Error::Unprocessable`] for a clean-up, which never gives up, and for what a broker is told about a tenant.
     pub async fn cancel(&self, caller: &Caller, id: &str) -> Result<OperationRow, Error> {
         let operation = self.operation(&access::sight(Permission::ManageInstances, caller)?, id).await?;
         if operation.kind == OperationKind::OrphanMitigation {
             return Err(Error::Unprocessable {
                 code: "clean_up",
                 message: "a clean-up is never given up; if the backend is gone for good, purge the instance".into(),
+            });
+        }
+        if operation.kind == OperationKind::ContextUpdate {
+            return Err(Error::Unprocessable {
+                code: "context_update",
+                message: "what is told to a broker about a tenant is not called off; it ends by itself".into(),
             });
         }
         let audited = self.audit_row(
@@ -97,6 +103,7 @@ impl App {
                 let (names, audited) = (names.clone(), audited.clone());
                 Box::pin(async move {
                     let over = || Error::conflict("operation_over", "the operation is over already");
+                    quotas::lock(tx, &instance_id).await?;
                     let instance = instances::lock(tx, &instance_id).await?;
                     let mut instance = instance.ok_or_else(|| Error::not_found("instance", &instance_id))?;
                     let mut operation = operations::lock_unfinished(tx, &id).await?.ok_or_else(over)?;
@@ -111,6 +118,9 @@ impl App {
                     let event = undo_state(tx, &mut instance, &operation, clean_up.as_ref(), now).await?;
                     if let Some(clean_up) = &clean_up {
                         operations::insert(tx, clean_up, "").await?;
+                    }
+                    if operation.kind == OperationKind::Update {
+                        quotas::back(tx, &instance).await?;
                     }
                     let (binding_id, reason) = (operation.binding_id.clone(), operation.description.clone());
                     tell(tx, &mut instance, &operation, binding_id, event, reason, &names, now).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::drive::{Around, Names, Ordered};
 use super::sealed::{self, StoredRequest};
 use super::upstream::Upstream;
-use super::{App, Error};
+use super::{App, Error, people};
 use crate::clock::{Time, fresh_id};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::operation::{OperationKind, OperationState, Phase, Told};
@@ -267,6 +267,39 @@ impl App {
 
 fn visible(orderer: &Orderer, plan: &PlanEntry) -> bool {
     orderer.broker.as_ref().is_none_or(|broker| plan.broker_name == *broker)
+}
+
+/// Checks that a tenant may order, change and bind.
+///
+/// # Errors
+/// [`Error::Refused`] with the reason for which it is suspended.
+pub(in crate::app) fn active(tenant: &Tenant) -> Result<(), Error> {
+    match tenant.refuses() {
+        Some(message) => Err(Error::Refused { code: "tenant_suspended", message }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses parameters that operators don't allow: whoever orders by names is told by where in the body.
+///
+/// # Errors
+/// Always: 400 with all findings in one sentence, or [`Error::Invalid`].
+pub(in crate::app) fn refuse<T>(orderer: &Orderer, problems: Vec<(String, String)>) -> Result<T, Error> {
+    if orderer.tenant.is_some() {
+        people::fits(problems)?;
+        return Err(Error::invalid("/parameters", "can't be used"));
+    }
+    let listed: Vec<_> =
+        problems.into_iter().take(10).map(|(pointer, message)| format!("{pointer} {message}")).collect();
+    Err(osb::Error::bad_request(format!("parameters are not allowed so: {}", listed.join("; "))).into())
+}
+
+/// Refuses parameters that don't fit their schema: whoever orders by names is told by where in the body.
+///
+/// # Errors
+/// Where there is a finding.
+pub(in crate::app) fn check_fit(orderer: &Orderer, problems: Vec<(String, String)>) -> Result<(), Error> {
+    if orderer.tenant.is_some() { people::fits(problems) } else { check_parameters(problems) }
 }
 
 /// Turns findings of a parameter schema into one sentence.

@@ -16,6 +16,7 @@ use super::sealed;
 use super::{App, Error, Issue, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
+use crate::domain::grant::GrantRole;
 use crate::domain::instance::{BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::name;
 use crate::domain::permission::Permission;
@@ -81,7 +82,12 @@ pub enum PersonallyBound {
 
 impl App {
     /// Somebody who may do that for a tenant.
-    async fn person(&self, caller: &Caller, permission: Permission, tenant: &str) -> Result<Orderer, Error> {
+    pub(in crate::app) async fn person(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        tenant: &str,
+    ) -> Result<Orderer, Error> {
         let sight = access::sight(permission, caller)?;
         let found = self.tenant_by_name(tenant).await?;
         access::check(&sight, "tenant", tenant, &access::of_tenant(&found.id))?;
@@ -118,7 +124,6 @@ impl App {
         {
             return Box::pin(self.reorder(&orderer, &call, row, &plan, order)).await;
         }
-        fits(plan.check_create(&Value::Object(order.parameters.clone().unwrap_or_default())))?;
         let provisioned = self.provision(&orderer, &call, provision(&orderer, id.clone(), name, &plan, order)).await?;
         let standing = Box::new(self.standing(&orderer, &id).await?);
         Ok(match provisioned {
@@ -128,7 +133,7 @@ impl App {
         })
     }
 
-    fn plan_called(&self, offering: &str, plan: &str) -> Result<std::sync::Arc<PlanEntry>, Error> {
+    pub(in crate::app) fn plan_called(&self, offering: &str, plan: &str) -> Result<std::sync::Arc<PlanEntry>, Error> {
         self.catalog().plan_by_name(offering, plan).cloned().ok_or_else(|| {
             Error::invalid("/plan", format!("there is no service plan `{plan}` of an offering `{offering}`; GET /api/v1/offerings lists what there is"))
         })
@@ -151,8 +156,8 @@ impl App {
         let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
         let same_parameters = order.parameters.as_ref().is_none_or(|parameters| {
             let mut folded = known.clone();
-            folded.fold(parameters);
-            folded.parameters == known.parameters
+            folded.fold_ordered(parameters);
+            folded.ordered() == known.ordered()
         });
         let same = row.plan_id == plan.plan_id && same_parameters;
         match (row.state, same) {
@@ -163,9 +168,6 @@ impl App {
                 Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
             }
             (InstanceState::Ready, false) => {
-                if let Some(parameters) = order.parameters.as_ref().filter(|_| !same_parameters) {
-                    fits(plan.check_update(&Value::Object(parameters.clone())))?;
-                }
                 let request = UpdateRequest {
                     instance_id: id.clone(),
                     accepts_incomplete: true,
@@ -195,7 +197,7 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ordered(&self, caller: &Caller, tenant: &str, name: &str) -> Result<Standing, Error> {
-        let orderer = self.person(caller, Permission::SeeOrders, tenant).await?;
+        let orderer = self.reader(caller, (tenant, name), GrantRole::Reader).await?;
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
@@ -316,7 +318,7 @@ impl App {
         (tenant, name, binding): (&str, &str, &str),
         credentials: bool,
     ) -> Result<PersonalBinding, Error> {
-        let orderer = self.person(caller, Permission::Order, tenant).await?;
+        let orderer = self.reader(caller, (tenant, name), GrantRole::User).await?;
         let instance = self.live(&orderer, &instance_id(tenant, name), name).await?;
         let missing = || Error::not_found("binding", binding);
         let row = self.current_binding(&instance, binding).await?;
@@ -405,7 +407,13 @@ pub(in crate::app) fn context(tenant: &str, name: &str) -> Object {
     .collect()
 }
 
-fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order: PersonalOrder) -> ProvisionRequest {
+pub(in crate::app) fn provision(
+    orderer: &Orderer,
+    id: String,
+    name: &str,
+    plan: &PlanEntry,
+    order: PersonalOrder,
+) -> ProvisionRequest {
     let tenant = orderer.tenant.as_ref().map(|tenant| tenant.id.clone()).unwrap_or_default();
     ProvisionRequest {
         instance_id: id,
@@ -421,7 +429,7 @@ fn provision(orderer: &Orderer, id: String, name: &str, plan: &PlanEntry, order:
 }
 
 /// The call with the person as originating identity.
-fn signed(call: &Call, caller: &Caller) -> Call {
+pub(in crate::app) fn signed(call: &Call, caller: &Caller) -> Call {
     use base64::Engine as _;
     let user = json!({ "user_id": caller.actor() }).to_string();
     let value = base64::engine::general_purpose::STANDARD.encode(user);

@@ -10,7 +10,7 @@ use crate::domain::name::{RULE, is_name};
 use crate::domain::platform::{BUILTIN, Platform, PlatformKind, Trust};
 use crate::store::credentials::OwnerKind;
 use crate::store::platforms::PlatformRow;
-use crate::store::{self, Tx, audit, credentials, identities, platforms, tenants};
+use crate::store::{self, Tx, audit, credentials, identities, platforms, tenants, versions};
 
 /// A new platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,7 @@ impl App {
                     return Err(Error::conflict("name_taken", message));
                 }
                 credentials::insert(tx, &credential).await?;
+                versions::bump(tx, versions::VISIBILITY).await?;
                 let row = PlatformRow { platform, default_tenant, created_at: now };
                 audit::append(tx, &audit.changed(None, Some(document(&row)))).await?;
                 Ok(row)
@@ -189,6 +190,7 @@ impl App {
                 if platform.default_tenant_id.is_some() {
                     identities::forget_all(tx, &platform.id).await?;
                 }
+                versions::bump(tx, versions::VISIBILITY).await?;
                 let row = platforms::by_name(tx, &name).await?;
                 let row = row.ok_or_else(|| Error::not_found("platform", &name))?;
                 audit::append(tx, &audit.changed(Some(document(&before)), Some(document(&row)))).await?;
@@ -223,6 +225,7 @@ impl App {
                 identities::delete_of_platform(tx, &id).await?;
                 identities::forget_all(tx, &id).await?;
                 platforms::delete(tx, &id, now).await?;
+                versions::bump(tx, versions::VISIBILITY).await?;
                 audit::append(tx, &audit.changed(was, None)).await?;
                 Ok(())
             })

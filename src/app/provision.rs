@@ -3,38 +3,29 @@
 use osb::{Call, Maybe, ProvisionRequest, ProvisionResponse, Provisioned};
 
 use super::approvals::{self, Asked};
-use super::drive::event;
+use super::decide::{Checked, Notes, Told, Whose, whose};
+use super::drive::{Names, event};
 use super::order::{self, Intended, Intent, Orderer};
+use super::quotas::{self, Wants};
 use super::references::{self, Ids};
-use super::resolve::{Claim, Found, IdentityClaims};
+use super::resolve::Found;
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error, audit};
 use crate::clock::fresh_id;
-use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::domain::reference::References;
-use crate::domain::tenant::Tenant;
+use crate::store::approvals::ApprovalRow;
+use crate::store::audit::AuditRow;
 use crate::store::instances::{self, InstanceRow};
-use crate::store::operations;
-use crate::store::{brokers, events, platforms, tenants};
+use crate::store::operations::{self, OperationRow};
+use crate::store::{Tx, brokers, events, platforms, tenants};
 
 /// How often an order is looked at again because another with the same id was quicker.
 const RACES_MAX: u32 = 3;
-
-/// An order that nothing speaks against.
-struct Checked {
-    tenant: Tenant,
-    /// The instances that its parameters refer to.
-    referred: Ids,
-    /// What asks for an approval.
-    causes: Vec<Cause>,
-    /// The count of changes of the rules of approval.
-    rules: i64,
-}
 
 /// What a platform's id means, and what an order needs to know besides.
 struct LookedUp {
@@ -45,27 +36,19 @@ struct LookedUp {
     rules: i64,
 }
 
-/// Who an order is for, as far as it says so itself.
-enum Whose {
-    /// A person orders for this tenant.
-    Known(Box<Tenant>),
-    /// It follows from what a platform says.
-    Claimed(Claim),
-}
-
-fn whose(orderer: &Orderer, request: &ProvisionRequest) -> Result<Whose, Error> {
-    Ok(match (&orderer.tenant, &orderer.upstream) {
-        (Some(tenant), _) => Whose::Known(Box::new(tenant.clone())),
-        (None, Some(upstream)) => Whose::Claimed(Claim::of_stamp(&upstream.tenant)),
-        (None, None) => {
-            let claims = IdentityClaims {
-                context: request.context.as_option(),
-                organization_guid: &request.organization_guid,
-                space_guid: &request.space_guid,
-            };
-            Whose::Claimed(Claim::of_order(&orderer.platform, &claims)?)
-        }
-    })
+/// An order's first transaction, ready to be written.
+#[derive(Clone)]
+pub(in crate::app) struct Draft {
+    row: InstanceRow,
+    operation: OperationRow,
+    approvals: Vec<ApprovalRow>,
+    referred: Ids,
+    wants: Wants,
+    owner: String,
+    names: Names,
+    audited: Option<AuditRow>,
+    /// What is sent to the broker.
+    pub(in crate::app) wire: osb::WireRequest,
 }
 
 impl App {
@@ -96,23 +79,9 @@ impl App {
                     Presence::Failed | Presence::Gone => {}
                 }
             }
-            let plan = self.orderable_plan(orderer, &request.service_id, &request.plan_id).await?;
-            order::check_maintenance(&request.maintenance_info, &plan)?;
-            let parameters = serde_json::Value::Object(request.parameters.clone().into_option().unwrap_or_default());
-            order::check_parameters(plan.check_create(&parameters))?;
-            let tenant = match (whose?, found) {
-                (Whose::Known(tenant), _) => *tenant,
-                (Whose::Claimed(claim), Some(found)) => self.decide(&orderer.platform, &claim, found).await?,
-                (Whose::Claimed(claim), None) => self.resolve(&orderer.platform, &claim).await?,
-            };
-            self.within_budget(&tenant).await?;
-            let declared = plan.references_at_create();
-            let sites = request.parameters.as_option().map(|given| declared.sites(given)).unwrap_or_default();
-            let referred = self.referred(orderer, &tenant, None, sites).await?;
-            let asked = Asked { kind: OperationKind::Provision, tenant: &tenant, plan: &plan, from: None, rules };
-            let causes = self.approval_wanted(&asked, request.accepts_incomplete).await?;
-            let checked = Checked { tenant, referred, causes, rules };
-            if let Some(intended) = self.intend_provision(orderer, call, &request, &plan, &checked).await? {
+            let told = Told { request: &request, whose: whose?, found, rules, asks: false };
+            let checked = self.decide_provision(orderer, told, &mut Notes::default()).await?;
+            if let Some(intended) = self.intend_provision(orderer, call, &request, &checked).await? {
                 let ordered = intended.ordered(checked.tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
                 return self.provisioned(settled, Provisioned::Created).await;
@@ -186,30 +155,51 @@ impl App {
         orderer: &Orderer,
         call: &Call,
         request: &ProvisionRequest,
-        plan: &PlanEntry,
         checked: &Checked,
     ) -> Result<Option<Intended>, Error> {
-        let Checked { tenant, referred, causes, rules } = checked;
+        let draft = self.draft_provision(orderer, call, request, checked).await?;
+        let intent = draft.operation.clone();
+        let placed = self.db().write(move |tx| {
+            let draft = draft.clone();
+            Box::pin(async move { draft.place(tx).await })
+        });
+        let outcome = self.quota_told(placed.await).await;
+        self.intended(&intent, outcome, Some(intent.clone().into())).await
+    }
+
+    /// All that transaction 1 writes, and what is sent after it.
+    pub(in crate::app) async fn draft_provision(
+        &self,
+        orderer: &Orderer,
+        call: &Call,
+        request: &ProvisionRequest,
+        checked: &Checked,
+    ) -> Result<Draft, Error> {
+        let Checked { plan, tenant, referred, causes, rules, .. } = checked;
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
-        let attributes = InstanceAttributes { references: referred.clone(), ..attributes(request) };
+        let attributes = checked.attributes(request);
         let mut sent = request.clone();
+        sent.parameters = checked.parameters.clone();
         if !referred.is_empty() {
             sent.parameters = Maybe::Present(References::with_ids(&attributes.parameters, referred));
         }
         sent.instance_id.clone_from(&id);
         sent.service_id.clone_from(&plan.offering_backend_id);
         sent.plan_id.clone_from(&plan.plan_backend_id);
+        let context = attributes.context.clone();
+        let told_as = &request.instance_id;
         sent.context = Maybe::Present(self.stamped_context(
             orderer,
             call,
-            attributes.context.clone(),
+            context,
             tenant,
             plan,
             &attributes,
-            &request.instance_id,
+            told_as,
             &correlation_id,
         )?);
+        let wire = osb::WireRequest::from(&sent);
         let mut operation = self.operation_for(Intent {
             kind: OperationKind::Provision,
             orderer,
@@ -219,70 +209,26 @@ impl App {
             instance_id: id.clone(),
             binding_id: None,
             accepts_incomplete: request.accepts_incomplete,
-            request: osb::WireRequest::from(&sent),
+            request: wire.clone(),
             now,
         })?;
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
         let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
+        let sealed = self.seal(&sealed::instance_attributes(&id), &attributes)?;
         let row = InstanceRow {
             platform_id: orderer.platform.id.clone(),
             platform_instance_id: request.instance_id.clone(),
             name: name_of(request),
             tenant_id: tenant.id.clone(),
-            broker_id: plan.broker_id.clone(),
-            offering_id: plan.offering_id.clone(),
-            plan_id: plan.plan_id.clone(),
-            state: match operation.phase {
-                Phase::WaitingApproval => InstanceState::WaitingApproval,
-                _ => InstanceState::Provisioning,
-            },
-            attributes: self.seal(&sealed::instance_attributes(&id), &attributes)?,
-            answer: "{}".into(),
-            operation_id: Some(operation.id.clone()),
             // That of the last event that it is inserted with.
             event_sequence: 1 + i64::try_from(approvals.len()).unwrap_or_default(),
-            version: 1,
             created_at: now,
-            ready_at: None,
-            gone_at: None,
-            late_until: None,
-            id,
+            ..new_row(id, plan, &operation, sealed)
         };
+        let wants = Wants::new(plan, &attributes.parameters);
         let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
         let audited = self.audit_plan(orderer, &operation, &row, (None, Some(plan)));
-        let intent = operation.clone();
-        let outcome = self
-            .db()
-            .write(move |tx| {
-                let (mut row, operation, referred) = (row.clone(), operation.clone(), referred.clone());
-                let (owner, names, approvals) = (owner.clone(), names.clone(), approvals.clone());
-                let audited = audited.clone();
-                Box::pin(async move {
-                    // In the order tenant, platform, broker, instances: whoever deletes one of them waits, or is seen here.
-                    let tenant = tenants::hold(tx, &row.tenant_id).await?;
-                    if tenant.is_none()
-                        || !platforms::hold(tx, &row.platform_id).await?
-                        || !brokers::stands(tx, &row.broker_id).await?
-                    {
-                        let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
-                        return Err(Error::Refused { code: "deleted", message });
-                    }
-                    if !references::lock(tx, &referred, &row.tenant_id).await? || !instances::insert(tx, &row).await? {
-                        return Ok(None);
-                    }
-                    operations::insert(tx, &operation, &owner).await?;
-                    references::record(tx, &row.id, &referred).await?;
-                    row.event_sequence = 1;
-                    let kind = EventKind::InstanceRequested;
-                    let told = event(&row, &operation, None, kind, None, tenant.as_ref(), &names, now);
-                    events::append(tx, &names.hub, &told, now).await?;
-                    approvals::record(tx, &approvals, &mut row, &operation, tenant.as_ref(), &names).await?;
-                    audit::append(tx, &audited).await?;
-                    Ok::<_, Error>(Some(Intended { operation, rows: Some((row, None)) }))
-                })
-            })
-            .await;
-        self.intended(&intent, outcome, Some(intent.clone().into())).await
+        Ok(Draft { row, operation, approvals, referred, wants, owner, names, wire, audited })
     }
 
     async fn provisioned(
@@ -312,6 +258,65 @@ impl App {
     }
 }
 
+impl Draft {
+    /// Writes it. `None` where another order with the same id was quicker, or what this one refers to has changed.
+    pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Option<Intended>, Error> {
+        let Self { mut row, operation, approvals, referred, wants, owner, names, audited, .. } = self;
+        let now = row.created_at;
+        // In the order tenant, platform, broker, quotas, instances: whoever deletes one of them waits, or is seen here.
+        let tenant = tenants::hold_and_count(tx, &row.tenant_id).await?;
+        let stands = platforms::hold(tx, &row.platform_id).await? && brokers::stands(tx, &row.broker_id).await?;
+        let Some((tenant, quotas)) = tenant.filter(|_| stands) else {
+            let message = "the tenant, the platform or the broker of this order was deleted".to_owned();
+            return Err(Error::Refused { code: "deleted", message });
+        };
+        order::active(&tenant)?;
+        let taken = quotas::take(tx, &tenant, quotas, &wants).await?;
+        row.reserved = taken.any();
+        if !references::lock(tx, &referred, &row.tenant_id).await? || !instances::insert(tx, &row).await? {
+            taken.put_back(tx).await?;
+            return Ok(None);
+        }
+        taken.record(tx, &row.id).await?;
+        operations::insert(tx, &operation, &owner).await?;
+        references::record(tx, &row.id, &referred).await?;
+        row.event_sequence = 1;
+        let told = event(&row, &operation, None, EventKind::InstanceRequested, None, Some(&tenant), &names, now);
+        events::append(tx, &names.hub, &told, now).await?;
+        approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
+        audit::append(tx, &audited).await?;
+        Ok(Some(Intended { operation, rows: Some((row, None)) }))
+    }
+}
+
+/// The row of an instance that is about to be made.
+fn new_row(id: String, plan: &PlanEntry, operation: &OperationRow, attributes: Vec<u8>) -> InstanceRow {
+    InstanceRow {
+        platform_id: String::new(),
+        platform_instance_id: String::new(),
+        name: None,
+        tenant_id: String::new(),
+        broker_id: plan.broker_id.clone(),
+        offering_id: plan.offering_id.clone(),
+        plan_id: plan.plan_id.clone(),
+        state: match operation.phase {
+            Phase::WaitingApproval => InstanceState::WaitingApproval,
+            _ => InstanceState::Provisioning,
+        },
+        attributes,
+        answer: "{}".into(),
+        operation_id: Some(operation.id.clone()),
+        event_sequence: 0,
+        version: 1,
+        created_at: operation.created_at,
+        ready_at: None,
+        gone_at: None,
+        late_until: None,
+        reserved: false,
+        id,
+    }
+}
+
 /// What is remembered of an order.
 pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttributes {
     InstanceAttributes {
@@ -321,6 +326,7 @@ pub(in crate::app) fn attributes(request: &ProvisionRequest) -> InstanceAttribut
         space_guid: request.space_guid.clone(),
         context: order::without_spoofs(request.context.clone().into_option()),
         references: Ids::new(),
+        ordered: None,
     }
 }
 

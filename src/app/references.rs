@@ -275,6 +275,11 @@ pub(in crate::app) async fn free(tx: &mut Tx<'_>, instance_id: &str) -> Result<(
 }
 
 impl Rereferred {
+    /// Whether [`Rereferred::lock`] locks the tenant.
+    pub(in crate::app) fn locks_tenant(&self) -> bool {
+        !self.added.is_empty()
+    }
+
     /// Locks the instance that is updated and what it refers to newly, in the order of ids. Where something new comes, the tenant
     /// is locked before: two updates could else each close one half of a circle.
     ///

@@ -58,7 +58,7 @@ impl Claim {
         Ok(Self::Facts(facts.map_err(Error::Malformed)?))
     }
 
-    fn primary(&self) -> MatchKey {
+    pub(in crate::app) fn primary(&self) -> MatchKey {
         match self {
             Self::Facts(facts) => facts.primary(),
             Self::Stamped(key) => key.clone(),
@@ -109,12 +109,19 @@ impl App {
         platform: &Platform,
         claims: &IdentityClaims<'_>,
     ) -> Result<Tenant, Error> {
-        let claim = Claim::facts(claims)?;
-        let found = self.find_tenant(platform, &claim).await?;
+        self.would_resolve(platform, &Claim::facts(claims)?).await
+    }
+
+    /// As [`App::resolve`] for a question: what nobody knows is not counted.
+    ///
+    /// # Errors
+    /// As [`App::resolve_tenant`].
+    pub(in crate::app) async fn would_resolve(&self, platform: &Platform, claim: &Claim) -> Result<Tenant, Error> {
+        let found = self.find_tenant(platform, claim).await?;
         if found.matched == Matched::Nobody && platform.default_tenant_id.is_none() {
             return Err(nobody(platform, &claim.primary()));
         }
-        self.decide(platform, &claim, found).await
+        self.decide(platform, claim, found).await
     }
 
     /// The tenant that a verified stamp of a hub in front of this one names.
@@ -132,6 +139,15 @@ impl App {
     pub(in crate::app) async fn resolve(&self, platform: &Platform, claim: &Claim) -> Result<Tenant, Error> {
         let found = self.find_tenant(platform, claim).await?;
         self.decide(platform, claim, found).await
+    }
+
+    /// The tenant that a claim leads to by identities alone, where it is one.
+    pub(in crate::app) async fn mapped_tenant(
+        &self,
+        platform: &Platform,
+        claim: &Claim,
+    ) -> Result<Option<Tenant>, Error> {
+        Ok(self.find_tenant(platform, claim).await?.tenant)
     }
 
     async fn find_tenant(&self, platform: &Platform, claim: &Claim) -> Result<Found, Error> {
@@ -154,7 +170,10 @@ impl App {
             (Matched::Tenant(id), None) => Err(Error::not_found("tenant", &id)),
             (Matched::Nobody, None) => match &platform.default_tenant_id {
                 Some(id) => Err(Error::not_found("tenant", id)),
-                None => Err(self.unmapped(platform, claim.primary()).await?),
+                None => match Box::pin(self.tenant_looked_up(platform, claim)).await? {
+                    Some(tenant) => Ok(tenant),
+                    None => Err(self.unmapped(platform, claim.primary()).await?),
+                },
             },
             (Matched::Tie(one, other), _) => {
                 let (one, other) = (self.tenant(&one).await?, self.tenant(&other).await?);

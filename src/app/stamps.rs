@@ -57,9 +57,21 @@ impl App {
             tracing::error!("no key that signs stamps can be used: calls to brokers are refused");
             Error::Unavailable("requests cannot be signed at the moment".to_owned())
         })?;
+        let claims = self.stamp_claims(broker, request, facts, now);
+        signer.sign(&claims).map_err(|error| Error::Unavailable(format!("the request cannot be signed: {error}")))
+    }
+
+    /// What the stamp of such a call says.
+    pub(in crate::app) fn stamp_claims(
+        &self,
+        broker: &str,
+        request: &WireRequest,
+        facts: &StampFacts,
+        now: Time,
+    ) -> Claims {
         let StampFacts { tenant, platform, inst, bind, svc, plan, via, path_prefix } = facts.clone();
         let tenant = tenant.unwrap_or_default();
-        let claims = Claims {
+        Claims {
             iss: self.config().server.public_url.clone(),
             aud: broker.to_owned(),
             sub: tenant.id.clone(),
@@ -71,8 +83,7 @@ impl App {
             platform: platform.unwrap_or_default(),
             via,
             ..Claims::for_request(request, &path_prefix, u64::try_from(now.seconds()).unwrap_or(0))
-        };
-        signer.sign(&claims).map_err(|error| Error::Unavailable(format!("the request cannot be signed: {error}")))
+        }
     }
 
     /// The keys that stamps can be verified with: those that sign, signed lately, or will sign next.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{App, Error, Issue, Listed, Page, access};
+use super::{App, Error, Issue, Listed, Page, access, quotas};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
@@ -16,9 +16,10 @@ use crate::domain::name::{RULE, is_name};
 use crate::domain::period::Zone;
 use crate::domain::permission::Sight;
 use crate::domain::tenant::{Tenant, TenantDocument};
+use crate::store::audit::AuditRow;
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
-use crate::store::{Tx, audit, events, identities, platforms, tenants};
+use crate::store::{Tx, audit, context_updates, events, identities, platforms, tenants, visibility};
 
 /// A tenant as people see it, identities included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,22 +89,30 @@ impl App {
             let issue = |(pointer, message)| Issue { pointer, message };
             return Err(Error::Invalid(problems.into_iter().map(issue).collect()));
         }
-        let new = Tenant { id: fresh_id(), name: name.to_owned(), document };
+        let new = Tenant { id: fresh_id(), name: name.to_owned(), suspended: None, document };
         let now = self.clock().now();
         let audit = self.audit_row(caller, "tenant.put", format!("tenants/{name}"), json!({}));
         // Chosen before the transaction, which may run twice.
         let (change, hub) = (fresh_id(), self.config().server.hub.clone());
+        let told_offerings = self.offerings_that_are_told();
         let zone = Zone::from(self.config().billing.time_zone.clone()).name().to_owned();
         let put = self.db().write::<_, Error, _>(move |tx| {
             let (new, precondition, audit) = (new.clone(), precondition.clone(), audit.clone());
             let (change, hub, zone) = (change.clone(), hub.clone(), zone.clone());
+            let told_offerings = told_offerings.clone();
             Box::pin(async move {
                 let before = read_locked(tx, &new.name).await?;
                 check(&precondition, before.as_ref())?;
                 let (put, view) = write(tx, before.clone(), new, now).await?;
+                if before.as_ref().is_some_and(|before| told(&before.tenant) != told(&view.tenant)) {
+                    for offering in &told_offerings {
+                        context_updates::mark(tx, &view.tenant.id, offering, now).await?;
+                    }
+                }
                 if before.as_ref().is_none_or(|before| before.tag() != view.tag()) {
                     let was = before.map(|before| json!(before.tenant.document));
                     audit::append(tx, &audit.changed(was, Some(json!(view.tenant.document)))).await?;
+                    visibility::moved(tx, &view.tenant.id).await?;
                     tenants::add_version(tx, &view.tenant, &zone, now).await?;
                     events::append(tx, &hub, &changed(&view.tenant, &change, put.word(), now), now).await?;
                 }
@@ -160,20 +169,7 @@ impl App {
             Box::pin(async move {
                 let found = read_locked(tx, &name).await?;
                 let tenant = found.ok_or_else(|| Error::not_found("tenant", &name))?.tenant;
-                let live = tenants::live_instances(tx, &tenant.id).await?;
-                if live > 0 {
-                    let message = format!("tenant `{name}` still has {live} live instances: delete them first");
-                    return Err(Error::conflict("in_use", message));
-                }
-                if let Some(platform) = platforms::with_default_tenant(tx, &tenant.id).await? {
-                    let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
-                    return Err(Error::conflict("in_use", message));
-                }
-                identities::delete_of_tenant(tx, &tenant.id).await?;
-                tenants::delete(tx, &tenant.id, now).await?;
-                audit::append(tx, &audit.changed(Some(json!(tenant.document)), None)).await?;
-                events::append(tx, &hub, &changed(&tenant, &change, "deleted", now), now).await?;
-                Ok(())
+                delete_locked(tx, &tenant, audit, &change, &hub, now).await
             })
         });
         deleted.await
@@ -195,8 +191,44 @@ impl App {
     }
 }
 
+/// What brokers are told of a tenant.
+fn told(tenant: &Tenant) -> TenantDocument {
+    TenantDocument { members: Vec::new(), identities: Vec::new(), time_zone: None, ..tenant.document.clone() }
+}
+
+/// Deletes a tenant that this transaction has locked.
+///
+/// # Errors
+/// [`Error::Conflict`] while it has live instances, or is some platform's default.
+pub(in crate::app) async fn delete_locked(
+    tx: &mut Tx<'_>,
+    tenant: &Tenant,
+    audited: AuditRow,
+    change: &str,
+    hub: &str,
+    now: Time,
+) -> Result<(), Error> {
+    let name = &tenant.name;
+    let live = tenants::live_instances(tx, &tenant.id).await?;
+    if live > 0 {
+        let message = format!("tenant `{name}` still has {live} live instances: delete them first");
+        return Err(Error::conflict("in_use", message));
+    }
+    if let Some(platform) = platforms::with_default_tenant(tx, &tenant.id).await? {
+        let message = format!("tenant `{name}` is the default tenant of platform `{platform}`");
+        return Err(Error::conflict("in_use", message));
+    }
+    identities::delete_of_tenant(tx, &tenant.id).await?;
+    quotas::delete_of_tenant(tx, &tenant.id).await?;
+    visibility::moved(tx, &tenant.id).await?;
+    tenants::delete(tx, &tenant.id, now).await?;
+    audit::append(tx, &audited.changed(Some(json!(tenant.document)), None)).await?;
+    events::append(tx, hub, &changed(tenant, change, "deleted", now), now).await?;
+    Ok(())
+}
+
 /// The event of a change.
-fn changed(tenant: &Tenant, change: &str, word: &str, now: Time) -> Event {
+pub(in crate::app) fn changed(tenant: &Tenant, change: &str, word: &str, now: Time) -> Event {
     let kind = EventKind::TenantChanged;
     Event {
         id: event_id(change, kind),
@@ -247,7 +279,7 @@ async fn write(
 ) -> Result<(Put, TenantView), Error> {
     let (put, mut view) = match before {
         Some(before) => {
-            let tenant = Tenant { id: before.tenant.id, ..new };
+            let tenant = Tenant { id: before.tenant.id, suspended: before.tenant.suspended, ..new };
             tenants::save(tx, &tenant).await?;
             (Put::Replaced, TenantView { tenant, created_at: before.created_at })
         }
@@ -264,15 +296,20 @@ async fn write(
     for (platform_id, keys) in &mapped {
         take(tx, &view.tenant, platform_id, keys).await?;
     }
+    view.tenant = as_read(view.tenant);
+    Ok((put, view))
+}
+
+/// A tenant as it will be read: two spellings of one identity are one, in the plainest form.
+pub(in crate::app) fn as_read(mut tenant: Tenant) -> Tenant {
     let order = |identity: &Identity| {
         (identity.platform.clone(), identity.match_key().map(|key| key.canonical()).unwrap_or_default())
     };
-    // As it will be read: two spellings of one identity are one, in the plainest form.
-    let mut identities: Vec<_> = view.tenant.document.identities.iter().map(plainest).collect();
+    let mut identities: Vec<_> = tenant.document.identities.iter().map(plainest).collect();
     identities.sort_by_key(order);
     identities.dedup();
-    view.tenant.document.identities = identities;
-    Ok((put, view))
+    tenant.document.identities = identities;
+    tenant
 }
 
 fn plainest(identity: &Identity) -> Identity {

@@ -55,7 +55,8 @@ impl ServiceBroker for View {
         let read = async {
             let orderer = self.orderer(call).await?;
             self.app.turn_prices().await?;
-            Ok(self.app.catalog().document(orderer.broker.as_deref(), orderer.platform.kind))
+            let Orderer { platform, broker, .. } = &*orderer;
+            Ok(self.app.catalog().document_for(broker.as_deref(), &platform.id, platform.kind))
         };
         self.measured("catalog", "", call, read).await
     }

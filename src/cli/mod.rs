@@ -29,9 +29,11 @@ mod operation;
 mod order;
 mod params;
 mod platform;
+mod policy;
 mod price_book;
 mod print;
 mod problem;
+mod quota;
 mod remote;
 mod serve;
 mod settings;
@@ -106,6 +108,10 @@ enum Command {
     Statement(Box<Remote<statement::Args>>),
     /// How much a tenant or a cost center may cost in a month.
     Budget(Box<Remote<budget::Args>>),
+    /// How much a tenant may have of something.
+    Quota(Box<Remote<quota::Args>>),
+    /// Rules that refuse orders, or warn of them.
+    Policy(Box<Remote<policy::Args>>),
     /// Orders that wait for somebody's yes.
     Approval(Box<Remote<approval::Args>>),
     /// Which orders wait for somebody's yes.
@@ -211,6 +217,8 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Cost(remote) => remote.run(cost::run),
         Command::Statement(remote) => remote.run(statement::run),
         Command::Budget(remote) => remote.run(budget::run),
+        Command::Quota(remote) => remote.run(quota::run),
+        Command::Policy(remote) => remote.run(policy::run),
         Command::Approval(remote) => remote.run(approval::run),
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),

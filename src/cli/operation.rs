@@ -25,7 +25,7 @@ enum Verb {
         /// In this state: in_progress, succeeded, failed, cancelled.
         #[arg(long)]
         state: Option<String>,
-        /// Of this kind: provision, update, deprovision, bind, unbind, orphan_mitigation.
+        /// Of this kind: provision, update, deprovision, context_update, bind, unbind, orphan_mitigation.
         #[arg(long)]
         kind: Option<String>,
         /// Of this instance, by the hub's id of it.

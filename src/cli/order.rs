@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// What it is called: 1 to 63 of a-z, 0-9 and '-'.
     #[arg(long)]
     name: String,
+    /// Only say what would become of it, and change nothing.
+    #[arg(long)]
+    preview: bool,
     #[command(flatten)]
     params: Params,
     #[command(flatten)]
@@ -52,12 +55,31 @@ pub(super) const FIELDS: &[Column] = &[
     ("description", "/operation/description"),
 ];
 
+/// What would become of an order.
+const OUTLOOK: &[Column] = &[
+    ("visible", "/visible"),
+    ("allowed", "/allowed"),
+    ("refused", "/refused/reason"),
+    ("policies", "/policies/*/message"),
+    ("quotas", "/quota/*/words"),
+    ("approval", "/approval/causes"),
+    ("price", "/price/lines/*/words"),
+    ("request", "/request/method"),
+    ("path", "/request/path"),
+];
+
 /// Runs it.
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
-    let Args { offering, plan, tenant, name, params, wait, out } = args;
+    let Args { offering, plan, tenant, name, preview, params, wait, out } = args;
     let mut order = json!({ "offering": offering, "plan": plan });
     if let Some(parameters) = params.read()? {
         order["parameters"] = parameters;
+    }
+    if preview {
+        order["tenant"] = tenant.into();
+        order["instance"] = name.into();
+        let answer = client.send(Method::POST, &["orders", "preview"], Some(&order)).await?;
+        return out.one(&answer.body, OUTLOOK);
     }
     let path = ["tenants", tenant.as_str(), "instances", name.as_str()];
     let mut answer = client.send(Method::PUT, &path, Some(&order)).await?;

@@ -54,8 +54,8 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// The JSON object in a file, or on standard input.
-pub(super) fn object(file: &Path) -> Result<Map<String, Value>, Error> {
+/// The text of a file; `-` is standard input.
+pub(super) fn text(file: &Path) -> Result<String, Error> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(DOCUMENT_MAX).read_to_string(&mut text)
@@ -63,6 +63,12 @@ pub(super) fn object(file: &Path) -> Result<Map<String, Value>, Error> {
         fs::File::open(file).and_then(|open| open.take(DOCUMENT_MAX).read_to_string(&mut text))
     };
     read.map_err(|error| Error::Read(file.display().to_string(), error))?;
+    Ok(text)
+}
+
+/// The JSON object in a file, or on standard input.
+pub(super) fn object(file: &Path) -> Result<Map<String, Value>, Error> {
+    let text = text(file)?;
     let wrong = |why: String| Error::Usage(format!("{} is no JSON object: {why}", file.display()));
     serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }

@@ -45,6 +45,7 @@ impl Problem {
         let missing = MISSING.iter().filter(|_| self.status == 404);
         let missing = missing.filter(|(start, _)| self.detail.starts_with(start)).map(|(_, advice)| *advice).next();
         missing.or(match (self.status, self.code.as_str()) {
+            (401, "invalid_token") => Some("check BOURSE_TOKEN, or run `bourse login`"),
             (401, _) => Some("check BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN"),
             (403, _) => Some("ask an administrator of the hub"),
             (_, "operation_in_progress") => Some("`bourse operation list --state in_progress` shows what is under way"),

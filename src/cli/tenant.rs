@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Error;
 use super::broker::set;
-use super::client::Client;
+use super::client::{self, Client};
 use super::params::{self, identity, pair};
 use super::print::{self, Column, Out};
 use super::remote::Limit;
@@ -37,6 +37,48 @@ enum Verb {
     Delete {
         /// The tenant.
         name: String,
+    },
+    /// Take tenants over from a list in CSV or JSON, or at a URL. What it has no column for stays as it is.
+    Import {
+        /// The list, `-` for standard input.
+        #[arg(required_unless_present = "from")]
+        file: Option<PathBuf>,
+        /// Let the hub fetch the list from there.
+        #[arg(long, value_name = "URL", conflicts_with = "file")]
+        from: Option<String>,
+        /// Only show what would come of it.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a tenant order, change and bind nothing for the time being.
+    Suspend {
+        /// The tenant.
+        name: String,
+        /// What whoever orders for it is told.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a suspended tenant order again.
+    Resume {
+        /// The tenant.
+        name: String,
+    },
+    /// Delete all instances of a tenant, dependents first, and then the tenant.
+    Offboard {
+        /// The tenant.
+        name: String,
+        /// Only show what stands in the way.
+        #[arg(long, conflicts_with_all = ["status", "cancel"])]
+        dry_run: bool,
+        /// Only show how far it is.
+        #[arg(long, conflicts_with = "cancel")]
+        status: bool,
+        /// Call it off: the tenant stays suspended.
+        #[arg(long)]
+        cancel: bool,
+        /// For the audit.
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// List identities that were used in orders and that no tenant has.
     Unmapped(Limit),
@@ -106,7 +148,26 @@ const FIELDS: &[Column] = &[
     ("labels", "/labels"),
     ("members", "/members/*"),
     ("identities", "/identities/*"),
+    ("suspended", "/suspended"),
     ("created", "/created_at"),
+];
+
+const IMPORTED: &[Column] = &[("LINE", "/line"), ("TENANT", "/name"), ("VERDICT", "/verdict"), ("ERROR", "/error")];
+
+const OFFBOARDING: &[Column] = &[
+    ("tenant", "/tenant"),
+    ("state", "/state"),
+    ("instances left", "/left/instances"),
+    ("bindings left", "/left/bindings"),
+    ("operations", "/left/operations"),
+    ("approvals", "/left/approvals"),
+    ("default tenant of", "/default_tenant_of"),
+    ("open months", "/open_months"),
+    ("instances", "/instances/*/id"),
+    ("errors", "/instances/*/error"),
+    ("error", "/error"),
+    ("started", "/started_at"),
+    ("finished", "/finished_at"),
 ];
 
 const UNMAPPED: &[Column] = &[
@@ -130,6 +191,38 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
         Verb::Delete { name } => {
             client.send(Method::DELETE, &["tenants", &name], None).await?;
             print::note(&format!("tenant {name} is deleted"))
+        }
+        Verb::Import { file, from, dry_run } => {
+            let mut body = Map::new();
+            set(&mut body, "text", file.as_deref().map(params::text).transpose()?);
+            set(&mut body, "url", from);
+            set(&mut body, "dry_run", Some(dry_run));
+            let answer = client.send(Method::POST, &["tenants", "import"], Some(&body.into())).await?.body;
+            let list = json!({ "items": answer["rows"], "next": null });
+            out.list(&list, IMPORTED)?;
+            match answer["errors"].as_u64() {
+                Some(0) | None => Ok(()),
+                Some(errors) => Err(client::Error::Outcome(format!("{errors} rows were not imported")).into()),
+            }
+        }
+        Verb::Suspend { name, reason } => {
+            let body = json!({ "reason": reason });
+            out.one(&client.send(Method::POST, &["tenants", &name, "suspend"], Some(&body)).await?.body, FIELDS)
+        }
+        Verb::Resume { name } => {
+            out.one(&client.send(Method::POST, &["tenants", &name, "resume"], None).await?.body, FIELDS)
+        }
+        Verb::Offboard { name, dry_run, status, cancel, reason } => {
+            let path = ["tenants", &name, "offboard"];
+            if cancel {
+                client.send(Method::DELETE, &path, None).await?;
+                return print::note(&format!("off-boarding of tenant {name} is called off; it stays suspended"));
+            }
+            if status {
+                return out.one(&client.get(&path, &[]).await?, OFFBOARDING);
+            }
+            let body = json!({ "dry_run": dry_run, "reason": reason });
+            out.one(&client.send(Method::POST, &path, Some(&body)).await?.body, OFFBOARDING)
         }
         Verb::Unmapped(limit) => out.list(&client.list(&["identities", "unmapped"], &[], limit.get()).await?, UNMAPPED),
     }

@@ -2,8 +2,8 @@
 //! ([`clash`]), and put together for platforms ([`merged`]).
 //!
 //! It fetches and stores nothing. Invariant: of a backend's document only ids and names are replaced, and of a plan `metadata.costs`
-//! where the price book in force knows it, and `maximum_polling_duration` where orders may wait for people ([`wait`]); every other field, known or
-//! not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is left out only of what that kind of
+//! where the price book in force knows it, `maximum_polling_duration` where orders may wait for people ([`wait`]), and `metadata.bourse` where an
+//! offering will go ([`views`]) or the platform is a hub; every other field, known or not, stays as it came, numbers in value and scale included. What a platform of a particular kind would choke on is left out only of what that kind of
 //! platform gets ([`cloudfoundry`]).
 
 pub mod bridge;
@@ -18,15 +18,17 @@ pub mod prices;
 #[cfg(test)]
 mod properties;
 pub mod schema;
+pub mod views;
 pub mod wait;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use merged::{Merged, Part, Prices};
+pub use merged::{Merged, Part, Prices, Shown};
 pub use osb::catalog::{Finding, Severity};
 pub use plan::PlanEntry;
+pub use views::Seen;
 pub use wait::Wait;
 
 /// Whether something of the catalog can be ordered.

@@ -60,11 +60,13 @@ pub enum EventKind {
     ApprovalRequested,
     /// Somebody said yes or no, or nobody did in time.
     ApprovalDecided,
+    /// An order was refused because a quota has too little left.
+    QuotaExceeded,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -86,6 +88,7 @@ impl EventKind {
         Self::BudgetThreshold,
         Self::ApprovalRequested,
         Self::ApprovalDecided,
+        Self::QuotaExceeded,
     ];
 
     /// The CloudEvents type.
@@ -112,6 +115,7 @@ impl EventKind {
             Self::BudgetThreshold => "io.bourse.budget.threshold",
             Self::ApprovalRequested => "io.bourse.approval.requested",
             Self::ApprovalDecided => "io.bourse.approval.decided",
+            Self::QuotaExceeded => "io.bourse.quota.exceeded",
         }
     }
 }

@@ -119,14 +119,32 @@ pub struct InstanceAttributes {
     /// The ids that the backend got in the place of names of instances, by where they stand in the parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub references: BTreeMap<String, String>,
+    /// The parameters as they were ordered, where operators have others sent to the broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<osb::Object>,
 }
 
 impl InstanceAttributes {
-    /// Whether an order with `other` is the same order: parameters, organization and space count, the context does not.
+    /// The parameters as they were ordered.
+    pub fn ordered(&self) -> &osb::Object {
+        self.ordered.as_ref().unwrap_or(&self.parameters)
+    }
+
+    /// Whether an order with `other` is the same order: parameters as they were ordered, organization and space count, the context
+    /// does not.
     pub fn same_order(&self, other: &Self) -> bool {
-        self.parameters == other.parameters
+        self.ordered() == other.ordered()
             && self.organization_guid == other.organization_guid
             && self.space_guid == other.space_guid
+    }
+
+    /// Folds the parameters of an update in as they were ordered, where others are sent to the broker.
+    pub fn fold_ordered(&mut self, ordered: &osb::Object) {
+        let mut all = self.ordered().clone();
+        for (key, value) in ordered {
+            all.insert(key.clone(), value.clone());
+        }
+        self.ordered = Some(all);
     }
 
     /// Folds the parameters of an update in: what it names is replaced, with what it referred to; the rest stays.

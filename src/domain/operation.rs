@@ -23,6 +23,8 @@ pub enum OperationKind {
     Bind,
     /// A binding is deleted.
     Unbind,
+    /// An instance's broker is told what changed about its tenant. No platform sees it, and it changes nothing of the instance.
+    ContextUpdate,
     /// What a failed provision or bind, or a late request, may have left at the backend is deleted, for as long as it takes.
     OrphanMitigation,
 }
@@ -36,15 +38,16 @@ impl OperationKind {
             Self::Deprovision => "deprovision",
             Self::Bind => "bind",
             Self::Unbind => "unbind",
+            Self::ContextUpdate => "context_update",
             Self::OrphanMitigation => "orphan_mitigation",
         }
     }
 
     /// The kind of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Provision, Self::Update, Self::Deprovision, Self::Bind, Self::Unbind, Self::OrphanMitigation]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        let changes = [Self::Provision, Self::Update, Self::Deprovision, Self::ContextUpdate];
+        let others = [Self::Bind, Self::Unbind, Self::OrphanMitigation];
+        changes.into_iter().chain(others).find(|kind| kind.as_str() == word)
     }
 
     /// Whether it ends with nothing being there, so that asking for it again does no harm.

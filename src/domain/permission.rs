@@ -70,6 +70,14 @@ pub enum Permission {
     SeeApprovalRules,
     /// Changes to rules of approval.
     ManageApprovalRules,
+    /// Quotas.
+    SeeQuotas,
+    /// Changes to quotas.
+    ManageQuotas,
+    /// Policies, and what is said about plans' parameters.
+    SeePolicies,
+    /// Changes to them, and trying them against what stands.
+    ManagePolicies,
     /// Approvals; whoever is named as approver sees those.
     SeeApprovals,
     /// Yes or no to an order.
@@ -96,9 +104,12 @@ impl Permission {
             Self::Open | Self::SignedIn | Self::Admin | Self::Broker | Self::ManagePeople => &[],
             Self::SeeBrokers => &[(Operator, All), (Finance, All), (Auditor, All), (Provider, OwnBrokers)],
             Self::ChangeBrokers => &[(Operator, All), (Provider, OwnBrokers)],
-            Self::ManageBrokers | Self::ManagePlatforms | Self::ManageInstances | Self::ManageApprovalRules => {
-                &[(Operator, All)]
-            }
+            Self::ManageBrokers
+            | Self::ManagePlatforms
+            | Self::ManageInstances
+            | Self::ManageApprovalRules
+            | Self::ManageQuotas
+            | Self::ManagePolicies => &[(Operator, All)],
             Self::SeeOfferings => &[
                 (Operator, All),
                 (Finance, All),
@@ -138,6 +149,10 @@ impl Permission {
                 &[(Finance, All), (Auditor, All), (TenantOwner, OwnTenants), (TenantMember, OwnTenants)]
             }
             Self::SeeBooks => &[(Finance, All), (Auditor, All)],
+            Self::SeeQuotas => {
+                &[(Operator, All), (Auditor, All), (TenantOwner, OwnTenants), (TenantMember, OwnTenants)]
+            }
+            Self::SeePolicies => &[(Operator, All), (Auditor, All)],
             Self::SeeApprovalRules => &[(Operator, All), (Approver, All), (Auditor, All)],
             Self::SeeApprovals => &[
                 (Operator, All),
@@ -176,6 +191,8 @@ impl Permission {
             Self::ManageInstances => Self::SeeInstances,
             Self::ManageBudgets => Self::SeeBudgets,
             Self::ManageApprovalRules => Self::SeeApprovalRules,
+            Self::ManageQuotas => Self::SeeQuotas,
+            Self::ManagePolicies => Self::SeePolicies,
             Self::DecideApprovals => Self::SeeApprovals,
             Self::ManageEvents => Self::SeeEvents,
             Self::ManagePeople => Self::SeePeople,

@@ -31,6 +31,8 @@ pub struct Tenant {
     pub id: String,
     /// Immutable.
     pub name: String,
+    /// Why it may order nothing for the time being; it may where absent.
+    pub suspended: Option<String>,
     /// What is said about it. `identities` is filled where a tenant is read for people; an order does without.
     pub document: TenantDocument,
 }
@@ -93,6 +95,13 @@ pub enum Role {
     Owner,
     /// Orders, changes and deletes.
     Member,
+}
+
+impl Tenant {
+    /// Why it may order, change and bind nothing, if it is suspended. Deletions and questions are never held back.
+    pub fn refuses(&self) -> Option<String> {
+        self.suspended.as_ref().map(|reason| format!("tenant `{}` is suspended: {reason}", self.name))
+    }
 }
 
 impl TenantDocument {

@@ -157,6 +157,7 @@ impl From<app::Error> for Failure {
             E::Unprocessable { code, .. } | E::Refused { code, .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
             }
+            E::OverQuota(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "quota_exceeded", detail),
             E::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             E::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
             E::InUse(_) => Self::new(StatusCode::CONFLICT, "in_use", detail),

@@ -69,7 +69,7 @@ async fn read(mut payload: Payload, max: usize) -> Result<web::BytesMut, Failure
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if bytes.is_empty() {
         return Err(Failure::malformed("the body is empty: send a JSON object, {} if there is nothing to say"));
     }

@@ -20,6 +20,7 @@ pub mod osb;
 pub mod page;
 pub mod permits;
 pub mod pointer;
+pub mod route;
 pub mod routes;
 
 use std::net::TcpListener;

@@ -59,5 +59,6 @@ macro_rules! permits {
 permits! {
     SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants SeeOrders
     Order SeeInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
-    ManageApprovalRules SeeApprovals DecideApprovals SeeEvents ManageEvents SeeAudit SeePeople ManagePeople
+    ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents ManageEvents
+    SeeAudit SeePeople ManagePeople
 }

@@ -4,144 +4,30 @@
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
-use actix_web::{Resource, http, web};
-use utoipa::ToSchema;
+use actix_web::{Resource, web};
 
 use super::admin::{
-    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, identities,
-    instances, keys, offerings, orders, platforms, prices, service_accounts, statements, tenants, usage, users,
+    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
+    identities, import, instances, keys, offboarding, offerings, orders, parameters, platforms, policies, preview,
+    prices, quotas, service_accounts, statements, tenants, usage, users,
 };
-use super::openapi::{SchemaOf, schema_of};
 use super::{auth, error, health, jwks, login, metrics};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;
 
+pub use super::route::{Answer, Method, Route};
+
 /// What every path of the management API begins with.
 pub const API: &str = "/api/v1";
-
-/// A method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads.
-    Get,
-    /// Creates, or acts.
-    Post,
-    /// Creates or replaces.
-    Put,
-    /// Changes a part.
-    Patch,
-    /// Deletes.
-    Delete,
-}
-
-impl Method {
-    /// Its word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn http(self) -> http::Method {
-        match self {
-            Self::Get => http::Method::GET,
-            Self::Post => http::Method::POST,
-            Self::Put => http::Method::PUT,
-            Self::Patch => http::Method::PATCH,
-            Self::Delete => http::Method::DELETE,
-        }
-    }
-}
-
-/// One route.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// The path, with `{name}` for what varies.
-    pub path: &'static str,
-    /// Who may.
-    pub permission: Permission,
-    /// What it does, in a few words.
-    pub summary: &'static str,
-    /// The query parameters it knows.
-    pub query: &'static [&'static str],
-    /// The body it takes.
-    pub body: Option<SchemaOf>,
-    /// The statuses of success.
-    pub statuses: &'static [u16],
-    /// What it answers.
-    pub answer: Answer,
-    handler: fn() -> actix_web::Route,
-}
-
-/// What a route answers when it succeeds.
-#[derive(Clone, Copy, Debug)]
-pub enum Answer {
-    /// No body.
-    Nothing,
-    /// Something that is no JSON, or is described elsewhere.
-    Other,
-    /// One of these.
-    One(SchemaOf),
-    /// A page of these.
-    Page(SchemaOf),
-}
-
-impl Route {
-    const fn new(
-        method: Method,
-        path: &'static str,
-        permission: Permission,
-        summary: &'static str,
-        handler: fn() -> actix_web::Route,
-    ) -> Self {
-        let (query, body, statuses, answer): (&[&str], _, &[u16], _) = (&[], None, &[200], Answer::Other);
-        Self { method, path, permission, summary, query, body, statuses, answer, handler }
-    }
-
-    /// It takes a body.
-    const fn takes<T: ToSchema>(self) -> Self {
-        Self { body: Some(schema_of::<T>), ..self }
-    }
-
-    /// It answers 200 with one of these.
-    const fn gives<T: ToSchema>(self) -> Self {
-        Self { answer: Answer::One(schema_of::<T>), ..self }
-    }
-
-    /// It answers with other statuses than 200.
-    const fn with(self, statuses: &'static [u16]) -> Self {
-        Self { statuses, ..self }
-    }
-
-    /// It knows these query parameters.
-    const fn asks(self, query: &'static [&'static str]) -> Self {
-        Self { query, ..self }
-    }
-
-    /// It answers 204.
-    const fn nothing(self) -> Self {
-        Self { answer: Answer::Nothing, statuses: &[204], ..self }
-    }
-
-    /// It answers a page of these, filtered by these query parameters besides `limit` and `cursor`.
-    const fn pages<T: ToSchema>(self, filters: &'static [&'static str]) -> Self {
-        Self { answer: Answer::Page(schema_of::<T>), query: filters, ..self }
-    }
-}
 
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
     Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePeople, ManagePlatforms, ManagePrices, ManageTenants, Open, Order, SeeApprovalRules,
-    SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings,
-    SeeOrders, SeePeople, SeePlatforms, SeeStatements, SeeTenants, SignedIn,
+    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
+    Order, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents,
+    SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants,
+    SignedIn,
 };
 
 /// All routes.
@@ -191,7 +77,33 @@ pub const ROUTES: &[Route] = &[
     )
     .nothing(),
     Route::new(Get, "/api/v1/offerings", SeeOfferings, "Search what can be ordered", || to(offerings::list))
-        .pages::<offerings::OfferingOut>(&["q"]),
+        .pages::<offerings::OfferingOut>(&["q", "tenant"]),
+    Route::new(Get, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Show how far an offering has come", || {
+        to(offerings::lifecycle)
+    })
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(Put, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Say how far an offering has come", || {
+        to(offerings::put_lifecycle)
+    })
+    .takes::<crate::app::visibility::LifecycleDocument>()
+    .gives::<crate::app::visibility::LifecycleView>(),
+    Route::new(
+        Get,
+        "/api/v1/offerings/{name}/plans/{plan}/visibility",
+        ManageBrokers,
+        "Show who may order a plan",
+        || to(offerings::visibility),
+    )
+    .gives::<crate::app::visibility::VisibilityDocument>(),
+    Route::new(
+        Put,
+        "/api/v1/offerings/{name}/plans/{plan}/visibility",
+        ManageBrokers,
+        "Say who may order a plan",
+        || to(offerings::put_visibility),
+    )
+    .takes::<crate::app::visibility::VisibilityDocument>()
+    .gives::<crate::app::visibility::VisibilityDocument>(),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", SeePlatforms, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),
@@ -226,6 +138,10 @@ pub const ROUTES: &[Route] = &[
     // Tenants, and what platforms call them.
     Route::new(Get, "/api/v1/tenants", SeeTenants, "List tenants", || to(tenants::list))
         .pages::<tenants::TenantOut>(&[]),
+    Route::new(Post, "/api/v1/tenants/import", ManageTenants, "Take tenants over from a list", || to(import::import))
+        .takes::<import::ImportIn>()
+        .gives::<import::ImportOut>()
+        .asks(&["dry_run"]),
     Route::new(Get, "/api/v1/tenants/{name}", SeeTenants, "Show a tenant", || to(tenants::show))
         .gives::<tenants::TenantOut>(),
     Route::new(Put, "/api/v1/tenants/{name}", ManageTenants, "Create or replace a tenant", || to(tenants::put))
@@ -233,6 +149,32 @@ pub const ROUTES: &[Route] = &[
         .gives::<tenants::TenantOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/tenants/{name}", ManageTenants, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(Post, "/api/v1/tenants/{name}/suspend", ManageTenants, "Let a tenant order nothing more", || {
+        to(offboarding::suspend)
+    })
+    .takes::<offboarding::SuspensionIn>()
+    .gives::<tenants::TenantOut>(),
+    Route::new(Post, "/api/v1/tenants/{name}/resume", ManageTenants, "Let a tenant order again", || {
+        to(offboarding::resume)
+    })
+    .gives::<tenants::TenantOut>(),
+    Route::new(Get, "/api/v1/tenants/{name}/offboard", ManageTenants, "Show how far a tenant is taken down", || {
+        to(offboarding::show)
+    })
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(
+        Post,
+        "/api/v1/tenants/{name}/offboard",
+        ManageTenants,
+        "Take a tenant down with all its instances",
+        || to(offboarding::start),
+    )
+    .takes::<offboarding::OffboardingIn>()
+    .gives::<offboarding::OffboardingOut>(),
+    Route::new(Delete, "/api/v1/tenants/{name}/offboard", ManageTenants, "Call an off-boarding off", || {
+        to(offboarding::cancel)
+    })
+    .nothing(),
     Route::new(Get, "/api/v1/identities/unmapped", SeePlatforms, "List identities that no tenant has", || {
         to(identities::unmapped)
     })
@@ -304,6 +246,35 @@ pub const ROUTES: &[Route] = &[
     )
     .takes::<instances::PurgeIn>()
     .gives::<instances::DetailOut>(),
+    Route::new(
+        Get,
+        "/api/v1/instances/{id}/grants",
+        ManageInstances,
+        "List who was granted access to an instance",
+        || to(grants::list),
+    )
+    .pages::<grants::GrantOut>(&[]),
+    Route::new(
+        Put,
+        "/api/v1/instances/{id}/grants/{user}",
+        ManageInstances,
+        "Grant somebody access to an instance",
+        || to(grants::put),
+    )
+    .takes::<grants::GrantIn>()
+    .gives::<grants::GrantOut>(),
+    Route::new(Delete, "/api/v1/instances/{id}/grants/{user}", ManageInstances, "Take access back", || {
+        to(grants::delete)
+    })
+    .nothing(),
+    Route::new(
+        Get,
+        "/api/v1/context-updates",
+        ManageInstances,
+        "List instances whose brokers are still to be told of a change of their tenant",
+        || to(grants::context_updates),
+    )
+    .pages::<grants::ContextUpdateOut>(&["tenant"]),
     Route::new(Get, "/api/v1/operations", SeeInstances, "List operations", || to(instances::operations))
         .pages::<instances::OperationOut>(&["state", "kind", "instance"]),
     Route::new(Get, "/api/v1/operations/{id}", SeeInstances, "Show an operation", || to(instances::operation))
@@ -374,6 +345,74 @@ pub const ROUTES: &[Route] = &[
         .gives::<budgets::BudgetOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/budgets/{name}", ManageBudgets, "Delete a budget", || to(budgets::delete)).nothing(),
+    // Quotas.
+    Route::new(Get, "/api/v1/quotas", SeeQuotas, "List quotas and what is used of them", || to(quotas::list))
+        .pages::<quotas::QuotaOut>(&["tenant"]),
+    Route::new(Get, "/api/v1/quotas/{name}", SeeQuotas, "Show a quota and what is used of it", || to(quotas::show))
+        .gives::<quotas::QuotaOut>(),
+    Route::new(Put, "/api/v1/quotas/{name}", ManageQuotas, "Create or replace a quota, and count what exists", || {
+        to(quotas::put)
+    })
+    .takes::<crate::domain::quota::QuotaDocument>()
+    .gives::<quotas::QuotaOut>()
+    .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/quotas/{name}", ManageQuotas, "Delete a quota", || to(quotas::delete)).nothing(),
+    // What is said about plans' parameters.
+    Route::new(
+        Get,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        SeePolicies,
+        "Show which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::show),
+    )
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"]),
+    Route::new(
+        Put,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        ManagePolicies,
+        "Say which parameters of a plan have another default, are forced, or may not be given",
+        || to(parameters::put),
+    )
+    .takes::<crate::domain::parameters::ParameterRules>()
+    .gives::<parameters::ParametersOut>()
+    .asks(&["tenant"])
+    .with(&[200, 201]),
+    Route::new(
+        Delete,
+        "/api/v1/offerings/{offering}/plans/{plan}/parameters",
+        ManagePolicies,
+        "Say nothing about the parameters of a plan any more",
+        || to(parameters::delete),
+    )
+    .asks(&["tenant"])
+    .nothing(),
+    // Policies. The one path that is no name comes first.
+    Route::new(
+        Post,
+        "/api/v1/policies/simulate",
+        ManagePolicies,
+        "Say what of all that stands a policy would refuse",
+        || to(policies::simulate),
+    )
+    .takes::<policies::SimulationIn>()
+    .gives::<policies::SimulatedOut>()
+    .asks(&["limit", "cursor"]),
+    Route::new(Get, "/api/v1/policies", SeePolicies, "List policies", || to(policies::list))
+        .pages::<policies::PolicyOut>(&[]),
+    Route::new(Get, "/api/v1/policies/{name}", SeePolicies, "Show a policy", || to(policies::show))
+        .gives::<policies::PolicyOut>(),
+    Route::new(Put, "/api/v1/policies/{name}", ManagePolicies, "Create or replace a policy", || to(policies::put))
+        .takes::<crate::domain::policy::PolicyDocument>()
+        .gives::<policies::PolicyOut>()
+        .with(&[200, 201]),
+    Route::new(Delete, "/api/v1/policies/{name}", ManagePolicies, "Delete a policy", || to(policies::delete)).nothing(),
+    // What would become of an order.
+    Route::new(Post, "/api/v1/orders/preview", Order, "Say what would become of an order, and change nothing", || {
+        to(preview::preview)
+    })
+    .takes::<preview::PreviewIn>()
+    .gives::<preview::PreviewOut>(),
     // Exports.
     Route::new(Get, "/api/v1/exports/focus", SeeBooks, "Every tenant's month as CSV by FOCUS 1.0 or 1.2", || {
         to(exports::focus)

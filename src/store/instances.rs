@@ -48,6 +48,8 @@ pub struct InstanceRow {
     pub gone_at: Option<Time>,
     /// Until when a request that makes it, and whose answer was lost, may still reach the backend.
     pub late_until: Option<Time>,
+    /// Whether quotas may count something for it.
+    pub reserved: bool,
 }
 
 pub(super) fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
@@ -71,6 +73,7 @@ pub(super) fn read(row: &AnyRow) -> Result<InstanceRow, Error> {
         ready_at: column::<Option<i64>>(row, "ready_at")?.map(Time),
         gone_at: column::<Option<i64>>(row, "gone_at")?.map(Time),
         late_until: column::<Option<i64>>(row, "late_until")?.map(Time),
+        reserved: column::<i64>(row, "reserved")? != 0,
     })
 }
 
@@ -79,8 +82,8 @@ const RETIRE: &str = "update instances set current = 0 \
     and (state = 'gone' or (state = 'failed' and operation_id is null))";
 
 const INSERT: &str = "insert into instances (id, platform_id, platform_instance_id, current, name, tenant_id, broker_id, \
-    offering_id, plan_id, state, attributes, answer, operation_id, event_sequence, version, created_at, updated_at) \
-    values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, 1, $13, $13) on conflict do nothing";
+    offering_id, plan_id, state, attributes, answer, operation_id, event_sequence, version, created_at, updated_at, reserved) \
+    values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, 1, $13, $13, $15) on conflict do nothing";
 
 /// Inserts a new order under a platform's id; a row that is only a memory makes way. False where the id is taken.
 ///
@@ -102,7 +105,8 @@ pub async fn insert(tx: &mut Tx<'_>, row: &InstanceRow) -> Result<bool, Error> {
         .bind(row.answer.clone())
         .bind(row.operation_id.clone())
         .bind(row.created_at.0)
-        .bind(row.event_sequence);
+        .bind(row.event_sequence)
+        .bind(i64::from(row.reserved));
     Ok(tx.execute(query).await? == 1)
 }
 
@@ -136,6 +140,7 @@ pub async fn current_and_rules(
 }
 
 const CURRENT_AND_OWNER: &str = "select i.*, t.name as tenant_name, t.document as tenant_document, \
+    t.suspended as tenant_suspended, \
     (select version from versions where name = 'approval_rules') as rules \
     from instances i join tenants t on t.id = i.tenant_id \
     where i.platform_id = $1 and i.platform_instance_id = $2 and i.current = 1";
@@ -175,7 +180,8 @@ pub async fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<InstanceRow>, Erro
 }
 
 const SAVE: &str = "update instances set state = $2, plan_id = $3, attributes = $4, answer = $5, operation_id = $6, \
-    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = current * $11, late_until = $12 where id = $1";
+    event_sequence = $7, ready_at = $8, gone_at = $9, updated_at = $10, current = current * $11, late_until = $12, \
+    reserved = $13 where id = $1";
 
 /// Writes a row that this transaction has locked. `current` is false where the platform's id means nothing any more; an id
 /// that means another row by now never comes back to this one.
@@ -195,7 +201,8 @@ pub async fn save(tx: &mut Tx<'_>, row: &InstanceRow, current: bool, now: Time) 
         .bind(row.gone_at.map(|time| time.0))
         .bind(now.0)
         .bind(i64::from(current))
-        .bind(row.late_until.map(|time| time.0));
+        .bind(row.late_until.map(|time| time.0))
+        .bind(i64::from(row.reserved));
     tx.execute(query).await?;
     Ok(())
 }

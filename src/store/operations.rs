@@ -74,7 +74,7 @@ fn word<T>(row: &AnyRow, name: &'static str, parse: fn(&str) -> Option<T>) -> Re
     parse(&word).ok_or_else(|| unreadable(name, &word))
 }
 
-fn read(row: &AnyRow) -> Result<OperationRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<OperationRow, Error> {
     Ok(OperationRow {
         id: column(row, "id")?,
         kind: word(row, "kind", OperationKind::parse)?,
@@ -185,12 +185,12 @@ pub async fn unfinished(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<Ope
     tx.fetch_optional(sqlx::query(UNFINISHED).bind(instance_id.to_owned())).await?.as_ref().map(read).transpose()
 }
 
-const IN_THE_WAY: &str = "select * from operations where instance_id = $1 and state = 'in_progress' \
+const IN_THE_WAY: &str = "select * from operations where instance_id = $1 and state = 'in_progress' and kind <> 'context_update' \
     and (binding_id is null or binding_id not in (select id from bindings where instance_id = $1 and state = 'gone')) \
     order by created_at limit 1";
 
 /// What is under way on an instance or one of its bindings that keeps others waiting: a clean-up after a binding that is gone
-/// does not.
+/// does not, and neither does a change of the context alone, of which nobody knows.
 ///
 /// # Errors
 /// [`Error`].
@@ -358,6 +358,17 @@ const OF_INSTANCE: &str = "select * from (select * from operations where instanc
 /// [`Error`].
 pub async fn of_instance(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<OperationRow>, Error> {
     tx.fetch_all(sqlx::query(OF_INSTANCE).bind(instance_id.to_owned())).await?.iter().map(read).collect()
+}
+
+const FIRST_ACTOR: &str = "select actor from operations where instance_id = $1 order by created_at, id limit 1";
+
+/// Who ordered an instance.
+///
+/// # Errors
+/// [`Error`].
+pub async fn first_actor(tx: &mut Tx<'_>, instance_id: &str) -> Result<Option<String>, Error> {
+    let row = tx.fetch_optional(sqlx::query(FIRST_ACTOR).bind(instance_id.to_owned())).await?;
+    row.as_ref().map(|row| column(row, "actor")).transpose()
 }
 
 const BIND_OF: &str = "select * from operations where binding_id = $1 and kind = 'bind' order by created_at limit 1";

@@ -18,22 +18,23 @@ pub struct TenantRow {
 }
 
 fn tenant(row: &AnyRow) -> Result<Tenant, Error> {
-    read(row, ["id", "name", "document"])
+    read(row, ["id", "name", "document", "suspended"])
 }
 
-fn read(row: &AnyRow, [id, name, document]: [&'static str; 3]) -> Result<Tenant, Error> {
+fn read(row: &AnyRow, [id, name, document, suspended]: [&'static str; 4]) -> Result<Tenant, Error> {
     let document: String = column(row, document)?;
     let document = serde_json::from_str(&document);
     Ok(Tenant {
         id: column(row, id)?,
         name: column(row, name)?,
+        suspended: column(row, suspended)?,
         document: document.map_err(|source| Error::Corrupt { column: "document", source: source.into() })?,
     })
 }
 
-/// A tenant beside the row of what is its own: `tenant_id`, `tenant_name` and `tenant_document`.
+/// A tenant beside the row of what is its own: `tenant_id`, `tenant_name`, `tenant_document` and `tenant_suspended`.
 pub(super) fn owner(row: &AnyRow) -> Result<Tenant, Error> {
-    read(row, ["tenant_id", "tenant_name", "tenant_document"])
+    read(row, ["tenant_id", "tenant_name", "tenant_document", "tenant_suspended"])
 }
 
 fn row(row: &AnyRow) -> Result<TenantRow, Error> {
@@ -63,7 +64,7 @@ pub async fn insert(tx: &mut Tx<'_>, new: &Tenant, now: Time) -> Result<bool, Er
 }
 
 const LOCK: &str = "update tenants set version = version + 1 where name = $1 and deleted_at is null \
-    returning id, name, document, created_at";
+    returning id, name, document, suspended, created_at";
 
 /// Locks the tenant of a name for this transaction and reads it.
 ///
@@ -82,6 +83,17 @@ const SAVE: &str = "update tenants set document = $2 where id = $1";
 pub async fn save(tx: &mut Tx<'_>, tenant: &Tenant) -> Result<(), Error> {
     tx.execute(sqlx::query(SAVE).bind(tenant.id.clone()).bind(stored(&tenant.document))).await?;
     members::replace(tx, &tenant.id, &tenant.document.members).await
+}
+
+const SUSPEND: &str = "update tenants set suspended = $2 where id = $1";
+
+/// Says why a tenant that this transaction has locked may order nothing, or that it may again.
+///
+/// # Errors
+/// [`Error`].
+pub async fn suspend(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<(), Error> {
+    tx.execute(sqlx::query(SUSPEND).bind(id.to_owned()).bind(reason.map(str::to_owned))).await?;
+    Ok(())
 }
 
 const ADD_VERSION: &str = "insert into tenant_versions (tenant_id, since, document) values ($1, $2, $3) \
@@ -158,19 +170,40 @@ pub async fn charged_one(tx: &mut Tx<'_>, id: &str) -> Result<Option<ChargedRow>
     tx.fetch_optional(sqlx::query(CHARGED_ONE).bind(id.to_owned())).await?.as_ref().map(charged_row).transpose()
 }
 
-const STANDS: &str = "select id, name, document from tenants where id = $1 and deleted_at is null";
-const STANDS_SHARED: &str = "select id, name, document from tenants where id = $1 and deleted_at is null for share";
+const STANDS: &str = "select id, name, document, suspended, quotas from tenants where id = $1 and deleted_at is null";
+const STANDS_SHARED: &str =
+    "select id, name, document, suspended, quotas from tenants where id = $1 and deleted_at is null for share";
 
 /// The tenant of an id, if it is there; it stays there, and as it is, until this transaction ends.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Tenant>, Error> {
-    let sql = tx.shared(STANDS, STANDS_SHARED);
-    tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?.as_ref().map(tenant).transpose()
+    Ok(hold_and_count(tx, id).await?.map(|(tenant, _)| tenant))
 }
 
-const BY_ID: &str = "select id, name, document from tenants where id = $1";
+/// The same with the number of its quotas: whoever makes or deletes one waits until this transaction ends.
+///
+/// # Errors
+/// [`Error`].
+pub async fn hold_and_count(tx: &mut Tx<'_>, id: &str) -> Result<Option<(Tenant, i64)>, Error> {
+    let sql = tx.shared(STANDS, STANDS_SHARED);
+    let row = tx.fetch_optional(sqlx::query(sql).bind(id.to_owned())).await?;
+    row.as_ref().map(|row| Ok((tenant(row)?, column(row, "quotas")?))).transpose()
+}
+
+const COUNT_QUOTAS: &str =
+    "update tenants set quotas = (select count(*) from quotas where tenant_id = $1) where id = $1";
+
+/// Counts the quotas of a tenant that this transaction has locked.
+///
+/// # Errors
+/// [`Error`].
+pub async fn count_quotas(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(COUNT_QUOTAS).bind(id.to_owned())).await.map(drop)
+}
+
+const BY_ID: &str = "select id, name, document, suspended from tenants where id = $1";
 
 /// The tenant of an id, also where it was deleted.
 ///
@@ -180,7 +213,8 @@ pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Tenant>, Error> {
     tx.fetch_optional(sqlx::query(BY_ID).bind(id.to_owned())).await?.as_ref().map(tenant).transpose()
 }
 
-const BY_NAME: &str = "select id, name, document, created_at from tenants where name = $1 and deleted_at is null";
+const BY_NAME: &str =
+    "select id, name, document, suspended, created_at from tenants where name = $1 and deleted_at is null";
 
 /// The tenant of a name.
 ///
@@ -190,7 +224,7 @@ pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<TenantRow>, E
     tx.fetch_optional(sqlx::query(BY_NAME).bind(name.to_owned())).await?.as_ref().map(row).transpose()
 }
 
-const LIST: &str = "select id, name, document, created_at from tenants \
+const LIST: &str = "select id, name, document, suspended, created_at from tenants \
     where deleted_at is null and name > $1 and ($3 is null or $3 like '%|' || id || '|%') order by name limit $2";
 
 /// Tenants by name, after a name; of those ids only where some are given, as `|id|id|`.

@@ -5,9 +5,12 @@ use super::{Error, Tx};
 
 /// Brokers and their catalogs.
 pub const CATALOG: &str = "catalog";
-/// Rules of approval.
+/// What orders are decided by, whose count they read with what they read anyway: rules of approval and of plans' parameters,
+/// policies, and who may order which plan.
 pub const APPROVAL_RULES: &str = "approval_rules";
 
+/// Whom catalogs show what: visibility, lifecycles, and which tenants can order from which platforms.
+pub const VISIBILITY: &str = "visibility";
 /// Price books.
 pub const PRICES: &str = "prices";
 
@@ -22,18 +25,18 @@ pub async fn read(tx: &mut Tx<'_>, name: &'static str) -> Result<i64, Error> {
     row.map_or(Ok(0), |row| column(&row, "version"))
 }
 
-const READ_BOTH: &str = "select (select version from versions where name = $1) as one, \
-    (select version from versions where name = $2) as other";
+const READ_ALL: &str = "select (select version from versions where name = $1) as one, \
+    (select version from versions where name = $2) as other, (select version from versions where name = $3) as third";
 
-/// How often each of two has changed, in one question.
+/// How often each of three has changed, in one question.
 ///
 /// # Errors
 /// [`Error`]
-pub async fn read_both(tx: &mut Tx<'_>, one: &'static str, other: &'static str) -> Result<(i64, i64), Error> {
-    let row = tx.fetch_optional(sqlx::query(READ_BOTH).bind(one).bind(other)).await?;
-    row.map_or(Ok((0, 0)), |row| {
+pub async fn read_all(tx: &mut Tx<'_>, [one, other, third]: [&'static str; 3]) -> Result<[i64; 3], Error> {
+    let row = tx.fetch_optional(sqlx::query(READ_ALL).bind(one).bind(other).bind(third)).await?;
+    row.map_or(Ok([0; 3]), |row| {
         let count = |version: Option<i64>| version.unwrap_or(0);
-        Ok((count(column(&row, "one")?), count(column(&row, "other")?)))
+        Ok([count(column(&row, "one")?), count(column(&row, "other")?), count(column(&row, "third")?)])
     })
 }
 

@@ -5,7 +5,9 @@ pub mod alive;
 pub mod approvals;
 pub mod budgets;
 pub mod close;
+pub mod context_updates;
 pub mod driver;
+pub mod offboard;
 pub mod pull;
 pub mod reconcile;
 pub mod refresh;
@@ -48,6 +50,8 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(reconcile::run(app.clone(), stop.clone()));
     tasks.spawn(silence::run(app.clone(), stop.clone()));
     tasks.spawn(pull::run(app.clone(), stop.clone()));
+    tasks.spawn(context_updates::run(app.clone(), stop.clone()));
+    tasks.spawn(offboard::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

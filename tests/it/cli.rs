@@ -197,6 +197,8 @@ async fn wrong_input_is_one_sentence_that_says_what_to_do() {
         terminal.refused(&["bind", "x", "--tenant", "retail"], 1, sentence).await;
         let sentence = "credentials are missing or wrong; check BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN";
         terminal.refused(&["broker", "list", "--password", "wrong"], 1, sentence).await;
+        let sentence = "this hub knows no identity provider, and no service account has this token; \
+            check BOURSE_TOKEN, or run `bourse login`";
         terminal.refused(&["broker", "list", "--token", "wrong"], 1, sentence).await;
 
         let port = ports::free_port();
@@ -215,7 +217,9 @@ async fn wrong_input_is_one_sentence_that_says_what_to_do() {
         let Done { code, err, .. } = finish(nobody).await;
         assert_eq!(code, 2);
         assert!(
-            err.starts_with("bourse: who are you? set BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN"),
+            err.starts_with(
+                "bourse: who are you? run `bourse login`, or set BOURSE_USERNAME and BOURSE_PASSWORD, or BOURSE_TOKEN"
+            ),
             "{err}"
         );
         for usage in [

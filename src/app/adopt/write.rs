@@ -1,5 +1,7 @@
 //! Writing an adoption down: instance, bindings, their operations, events and span in one transaction.
 
+use std::sync::Arc;
+
 use osb::{BindRequest, Maybe, ProvisionRequest};
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use crate::app::audit::standing;
 use crate::app::bind::attributes as binding_attributes;
 use crate::app::drive::{Names, tell};
 use crate::app::order::{self, Intent, Orderer};
+use crate::app::quotas::{self, Wants};
 use crate::app::{App, Error, sealed};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
@@ -27,6 +30,7 @@ pub(super) struct Adopted {
     provision: OperationRow,
     bindings: Vec<(BindingRow, OperationRow)>,
     audited: AuditRow,
+    wants: Wants,
 }
 
 impl App {
@@ -37,7 +41,7 @@ impl App {
         scope: &Scope<'_>,
         orderer: &Orderer,
         candidate: &Candidate,
-        plan: &PlanEntry,
+        plan: &Arc<PlanEntry>,
         row: InstanceRow,
         request: &ProvisionRequest,
     ) -> Result<Adopted, Error> {
@@ -88,8 +92,9 @@ impl App {
             format!("instances/{}", row.id),
             json!({ "platform_instance_id": row.platform_instance_id, "bindings": bound.len() }),
         );
+        let wants = Wants::new(plan, &request.parameters.clone().into_option().unwrap_or_default());
         let audited = audited.changed(None, Some(standing(&row, plan)));
-        Ok(Adopted { names: self.names(plan), instance: row, provision, bindings: bound, audited })
+        Ok(Adopted { names: self.names(plan), instance: row, provision, bindings: bound, audited, wants })
     }
 
     /// An operation that is over with success: nobody drives it.
@@ -141,15 +146,21 @@ impl App {
 const TAKEN: &str = "id_taken";
 
 async fn write(tx: &mut Tx<'_>, adopted: Adopted) -> Result<(), Error> {
-    let Adopted { names, mut instance, provision, bindings, audited } = adopted;
+    let Adopted { names, mut instance, provision, bindings, audited, wants } = adopted;
     let (now, taken) = (instance.created_at, || Error::conflict(TAKEN, "the id is taken"));
-    if tenants::hold(tx, &instance.tenant_id).await?.is_none() || !platforms::hold(tx, &instance.platform_id).await? {
+    let tenant = tenants::hold_and_count(tx, &instance.tenant_id).await?;
+    let stands = platforms::hold(tx, &instance.platform_id).await?;
+    let Some((tenant, quotas)) = tenant.filter(|_| stands) else {
         let message = "the tenant or the platform was deleted".to_owned();
         return Err(Error::Refused { code: "deleted", message });
-    }
+    };
+    // It stands already, whatever quotas say: it is counted, and can't be refused.
+    let counted = quotas::adopt(tx, &tenant, quotas, &wants).await?;
+    instance.reserved = counted.any();
     if !instances::insert(tx, &instance).await? {
         return Err(taken());
     }
+    counted.record(tx, &instance.id).await?;
     finished(tx, &provision).await?;
     spans::open(tx, &instance, spans::Opening::Going, &provision.id, now).await?;
     let (event, reason) = (EventKind::InstanceProvisioned, Some("adopted".to_owned()));

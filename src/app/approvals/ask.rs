@@ -66,22 +66,6 @@ impl App {
         Ok(causes)
     }
 
-    /// The same for an order that can't go ahead in time: whoever can't poll is told so, and nothing is written.
-    ///
-    /// # Errors
-    /// 422 `AsyncRequired`.
-    pub(in crate::app) async fn approval_wanted(
-        &self,
-        asked: &Asked<'_>,
-        accepts_incomplete: bool,
-    ) -> Result<Vec<Cause>, Error> {
-        let causes = self.approval_causes(asked).await?;
-        if causes.is_empty() || accepts_incomplete {
-            return Ok(causes);
-        }
-        Err(needs_time())
-    }
-
     /// Makes an operation wait for its causes, and says what is asked of whom; nothing where there is no cause.
     ///
     /// # Errors

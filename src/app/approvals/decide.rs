@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::super::drive::Target;
 use super::super::error::to_osb;
+use super::super::laws::{Deed, enforced, principal};
 use super::super::order;
 use super::super::references::Ids;
 use super::super::sealed::{self, StoredRequest};
-use super::super::{App, Error, access};
+use super::super::{App, Error, access, quotas};
 use super::end::{End, end};
 use super::{ApprovalView, tell};
 use crate::clock::Time;
@@ -21,6 +22,8 @@ use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
 use crate::domain::permission::{Permission, Sight};
+use crate::domain::policy::Action;
+use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
 use crate::store::instances::{self, InstanceRow};
@@ -144,6 +147,10 @@ impl App {
         if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
             return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
         }
+        if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
+            return Ok(Anew { refused: Some(refused), ..Anew::default() });
+        }
+        let forbidden = self.forbidden_now(&operation, &instance, &before).await?;
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -153,7 +160,56 @@ impl App {
                 (update_refused(plan, next, attributes, &sent), added(&before.references, &attributes.references))
             }
         };
-        Ok(Anew { refused: refused.err().map(told), referred, give_up_at: now.plus(longest) })
+        let refused = refused.and(forbidden).err().map(told);
+        Ok(Anew { refused, referred, give_up_at: now.plus(longest) })
+    }
+
+    /// What policies of today say about an order that waits. The inner error is their refusal.
+    async fn forbidden_now(
+        &self,
+        operation: &OperationRow,
+        instance: &InstanceRow,
+        before: &InstanceAttributes,
+    ) -> Result<Result<(), Error>, Error> {
+        let laws = self.read_laws().await?;
+        let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
+        let catalog = self.catalog();
+        let Some(plan) = catalog.plan_by_id(&instance.plan_id) else { return Ok(Ok(())) };
+        let target: Option<Target> = match &operation.target {
+            Some(target) => Some(self.open(&sealed::operation_target(&operation.id), target)?),
+            None => None,
+        };
+        let next = target.as_ref().and_then(|target| catalog.plan_by_id(&target.plan_id)).unwrap_or(plan);
+        let deed = Deed {
+            action: if target.is_some() { Action::Update } else { Action::Order },
+            tenant: &tenant,
+            plan: next,
+            from: target.is_some().then_some(&**plan),
+            parameters: target.as_ref().map_or(&before.parameters, |target| &target.attributes.parameters),
+        };
+        let judged = self.judge(&laws, &principal(&operation.actor, &platform), deed).await?;
+        Ok(enforced(&judged, &deed))
+    }
+}
+
+impl App {
+    /// Why the plan of an order that waits may not be ordered any more by its tenant, from its platform.
+    async fn hidden_by_now(&self, operation: &OperationRow, instance: &InstanceRow) -> Result<Option<String>, Error> {
+        let plan_id = match &operation.target {
+            None => instance.plan_id.clone(),
+            Some(target) => {
+                let target: Target = self.open(&sealed::operation_target(&operation.id), target)?;
+                if target.plan_id == instance.plan_id {
+                    return Ok(None);
+                }
+                target.plan_id
+            }
+        };
+        let catalog = self.catalog();
+        let Some(plan) = catalog.plan_by_id(&plan_id) else { return Ok(None) };
+        let rules = self.visibility_now().await?;
+        let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
+        Ok(self.refused_by(&rules, plan, &tenant, &platform).err().map(told))
     }
 }
 
@@ -211,13 +267,17 @@ fn decided_already(state: ApprovalState) -> Error {
     Error::conflict("already_decided", message)
 }
 
-/// The transaction of a decision. Locks are taken in the order of all others: tenant, platform, broker, instances, operation.
+/// The transaction of a decision. Locks are taken in the order of all others: tenant, platform, broker, quotas, instances,
+/// operation.
 async fn decide(tx: &mut Tx<'_>, deciding: Deciding) -> Result<(), Error> {
     let Deciding { id, decided, anew, instance_id, operation_id, hub, audited } = deciding;
     let now = decided.at;
     let (mut instance, refused) = match decided.state {
         ApprovalState::Approved => lock_all(tx, &instance_id, &anew).await?,
-        _ => (instances::lock(tx, &instance_id).await?, None),
+        _ => {
+            quotas::lock(tx, &instance_id).await?;
+            (instances::lock(tx, &instance_id).await?, None)
+        }
     };
     let instance = instance.as_mut().ok_or_else(|| Error::not_found("instance", &instance_id))?;
     let locked = operations::lock_unfinished(tx, &operation_id).await?;
@@ -279,10 +339,14 @@ async fn lock_all(
     anew: &Anew,
 ) -> Result<(Option<InstanceRow>, Option<String>), Error> {
     let Some(known) = instances::by_id(tx, instance_id).await? else { return Ok((None, None)) };
-    let stands = tenants::hold(tx, &known.tenant_id).await?.is_some()
+    let tenant = tenants::hold(tx, &known.tenant_id).await?;
+    let suspended = tenant.as_ref().and_then(Tenant::refuses);
+    let stands = tenant.is_some()
         && platforms::hold(tx, &known.platform_id).await?
         && brokers::stands(tx, &known.broker_id).await?;
     let mut refused = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
+    refused = refused.or(suspended);
+    quotas::lock(tx, instance_id).await?;
     let mut own = None;
     let mut ids = anew.referred.clone();
     ids.insert(instance_id.to_owned());

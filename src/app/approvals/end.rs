@@ -3,7 +3,7 @@
 
 use super::super::drive::tell as tell_instance;
 use super::super::sealed::error_to_text;
-use super::super::{App, Error};
+use super::super::{App, Error, quotas};
 use super::tell;
 use crate::clock::Time;
 use crate::domain::approval::ApprovalState;
@@ -59,8 +59,8 @@ impl End {
     }
 }
 
-/// Ends an order that waits: its approvals, the operation and the instance, with their events. Both rows are locked; both are
-/// saved here.
+/// Ends an order that waits: its approvals, the operation and the instance, with their events, and gives back to quotas, which are
+/// locked. Both rows are locked; both are saved here.
 pub(super) async fn end(
     tx: &mut Tx<'_>,
     hub: &str,
@@ -80,9 +80,11 @@ pub(super) async fn end(
     let kind = if operation.kind == OperationKind::Provision {
         instance.state = end.instance;
         instance.gone_at = Some(now);
+        quotas::release(tx, instance).await?;
         EventKind::InstanceFailed
     } else {
         instance.state = InstanceState::Ready;
+        quotas::back(tx, instance).await?;
         EventKind::InstanceUpdateFailed
     };
     let (names, reason) = (tell::names(hub, row), operation.description.clone());
@@ -133,6 +135,7 @@ impl App {
         let withdrawn = self.db().write::<_, Error, _>(move |tx| {
             let (hub, (id, instance_id), wanted, how) = (hub.clone(), key.clone(), wanted.clone(), how.clone());
             Box::pin(async move {
+                quotas::lock(tx, &instance_id).await?;
                 let Some(mut instance) = instances::lock(tx, &instance_id).await? else { return Ok(false) };
                 let locked = operations::lock_unfinished(tx, &id).await?;
                 let Some(mut operation) = locked.filter(|row| row.phase == Phase::WaitingApproval) else {

@@ -1,6 +1,6 @@
 //! What nobody decided in time. One process at a time looks; that each order ends once is due to the locks of its rows.
 
-use super::super::{App, Error};
+use super::super::{App, Error, quotas};
 use super::end::{End, end};
 use crate::domain::approval::ApprovalState;
 use crate::domain::operation::Phase;
@@ -61,6 +61,7 @@ impl App {
         let ended = self.db().write::<_, Error, _>(move |tx| {
             let (hub, (id, instance_id), wanted) = (hub.clone(), key.clone(), wanted.clone());
             Box::pin(async move {
+                quotas::lock(tx, &instance_id).await?;
                 let Some(mut instance) = instances::lock(tx, &instance_id).await? else { return Ok(()) };
                 match operations::lock_unfinished(tx, &id).await?.filter(|row| row.phase == Phase::WaitingApproval) {
                     Some(mut operation) => end(tx, &hub, &mut instance, &mut operation, &wanted).await,

@@ -93,7 +93,7 @@ impl App {
         }
         let mut problems = rule.problems();
         if problems.is_empty() {
-            problems.extend(self.unknown_in_catalog(&rule).await?);
+            problems.extend(self.unknown_plan(rule.offering.as_deref(), rule.plan.as_deref()).await?);
         }
         if !problems.is_empty() {
             let issue = |(pointer, message)| Issue { pointer, message };
@@ -131,16 +131,20 @@ impl App {
         Ok(put)
     }
 
-    /// What a rule names that is not in the catalog.
-    async fn unknown_in_catalog(&self, rule: &ApprovalRule) -> Result<Option<(String, String)>, Error> {
-        if rule.offering.is_none() && rule.plan.is_none() {
+    /// What of an offering and a plan that are named is not in the catalog.
+    pub(in crate::app) async fn unknown_plan(
+        &self,
+        offering: Option<&str>,
+        plan: Option<&str>,
+    ) -> Result<Option<(String, String)>, Error> {
+        if offering.is_none() && plan.is_none() {
             return Ok(None);
         }
         self.reload_catalog().await?;
         let catalog = self.catalog();
         let offerings = catalog.parts().iter().flat_map(|part| &part.offerings);
-        let mut called = offerings.filter(|found| rule.offering.as_ref().is_none_or(|name| *name == found.name));
-        Ok(match (&rule.offering, &rule.plan) {
+        let mut called = offerings.filter(|found| offering.is_none_or(|name| *name == found.name));
+        Ok(match (offering, plan) {
             (_, Some(plan)) => {
                 let known = called.any(|offering| offering.plans.iter().any(|found| found.name == *plan));
                 (!known).then(|| ("/plan".to_owned(), format!("there is no such service plan `{plan}`")))

@@ -93,7 +93,7 @@ pub(in crate::app) struct Origin {
 
 impl Origin {
     fn of(job: &Job) -> Self {
-        let by_itself = job.operation.kind == OperationKind::OrphanMitigation;
+        let by_itself = matches!(job.operation.kind, OperationKind::OrphanMitigation | OperationKind::ContextUpdate);
         Self {
             originating_identity: job.request.originating_identity.clone().filter(|_| !by_itself),
             request_identity: job.request.request_identity.clone(),

@@ -23,13 +23,15 @@ pub(super) fn mutation(job: &Job, response: Result<WireResponse, Failure>) -> Ou
                 instance(in_progress(operation), body)
             }
         }),
-        OperationKind::Update => decode::update(&response).map(|updated| match updated {
-            Updated::Done(body) => instance(Answer::Done, body),
-            Updated::Accepted(mut body) => {
-                let operation = std::mem::take(&mut body.operation);
-                instance(in_progress(operation), body)
-            }
-        }),
+        OperationKind::Update | OperationKind::ContextUpdate => {
+            decode::update(&response).map(|updated| match updated {
+                Updated::Done(body) => instance(Answer::Done, body),
+                Updated::Accepted(mut body) => {
+                    let operation = std::mem::take(&mut body.operation);
+                    instance(in_progress(operation), body)
+                }
+            })
+        }
         OperationKind::Bind => decode::bind(&response).map(|bound| match bound {
             Bound::Created(body) | Bound::Existed(body) => {
                 Outcome { answer: Answer::Done, body: Body::Binding(Box::new(body)) }

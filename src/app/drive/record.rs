@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::operations::CALLS_UNDER_WAY;
+use super::super::quotas;
 use super::super::sealed::{self, StoredRequest};
 use super::transition::{self, Effects, News, Rows, SpanChange};
 use super::{App, Body, Error, Job, Outcome};
@@ -101,12 +102,16 @@ impl App {
         report(&job, &step);
         let (id, token) = (job.operation.id.clone(), job.token.clone());
         let (instance_id, binding_id) = (job.instance.id.clone(), job.operation.binding_id.clone());
+        let reserved = job.instance.reserved && job.operation.binding_id.is_none();
         self.db()
             .write(move |tx| {
                 let (id, token, step, news) = (id.clone(), token.clone(), step.clone(), news.clone());
                 let (instance_id, binding_id) = (instance_id.clone(), binding_id.clone());
                 let (clean_up, names) = (clean_up.clone(), names.clone());
                 Box::pin(async move {
+                    if reserved {
+                        quotas::lock(tx, &instance_id).await?;
+                    }
                     let instance = instances::lock(tx, &instance_id).await?.ok_or(Error::LeaseLost)?;
                     let binding = match &binding_id {
                         Some(id) => bindings::lock(tx, id).await?,
@@ -132,6 +137,7 @@ impl App {
                     if situation.kind == OperationKind::Deprovision && rows.instance.state == InstanceState::Gone {
                         operations::settle_clean_ups(tx, &rows.instance.id, situation.now).await?;
                     }
+                    account(tx, &mut rows, &effects).await?;
                     write(tx, &mut rows, effects, &names, situation.now).await?;
                     let Rows { instance, binding, operation, .. } = rows;
                     let over = operation.state != OperationState::InProgress;
@@ -151,6 +157,8 @@ impl App {
             news.late_until = Some(now.plus(self.settled_after(&job.operation) + timeout * calls));
         }
         match body {
+            // It changes nothing of what the instance is.
+            Body::Instance(_) if job.operation.kind == OperationKind::ContextUpdate => {}
             Body::Instance(object) => {
                 if job.operation.kind == OperationKind::Update {
                     news.update_answer = Some(Value::Object(object.clone()).to_string());
@@ -262,6 +270,19 @@ pub(super) fn hand_on(rows: &mut Rows, clean_up: &OperationRow) {
         Some(binding) => binding.operation_id = Some(clean_up.id.clone()),
         None => rows.instance.operation_id = Some(clean_up.id.clone()),
     }
+}
+
+/// What quotas count from now on. An instance counts until its broker is known to hold nothing: neither while something is undone
+/// nor while a lost request may make it once more.
+async fn account(tx: &mut Tx<'_>, rows: &mut Rows, effects: &Effects) -> Result<(), Error> {
+    let Rows { instance, binding: None, operation, .. } = rows else { return Ok(()) };
+    if instance.gone_at.is_some() && operation.state != OperationState::InProgress {
+        if !effects.undo && effects.delete_again.is_none() {
+            quotas::release(tx, instance).await?;
+        }
+        return Ok(());
+    }
+    quotas::settle(tx, instance, operation).await
 }
 
 async fn write(tx: &mut Tx<'_>, rows: &mut Rows, effects: Effects, names: &Names, now: Time) -> Result<(), Error> {

@@ -161,7 +161,7 @@ fn go_on(
 
 fn unresolved(rows: &mut Rows) -> Effects {
     match (rows.operation.kind, &mut rows.binding) {
-        (OperationKind::OrphanMitigation, _) => Effects::default(),
+        (OperationKind::OrphanMitigation | OperationKind::ContextUpdate, _) => Effects::default(),
         (_, Some(binding)) => {
             binding.state = BindingState::Unresolved;
             Effects::default()
@@ -224,6 +224,7 @@ fn succeed(rows: &mut Rows, news: News, now: Time) -> Effects {
             }
             Effects { event: Some(EventKind::BindingDeleted), ..Effects::default() }
         }
+        OperationKind::ContextUpdate => Effects::default(),
         OperationKind::OrphanMitigation => cleaned(instance, binding.as_mut(), operation, now),
     }
 }
@@ -320,8 +321,14 @@ fn fail(rows: &mut Rows, undo: bool, now: Time) -> Effects {
             binding.operation_id = None;
             EventKind::BindingFailed
         }
-        // A clean-up never fails, and bind and unbind always have their binding.
-        (OperationKind::OrphanMitigation | OperationKind::Bind | OperationKind::Unbind, _) => {
+        // A clean-up never fails, bind and unbind always have their binding, and a change of the context alone is nobody's state.
+        (
+            OperationKind::OrphanMitigation
+            | OperationKind::ContextUpdate
+            | OperationKind::Bind
+            | OperationKind::Unbind,
+            _,
+        ) => {
             return Effects::default();
         }
     };

@@ -10,12 +10,11 @@ use super::{Current, Versions};
 use crate::app::{App, Error};
 use crate::backend::{Backend, Blueprint};
 use crate::domain::broker::Access;
-use crate::domain::catalog::{Merged, Part, Prices, Wait};
-use crate::domain::platform::PlatformKind;
+use crate::domain::catalog::{Merged, Part, Prices, Seen, Shown};
 use crate::domain::price::{self, PriceBook};
 use crate::domain::tariff::Tariffs;
 use crate::store::brokers::BrokerRow;
-use crate::store::{brokers, offerings, price_books, versions};
+use crate::store::{brokers, offerings, price_books, versions, visibility};
 
 impl App {
     /// Reads catalog, brokers and price books again where they changed since, and shows other prices where time brought them
@@ -41,26 +40,32 @@ impl App {
         } else {
             self.db().read(|tx| Box::pin(price_books::all(tx, None))).await?.into()
         };
-        let (parts, waits) = if versions.catalog == old.versions.catalog {
-            (old.merged.parts().to_vec(), old.merged.waits().to_vec())
+        let (parts, shown) = if versions.catalog == old.versions.catalog {
+            (old.merged.parts().to_vec(), old.merged.shown().clone())
         } else {
             let rows = self.db().read(|tx| Box::pin(brokers::serving(tx))).await?;
             let parts = self.parts(&rows, &old.merged).await?;
             self.backends().replace(self.made_backends(&rows));
-            (parts, self.approval_waits().await?)
+            let parameters = Arc::new(self.read_laws().await?.shown());
+            (parts, Shown { waits: self.approval_waits().await?, parameters })
         };
-        let merged = self.merged(parts, waits, Arc::clone(&books)).await?;
+        let seen = if versions.catalog == old.versions.catalog && versions.visibility == old.versions.visibility {
+            old.merged.audience().clone()
+        } else {
+            self.read_audience().await?
+        };
+        let merged = self.merged(parts, shown, seen, Arc::clone(&books)).await?;
         registry.replace(Current { versions, merged, books });
         Ok(true)
     }
 
-    /// Whether time has brought other prices into force than the catalog in memory shows.
+    /// Whether time has brought other prices into force than the catalog in memory shows, or an offering to its sunset.
     pub(in crate::app) fn prices_turned(&self) -> bool {
-        let until = self.inner.registry.current().merged.prices().until;
+        let until = self.inner.registry.current().merged.until();
         until.is_some_and(|until| until <= self.clock().now())
     }
 
-    /// Shows the prices that are in force by now. It asks nobody: what comes into force is known before.
+    /// Shows the prices that are in force by now, and no offering that is past its sunset. It asks nobody: what comes into force is known before.
     ///
     /// # Errors
     /// Where the process ends.
@@ -73,8 +78,8 @@ impl App {
         let old = registry.current().clone();
         if self.prices_turned() {
             let merged = {
-                let (parts, waits) = (old.merged.parts().to_vec(), old.merged.waits().to_vec());
-                self.merged(parts, waits, Arc::clone(&old.books)).await?
+                let (parts, shown) = (old.merged.parts().to_vec(), old.merged.shown().clone());
+                self.merged(parts, shown, old.merged.audience().clone(), Arc::clone(&old.books)).await?
             };
             registry.replace(Current { merged, ..old });
         }
@@ -84,27 +89,38 @@ impl App {
     async fn merged(
         &self,
         parts: Vec<Arc<Part>>,
-        waits: Vec<Wait>,
+        shown: Shown,
+        seen: Seen,
         books: Arc<[PriceBook]>,
     ) -> Result<Arc<Merged>, Error> {
         let (hub, now) = (self.config().server.hub.clone(), self.clock().now());
         let merged = tokio::task::spawn_blocking(move || {
             let tariffs = price::in_force(&books, now).map(|book| Arc::new(Tariffs::new(book)));
             let prices = Prices { tariffs, until: price::next_change(&books, now) };
-            let merged = Merged::new(parts, hub).priced(prices).with_waits(waits);
-            // Made here once, so that no platform's request has to.
-            for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
-                merged.document(None, kind);
-            }
+            let merged = Merged::new(parts, hub).priced(prices).showing(shown).seen(seen, now);
+            merged.render_all();
             Arc::new(merged)
         });
         merged.await.map_err(|_| Error::Store(crate::store::Error::Busy))
     }
 
     async fn stored_versions(&self) -> Result<Versions, Error> {
-        let read = self.db().read(|tx| Box::pin(versions::read_both(tx, versions::CATALOG, versions::PRICES)));
-        let (catalog, prices) = read.await?;
-        Ok(Versions { catalog, prices })
+        let all = [versions::CATALOG, versions::PRICES, versions::VISIBILITY];
+        let [catalog, prices, visibility] = self.db().read(|tx| Box::pin(versions::read_all(tx, all))).await?;
+        Ok(Versions { catalog, prices, visibility })
+    }
+
+    /// Who may see what: the count first, so that a change in between is read twice rather than never.
+    async fn read_audience(&self) -> Result<Seen, Error> {
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let count = versions::read(tx, versions::APPROVAL_RULES).await?;
+                let rules = Arc::new(visibility::rules(tx).await?);
+                let (reach, platforms) = visibility::reach(tx).await?;
+                Ok(Seen { count, rules, reach: Arc::new(reach), platforms: platforms.into() })
+            })
+        });
+        read.await
     }
 
     async fn parts(&self, rows: &[BrokerRow], old: &Merged) -> Result<Vec<Arc<Part>>, Error> {

@@ -1,6 +1,6 @@
 //! The registry of service brokers: register, list, patch, refresh, remove; and what this process keeps in memory of it.
 //!
-//! What is in memory is a copy: the database's counters `catalog` and `prices` say when it is old, and [`App::reload_catalog`]
+//! What is in memory is a copy: the database's counters `catalog`, `prices` and `visibility` say when it is old, and [`App::reload_catalog`]
 //! puts another in its place as a whole.
 
 mod check;
@@ -55,6 +55,7 @@ struct Current {
 struct Versions {
     catalog: i64,
     prices: i64,
+    visibility: i64,
 }
 
 impl Registry {

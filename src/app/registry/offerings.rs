@@ -2,8 +2,13 @@
 
 use serde_json::Value;
 
-use crate::app::{App, Listed, Page};
-use crate::domain::catalog::{Offering, Plan, State};
+use crate::app::{App, Error, Listed, Page, access};
+use crate::clock::Time;
+use crate::domain::caller::Caller;
+use crate::domain::catalog::{Merged, Offering, Plan, State};
+use crate::domain::permission::Permission;
+use crate::domain::role::Role;
+use crate::domain::visibility::{Lifecycle, Order, Stage};
 
 /// Words of one search.
 const WORDS_MAX: usize = 16;
@@ -15,6 +20,10 @@ pub struct OfferingView {
     pub broker: String,
     /// The offering.
     pub offering: Offering,
+    /// How far it has come, as it was said.
+    pub lifecycle: Lifecycle,
+    /// What that comes to now.
+    pub stage: Stage,
 }
 
 /// A plan of an offering.
@@ -22,8 +31,8 @@ pub type PlanView = Plan;
 
 impl App {
     /// Offerings by name that hold every word of `query` in their names, descriptions, tags or broker's name. Those that
-    /// left their catalog are left out.
-    pub fn offerings(&self, query: &str, page: &Page) -> Listed<OfferingView> {
+    /// left their catalog are left out; where tenants are named, so is what none of them can order by name.
+    pub fn offerings(&self, query: &str, tenants: Option<&[String]>, page: &Page) -> Listed<OfferingView> {
         let words: Vec<_> = query.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
         let catalog = self.catalog();
         let parts = catalog.parts().iter().filter(|part| !part.deleted);
@@ -35,9 +44,57 @@ impl App {
             .filter(|(key, ..)| *key > page.after)
             .collect();
         found.sort_by(|left, right| left.0.cmp(&right.0));
-        page.cut(found, |(key, ..)| key.clone())
-            .map(|(_, broker, offering)| OfferingView { broker: broker.clone(), offering: offering.clone() })
+        let now = self.clock().now();
+        let views = found.into_iter().filter_map(|(key, broker, offering)| {
+            let offering = match tenants {
+                Some(tenants) => offered_to(&catalog, offering, tenants, now)?,
+                None => offering.clone(),
+            };
+            let lifecycle = catalog.audience().rules.offerings.get(&offering.id).cloned().unwrap_or_default();
+            let stage = lifecycle.at(now);
+            Some((key, OfferingView { broker: broker.clone(), offering, lifecycle, stage }))
+        });
+        let most = usize::try_from(page.rows()).unwrap_or(usize::MAX);
+        page.cut(views.take(most).collect(), |(key, _)| key.clone()).map(|(_, view)| view)
     }
+}
+
+impl App {
+    /// Whose offerings somebody sees: those of a tenant that is named and in sight, of their own tenants where they are nothing but members,
+    /// and all there are for everybody else (`None`).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the tenant is not theirs to see.
+    pub async fn offered_tenants(&self, caller: &Caller, tenant: Option<&str>) -> Result<Option<Vec<String>>, Error> {
+        if let Some(name) = tenant {
+            let found = self.tenant_by_name(name).await?;
+            let sight = access::sight(Permission::SeeTenants, caller)?;
+            access::check(&sight, "tenant", name, &access::of_tenant(&found.id))?;
+            return Ok(Some(vec![found.id]));
+        }
+        let Some(person) = caller.person() else { return Ok(None) };
+        let member = |role: &Role| matches!(role, Role::TenantOwner | Role::TenantMember);
+        if caller.is_administrator() || !person.all_roles().iter().all(member) {
+            return Ok(None);
+        }
+        Ok(Some(person.owns.keys().chain(person.member_of.keys()).cloned().collect()))
+    }
+}
+
+/// An offering with the plans that one of these tenants, by id, may order by name; `None` where there is none.
+fn offered_to(catalog: &Merged, offering: &Offering, tenants: &[String], now: Time) -> Option<Offering> {
+    let seen = catalog.audience();
+    let platform = seen.reach.everybody.as_deref().unwrap_or_default();
+    let mut offering = offering.clone();
+    let id = offering.id.clone();
+    offering.plans.retain(|plan| {
+        let may = |tenant: &String| {
+            let order = Order { offering: &id, plan: &plan.id, tenant, platform };
+            seen.rules.refuses(&order, now).is_none()
+        };
+        plan.state == State::Available && tenants.iter().any(may)
+    });
+    (!offering.plans.is_empty() && offering.state == State::Available).then_some(offering)
 }
 
 /// Names are unique among what can be ordered only.

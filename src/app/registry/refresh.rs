@@ -9,7 +9,7 @@ use serde_json::json;
 use super::fetch::{self, Fetched, Read};
 use super::view::BrokerView;
 use super::{ATTEMPTS_MAX, notice};
-use crate::app::{App, Error};
+use crate::app::{App, Error, visibility};
 use crate::clock::Time;
 use crate::domain::broker::Status;
 use crate::domain::caller::Caller;
@@ -150,11 +150,11 @@ impl App {
         let now = self.clock().now();
         let hub = self.config().server.hub.clone();
         let next = self.next_check(now, look.status);
-        let shared = Arc::new((before.clone(), known, look, hub));
+        let shared = Arc::new((before.clone(), known, look, hub, self.config().catalog.clone()));
         let written = self.db().write::<_, Error, _>(move |tx| {
             let shared = Arc::clone(&shared);
             Box::pin(async move {
-                let (before, known, look, hub) = &*shared;
+                let (before, known, look, hub, settings) = &*shared;
                 let mut row = BrokerRow {
                     status: look.status,
                     findings: look.findings.clone(),
@@ -173,6 +173,7 @@ impl App {
                         }
                         row.version = before.version + 1;
                         offerings::save(tx, &row.id, known, &offerings).await?;
+                        visibility::set_up(tx, settings, known, &offerings, now).await?;
                         versions::bump(tx, versions::CATALOG).await?;
                         let transition = format!("{}/{}", row.id, row.version);
                         let data = notice::data(&row, known, &offerings);

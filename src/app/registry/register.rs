@@ -9,8 +9,9 @@ use super::fetch::{self, Fetched, Read};
 use super::load::secrets_place;
 use super::view::BrokerView;
 use super::{ATTEMPTS_MAX, notice};
-use crate::app::{App, Error, Issue};
+use crate::app::{App, Error, Issue, visibility};
 use crate::clock::fresh_id;
+use crate::config;
 use crate::domain::broker::{Access, Credentials, Rotation, Settings, Status, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::{Finding, Ids, Offering, Severity, State, clash};
@@ -154,11 +155,11 @@ impl App {
         let hub = self.config().server.hub.clone();
         let mut attempt = 1;
         loop {
-            let (new, hub) = (new.clone(), hub.clone());
+            let (new, hub, settings) = (new.clone(), hub.clone(), self.config().catalog.clone());
             let row = new.row.clone();
             let written = self.db().write::<_, Error, _>(move |tx| {
-                let (new, hub) = (new.clone(), hub.clone());
-                Box::pin(async move { insert(tx, &hub, &new).await })
+                let (new, hub, settings) = (new.clone(), hub.clone(), settings.clone());
+                Box::pin(async move { insert(tx, &hub, &settings, &new).await })
             });
             match written.await {
                 Ok(()) => return Ok(row),
@@ -181,7 +182,7 @@ struct NewRows {
     audit: AuditRow,
 }
 
-async fn insert(tx: &mut store::Tx<'_>, hub: &str, new: &NewRows) -> Result<(), Error> {
+async fn insert(tx: &mut store::Tx<'_>, hub: &str, settings: &config::Catalog, new: &NewRows) -> Result<(), Error> {
     let NewRows { row, json, offerings, event, audit } = new;
     if brokers::by_name(tx, &row.name).await?.is_some() {
         return Err(taken(&row.name));
@@ -194,6 +195,7 @@ async fn insert(tx: &mut store::Tx<'_>, hub: &str, new: &NewRows) -> Result<(), 
     }
     brokers::insert(tx, row, json).await?;
     offerings::save(tx, &row.id, &[], offerings).await?;
+    visibility::set_up(tx, settings, &[], offerings, row.created_at).await?;
     events::append(tx, hub, event, row.created_at).await?;
     audit::append(tx, audit).await?;
     versions::bump(tx, versions::CATALOG).await?;

@@ -27,7 +27,7 @@ pub fn mark(offering: &mut Value, hub: &str) {
 }
 
 /// An object out of its place; an empty one where there is none, or something else.
-fn taken(place: Option<&mut Value>) -> Object {
+pub(super) fn taken(place: Option<&mut Value>) -> Object {
     match place.map(Value::take) {
         Some(Value::Object(object)) => object,
         _ => Object::new(),

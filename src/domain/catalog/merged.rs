@@ -11,9 +11,11 @@ use osb::{CatalogDocument, ServiceOffering};
 use serde_json::Value;
 
 use super::plan::{PlanEntry, Schemas};
+use super::views::{self, Seen, View, Views};
 use super::{Offering, Plan, State, Wait, cloudfoundry, hubs, wait};
 use crate::clock::Time;
 use crate::domain::meter::Meter;
+use crate::domain::parameters::ParameterRules;
 use crate::domain::platform::PlatformKind;
 use crate::domain::tariff::Tariffs;
 
@@ -100,7 +102,7 @@ impl From<PlatformKind> for Shape {
 
 /// Documents rendered so far.
 #[derive(Debug, Default)]
-struct Documents {
+pub(super) struct Documents {
     cloud_foundry: OnceLock<CatalogDocument>,
     hub: OnceLock<CatalogDocument>,
     plain: OnceLock<CatalogDocument>,
@@ -129,9 +131,21 @@ pub struct Merged {
     dashboards: HashSet<String>,
     /// This hub's name.
     hub: String,
-    /// Which plans' orders may wait, and how long.
-    waits: Vec<Wait>,
+    shown: Shown,
     prices: Prices,
+    seen: Seen,
+    views: Views,
+    /// When it was put together.
+    at: Time,
+}
+
+/// What operators say that a catalog shows.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// Which plans' orders may wait, and how long.
+    pub waits: Vec<Wait>,
+    /// What is said about parameters, by the names of offering and plan.
+    pub parameters: Arc<HashMap<(String, String), ParameterRules>>,
 }
 
 /// The prices that a catalog shows.
@@ -176,20 +190,37 @@ impl Merged {
         Self { prices, ..self }
     }
 
+    /// The same where not everybody sees everything. To be said before any document is asked for.
+    #[must_use]
+    pub fn seen(self, seen: Seen, now: Time) -> Self {
+        let views = Views::new(&self.parts, &seen, now);
+        Self { seen, views, at: now, ..self }
+    }
+
+    /// Who may see what.
+    pub fn audience(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// When time alone makes another catalog of it: other prices, or an offering's sunset.
+    pub fn until(&self) -> Option<Time> {
+        self.prices.until.into_iter().chain(self.seen.rules.next_change(self.at)).min()
+    }
+
     /// The prices that it shows.
     pub fn prices(&self) -> &Prices {
         &self.prices
     }
 
-    /// The same where orders may wait for people. To be said before any document is asked for.
+    /// The same with what operators say of orders. To be said before any document is asked for.
     #[must_use]
-    pub fn with_waits(self, waits: Vec<Wait>) -> Self {
-        Self { waits, ..self }
+    pub fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
     }
 
-    /// Which plans' orders may wait, and how long.
-    pub fn waits(&self) -> &[Wait] {
-        &self.waits
+    /// What operators say of orders.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// The plan with those ids, as platforms send them. Holds what can't be ordered any more, too.
@@ -247,20 +278,52 @@ impl Merged {
     pub fn document(&self, broker: Option<&str>, kind: PlatformKind) -> CatalogDocument {
         let shape = Shape::from(kind);
         let document = match broker {
-            None => Some(self.whole.of(shape).get_or_init(|| self.render(&self.parts, shape))),
+            None => Some(self.whole.of(shape).get_or_init(|| self.render(&self.parts, shape, None))),
             Some(name) => self.brokers.get(name).map(|(index, documents)| {
                 let part = self.parts.get(*index..=*index).unwrap_or_default();
-                documents.of(shape).get_or_init(|| self.render(part, shape))
+                documents.of(shape).get_or_init(|| self.render(part, shape, None))
             }),
         };
         document.cloned().unwrap_or_else(|| finish(b"{\"services\":[]}".to_vec()))
     }
 
-    fn render(&self, parts: &[Arc<Part>], shape: Shape) -> CatalogDocument {
+    /// What one platform gets, which may not see everything.
+    pub fn document_for(&self, broker: Option<&str>, platform: &str, kind: PlatformKind) -> CatalogDocument {
+        let Some(view) = self.views.of(platform) else { return self.document(broker, kind) };
+        let shape = Shape::from(kind);
+        let document = match broker {
+            None => Some(view.whole.of(shape).get_or_init(|| self.render(&self.parts, shape, Some(view)))),
+            Some(name) => self.brokers.get(name).zip(view.brokers.get(name)).map(|((index, _), documents)| {
+                let part = self.parts.get(*index..=*index).unwrap_or_default();
+                documents.of(shape).get_or_init(|| self.render(part, shape, Some(view)))
+            }),
+        };
+        document.cloned().unwrap_or_else(|| finish(b"{\"services\":[]}".to_vec()))
+    }
+
+    /// Whether a plan is in no document that a platform gets, although it is in the catalog.
+    pub fn hides(&self, platform: &str, plan_id: &str) -> bool {
+        self.views.of(platform).is_some_and(|view| view.hidden.contains(plan_id))
+    }
+
+    /// Renders what platforms ask for, so that no request has to.
+    pub fn render_all(&self) {
+        if self.views.is_empty() {
+            for kind in [PlatformKind::CloudFoundry, PlatformKind::Other] {
+                self.document(None, kind);
+            }
+            return;
+        }
+        for (platform, kind) in &*self.seen.platforms {
+            self.document_for(None, platform, *kind);
+        }
+    }
+
+    fn render(&self, parts: &[Arc<Part>], shape: Shape, view: Option<&View>) -> CatalogDocument {
         let mut json = b"{\"services\":[".to_vec();
         let mut first = true;
         for offering in parts.iter().flat_map(|part| part.visible()) {
-            let Some(rendered) = self.render_offering(offering, shape) else { continue };
+            let Some(rendered) = self.render_offering(offering, shape, view) else { continue };
             if !first {
                 json.push(b',');
             }
@@ -272,13 +335,14 @@ impl Merged {
     }
 
     /// `None` for an offering that is left without a plan (SVC-13), or that the platform would refuse all others for.
-    fn render_offering(&self, offering: &Offering, shape: Shape) -> Option<Value> {
+    fn render_offering(&self, offering: &Offering, shape: Shape, view: Option<&View>) -> Option<Value> {
         let mut rendered = offering.document.clone();
         let fields = rendered.as_object_mut()?;
         let plans: Vec<Value> = offering
             .plans
             .iter()
             .filter(|plan| plan.state == State::Available)
+            .filter(|plan| view.is_none_or(|view| !view.hidden.contains(&plan.id)))
             .filter_map(|plan| self.render_plan(offering, plan))
             .collect();
         if plans.is_empty() {
@@ -287,6 +351,7 @@ impl Merged {
         fields.insert("id".to_owned(), offering.id.clone().into());
         fields.insert("name".to_owned(), offering.name.clone().into());
         fields.insert("plans".to_owned(), plans.into());
+        views::mark(fields, self.seen.rules.offerings.get(&offering.id), self.at);
         match shape {
             // It holds a secret that only Cloud Foundry has a use for.
             Shape::Plain => drop(fields.shift_remove("dashboard_client")),
@@ -306,12 +371,28 @@ impl Merged {
         Some(rendered)
     }
 
+    /// Shows what is said about the plan's parameters in its schemas.
+    fn show_parameters(&self, plan: &mut osb::Object, offering: &Offering, named: &Plan) {
+        if self.shown.parameters.is_empty() {
+            return;
+        }
+        let Some(rules) = self.shown.parameters.get(&(offering.name.clone(), named.name.clone())) else { return };
+        let schemas = plan.get_mut("schemas").and_then(|schemas| schemas.get_mut("service_instance"));
+        let Some(schemas) = schemas else { return };
+        for verb in ["create", "update"] {
+            if let Some(schema) = schemas.get_mut(verb).and_then(|schema| schema.get_mut("parameters")) {
+                rules.show(schema);
+            }
+        }
+    }
+
     /// Where the price book in force says what a plan costs, that takes the place of what its broker says.
     fn render_plan(&self, offering: &Offering, plan: &Plan) -> Option<Value> {
         let mut rendered = plan.document.clone();
         let fields = rendered.as_object_mut()?;
         fields.insert("id".to_owned(), plan.id.clone().into());
-        wait::lengthen(fields, &self.waits, &offering.name, &plan.name);
+        wait::lengthen(fields, &self.shown.waits, &offering.name, &plan.name);
+        self.show_parameters(fields, offering, plan);
         let tariffs = self.prices.tariffs.as_deref();
         let costs =
             tariffs.and_then(|tariffs| tariffs.costs(&offering.name, &plan.name, &Meter::declared(&plan.document).0));

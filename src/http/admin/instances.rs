@@ -99,7 +99,7 @@ pub struct BindingOut {
 pub struct OperationOut {
     /// Its id: also what platforms poll with.
     id: String,
-    /// `provision update deprovision bind unbind orphan_mitigation`
+    /// `provision update deprovision context_update bind unbind orphan_mitigation`
     #[schema(value_type = String)]
     kind: OperationKind,
     /// `in_progress succeeded failed cancelled`

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::{Data, Json, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -10,14 +10,17 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::app::prices::PlanPrice;
 use crate::app::registry::OfferingView;
+use crate::app::visibility::{LifecycleDocument, LifecycleView, VisibilityDocument};
+use crate::clock::Time;
 use crate::domain::catalog::{Plan, State};
 use crate::domain::meter::Meter;
 use crate::domain::tariff::Tariffs;
+use crate::domain::visibility::Stage;
 use crate::http::admin::prices::PriceOut;
 use crate::http::error::Failure;
-use crate::http::input::Params;
+use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, page};
-use crate::http::permits::{Can, SeeOfferings};
+use crate::http::permits::{Can, ManageBrokers, SeeOfferings};
 
 /// What to search for.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +29,8 @@ pub struct SearchParams {
     /// Words, each of which must be somewhere in names, descriptions, tags or the broker's name.
     #[serde(default)]
     q: String,
+    /// Only what this tenant can order by name.
+    tenant: Option<String>,
     /// As in every list.
     limit: Option<u32>,
     /// As in every list.
@@ -53,6 +58,15 @@ pub struct OfferingOut {
     /// What its broker says for people: `displayName`, `documentationUrl`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Value>,
+    /// How far it has come: `draft`, `published`, `deprecated` or `retired`.
+    lifecycle: Stage,
+    /// When a deprecated one is retired by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    sunset: Option<Time>,
+    /// What takes its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
     /// Those that can be ordered.
     plans: Vec<OfferingPlan>,
 }
@@ -97,7 +111,7 @@ impl OfferingPlan {
 
 impl OfferingOut {
     fn new(view: OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Self {
-        let OfferingView { broker, offering } = view;
+        let OfferingView { broker, offering, lifecycle, stage } = view;
         let document = &offering.document;
         let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
         let plans = offering.plans.into_iter().filter(|plan| plan.state == State::Available);
@@ -111,6 +125,9 @@ impl OfferingOut {
             name: offering.name,
             broker,
             state: offering.state,
+            lifecycle: stage,
+            sunset: lifecycle.sunset,
+            successor: lifecycle.successor,
         }
     }
 }
@@ -120,12 +137,63 @@ impl OfferingOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<SeeOfferings>,
+    who: Can<SeeOfferings>,
     app: Data<App>,
     params: Params<SearchParams>,
 ) -> Result<Json<PageOut<OfferingOut>>, Failure> {
-    let SearchParams { q, limit, cursor } = params.0;
+    let SearchParams { q, tenant, limit, cursor } = params.0;
     let page = page(limit, cursor.as_deref())?;
     let tariffs = app.tariffs().await?;
-    Ok(Json(app.offerings(&q, &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
+    let tenants = app.offered_tenants(&who.caller, tenant.as_deref()).await?;
+    Ok(Json(app.offerings(&q, tenants.as_deref(), &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
+}
+
+/// `GET /offerings/{name}/plans/{plan}/visibility`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn visibility(
+    _: Can<ManageBrokers>,
+    app: Data<App>,
+    names: Path<(String, String)>,
+) -> Result<Json<VisibilityDocument>, Failure> {
+    Ok(Json(app.plan_visibility(&names.0, &names.1).await?))
+}
+
+/// `PUT /offerings/{name}/plans/{plan}/visibility`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn put_visibility(
+    who: Can<ManageBrokers>,
+    app: Data<App>,
+    names: Path<(String, String)>,
+    body: Body<VisibilityDocument>,
+) -> Result<Json<VisibilityDocument>, Failure> {
+    Ok(Json(app.put_plan_visibility(&who.caller, &names.0, &names.1, body.0).await?))
+}
+
+/// `GET /offerings/{name}/lifecycle`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn lifecycle(
+    _: Can<ManageBrokers>,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<Json<LifecycleView>, Failure> {
+    Ok(Json(app.lifecycle(&name).await?))
+}
+
+/// `PUT /offerings/{name}/lifecycle`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn put_lifecycle(
+    who: Can<ManageBrokers>,
+    app: Data<App>,
+    name: Path<String>,
+    body: Body<LifecycleDocument>,
+) -> Result<Json<LifecycleView>, Failure> {
+    Ok(Json(app.put_lifecycle(&who.caller, &name, body.0).await?))
 }

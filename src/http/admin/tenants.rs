@@ -47,6 +47,9 @@ pub struct TenantOut {
     members: Vec<Member>,
     /// What platforms call it.
     identities: Vec<Identity>,
+    /// Why it may order, change and bind nothing for the time being.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended: Option<String>,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
@@ -79,6 +82,7 @@ impl From<TenantView> for TenantOut {
             time_zone,
             members,
             identities,
+            suspended: view.tenant.suspended,
             created_at: view.created_at,
         }
     }

@@ -11,7 +11,7 @@ use crate::support::bare::on_each;
 use crate::support::dump::count;
 use crate::support::hub::{Hub, World, polling, request, sync};
 use crate::support::site::order;
-use crate::support::wait::wait_until;
+use crate::support::wait::{wait_for, wait_until};
 
 const ROWS: &str = "select count(*) as number from audit";
 
@@ -21,6 +21,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("POST", "/api/v1/price-books/simulate"),
     ("POST", "/api/v1/estimates"),
     ("POST", "/api/v1/statements/verify"),
+    ("POST", "/api/v1/orders/preview"),
+    ("POST", "/api/v1/policies/simulate"),
     // Readings say themselves who reported them, and none is ever changed or removed.
     ("POST", "/api/v1/usage"),
 ];
@@ -60,6 +62,27 @@ impl Walk {
         assert_eq!(row["from"]["address"], "127.0.0.1", "{row}");
         assert_eq!(row["from"]["request_id"].as_str().map(str::len), Some(36), "{row}");
         reply.body
+    }
+
+    /// The same of a route after which workers go on by themselves: there is such a row, among others.
+    async fn begins(
+        &mut self,
+        route: (&'static str, &'static str),
+        name: &str,
+        body: Option<Value>,
+        (action, was, is): (&str, bool, bool),
+    ) {
+        let method = Method::from_bytes(route.0.as_bytes()).expect("a method");
+        let reply = self.hub.admin(method, &route.1.replace("{name}", name), body).await;
+        assert!((200..300).contains(&reply.status), "{route:?}: {reply:?}");
+        self.seen.insert(route);
+        let row = wait_for("the row to be chained", crate::support::hub::BOUND, async || {
+            let page = self.hub.admin(Method::GET, "/api/v1/audit?limit=1000", None).await.body;
+            page["items"].as_array().expect("items").iter().find(|row| row["action"] == action).cloned()
+        })
+        .await;
+        assert_eq!((!row["before"].is_null(), !row["after"].is_null()), (was, is), "{route:?}: {row}");
+        assert_eq!(row["actor"], "users/admin", "{row}");
     }
 
     /// The row that was added last, once it is chained.
@@ -138,6 +161,19 @@ async fn operations_and_approvals(walk: &mut Walk, broker_url: &str) {
     let cancel = ("POST", "/api/v1/operations/{id}/cancel");
     walk.does(cancel, &[&id], Value::Null, ("operation.cancel", true, true)).await;
 
+    let quota = "/api/v1/quotas/{name}";
+    let body = json!({"tenant": "retail", "limit": "1000"});
+    walk.does(("PUT", quota), &["q"], body, ("quota.put", false, true)).await;
+    walk.does(("DELETE", quota), &["q"], Value::Null, ("quota.delete", true, false)).await;
+    let policy = "/api/v1/policies/{name}";
+    let text = "@remedy(\"r\") forbid(principal, action, resource);";
+    let body = json!({"text": text, "mode": "warn"});
+    walk.does(("PUT", policy), &["p"], body, ("policy.put", false, true)).await;
+    walk.does(("DELETE", policy), &["p"], Value::Null, ("policy.delete", true, false)).await;
+    let parameters = "/api/v1/offerings/{offering}/plans/{plan}/parameters";
+    let (plan, body) = (["faults", "ok"], json!({"forbid": ["/admin"]}));
+    walk.does(("PUT", parameters), &plan, body, ("parameters.put", false, true)).await;
+    walk.does(("DELETE", parameters), &plan, Value::Null, ("parameters.delete", true, false)).await;
     let rule = "/api/v1/approval-rules/{name}";
     let body = json!({"offering": "faults", "on": ["provision"]});
     walk.does(("PUT", rule), &["all"], body, ("approval_rule.put", false, true)).await;
@@ -177,6 +213,41 @@ async fn money_and_events(walk: &mut Walk) {
     walk.does(route, &[], json!({"sink": "file"}), ("event.redeliver", false, false)).await;
 }
 
+async fn visibility_and_access(walk: &mut Walk) {
+    let plan = "/api/v1/offerings/{name}/plans/{plan}/visibility";
+    let body = json!({"access": "restricted", "tenants": ["retail"], "platforms": []});
+    walk.does(("PUT", plan), &["faults", "rejects"], body, ("plan.visibility", true, true)).await;
+    let row = walk.last().await;
+    assert_eq!((&row["before"]["access"], &row["after"]["access"]), (&json!("public"), &json!("restricted")));
+    let lifecycle = "/api/v1/offerings/{name}/lifecycle";
+    let body = json!({"state": "deprecated", "sunset": "2099-01-01T00:00:00Z"});
+    walk.does(("PUT", lifecycle), &["faults"], body, ("offering.lifecycle", true, true)).await;
+
+    let order = json!({"offering": "faults", "plan": "ok"});
+    let path = "/api/v1/tenants/retail/instances/granted";
+    let made = walk.hub.admin(Method::PUT, path, Some(order)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let id = made.body["id"].as_str().expect("an id").to_owned();
+    let grant = "/api/v1/instances/{id}/grants/{user}";
+    let body = json!({"role": "reader", "expires_at": "2099-01-01T00:00:00Z"});
+    walk.does(("PUT", grant), &[&id, "ann"], body, ("instance.grant", false, true)).await;
+    walk.does(("DELETE", grant), &[&id, "ann"], Value::Null, ("instance.grant.delete", true, false)).await;
+
+    let suspend = json!({"reason": "a test"});
+    let (pause, resume) = (("POST", "/api/v1/tenants/{name}/suspend"), ("POST", "/api/v1/tenants/{name}/resume"));
+    walk.does(pause, &["retail"], suspend, ("tenant.suspend", true, true)).await;
+    walk.does(resume, &["retail"], Value::Null, ("tenant.resume", true, true)).await;
+    let list = json!({"tenants": [{"name": "leaver", "display_name": "Leaver"}]});
+    walk.does(("POST", "/api/v1/tenants/import"), &[], list, ("tenant.put", false, true)).await;
+}
+
+/// The broker is gone, so that what is taken down stays under way.
+async fn leaving(walk: &mut Walk) {
+    let route = "/api/v1/tenants/{name}/offboard";
+    walk.begins(("POST", route), "leaver", Some(json!({"reason": "over"})), ("tenant.offboard", true, true)).await;
+    walk.begins(("DELETE", route), "leaver", None, ("tenant.offboard.cancel", true, true)).await;
+}
+
 async fn people(walk: &mut Walk) {
     let name = "/api/v1/users/{name}";
     walk.does(("PUT", name), &["ann"], json!({"groups": ["net"]}), ("user.put", false, true)).await;
@@ -207,7 +278,7 @@ async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is
         let folder = tempfile::tempdir().expect("no temporary directory");
         let path = folder.path().join("events.jsonl");
         let sink = bourse::config::Sink::File { name: "file".to_owned(), path };
-        let world = World::new(on, |config| config.events.sinks.push(sink)).await;
+        let mut world = World::new(on, |config| config.events.sinks.push(sink)).await;
         let hub = world.hub().await;
         world.register(&hub, json!({})).await;
         let tenant = json!({"display_name": "Retail"});
@@ -219,6 +290,12 @@ async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is
         money_and_events(&mut walk).await;
         people(&mut walk).await;
         keys(&mut walk).await;
+        visibility_and_access(&mut walk).await;
+        let order = json!({"offering": "faults", "plan": "ok"});
+        let path = "/api/v1/tenants/leaver/instances/last";
+        assert_eq!(walk.hub.admin(Method::PUT, path, Some(order)).await.status, 201);
+        world.stop_broker().await;
+        leaving(&mut walk).await;
         let changing = ROUTES.iter().filter(|route| route.method != Verb::Get);
         let all: BTreeSet<_> = changing.map(|route| (route.method.as_str(), route.path)).collect();
         walk.seen.extend(WITHOUT);

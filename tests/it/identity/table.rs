@@ -88,6 +88,10 @@ impl Market {
             let path = format!("/api/v1/budgets/b-{tenant}");
             assert_eq!(market.hub.admin(Method::PUT, &path, Some(budget)).await.status, 201);
             things.insert("budget", format!("b-{tenant}"));
+            let path = format!("/api/v1/quotas/q-{tenant}");
+            let quota = json!({"tenant": tenant, "limit": "9"});
+            assert_eq!(market.hub.admin(Method::PUT, &path, Some(quota)).await.status, 201);
+            things.insert("quota", format!("q-{tenant}"));
             let rule = json!({"tenant": tenant, "approvers": approvers});
             let path = format!("/api/v1/approval-rules/r-{tenant}");
             assert_eq!(market.hub.admin(Method::PUT, &path, Some(rule)).await.status, 201);
@@ -125,7 +129,7 @@ impl Market {
             Column::Platform => request.basic_auth(&self.platform.0, Some(&self.platform.1)),
             Column::Nobody => request,
         };
-        let request = if route.body.is_some() { request.body(body(route).to_string()) } else { request };
+        let request = if route.body.is_some() { request.body(body(route, things).to_string()) } else { request };
         let answer = request.send().await.expect("no answer");
         (answer.status().as_u16(), answer.text().await.expect("no text"))
     }
@@ -195,12 +199,15 @@ fn path(route: &Route, things: &BTreeMap<&str, String>) -> String {
     for part in &mut parts {
         let word = match (part.as_str(), kind.as_str()) {
             ("{tenant}", _) => &things["tenant"],
+            // Nobody is being taken down.
+            ("{name}", "tenants") if route.path.ends_with("/offboard") => "none",
             ("{name}", "tenants") if reads && !route.path.contains("{tenant}") => &things["tenant"],
             ("{name}", "tenants") if reads => "one",
             ("{name}", "brokers") if route.method.as_str() != "DELETE" || route.path.contains("{username}") => {
                 &things["broker"]
             }
             ("{name}", "budgets") if reads => &things["budget"],
+            ("{name}", "quotas") if reads => &things["quota"],
             ("{id}", "instances") if reads => &things["instance"],
             ("{id}", "operations") if reads => &things["operation"],
             ("{id}", "approvals") => &things["approval"],
@@ -221,10 +228,13 @@ fn path(route: &Route, things: &BTreeMap<&str, String>) -> String {
 }
 
 /// A body that gets past the door and changes nothing, but for decisions.
-fn body(route: &Route) -> Value {
+fn body(route: &Route, things: &BTreeMap<&str, String>) -> Value {
     match (route.method.as_str(), route.path) {
         ("PUT", "/api/v1/tenants/{tenant}/instances/{name}") => json!({"offering": "none", "plan": "none"}),
         ("POST", "/api/v1/approvals/{id}/approve" | "/api/v1/approvals/{id}/deny") => json!({"reason": ""}),
+        ("POST", "/api/v1/orders/preview") => {
+            json!({"tenant": things["tenant"], "offering": "faults", "plan": "ok"})
+        }
         ("POST", "/api/v1/usage") => json!([]),
         ("PUT", "/api/v1/approval-rules/{name}") => json!({"on": []}),
         ("PUT", "/api/v1/users/{name}") => json!({"groups": [""]}),

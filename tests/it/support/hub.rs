@@ -36,7 +36,7 @@ pub(crate) const TIMEOUT_MS: u32 = 15_000;
 pub(crate) struct World {
     url: String,
     key: String,
-    config: Config,
+    config: Box<Config>,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     broker: Option<faults::wire::Running>,
@@ -96,7 +96,16 @@ impl World {
         let broker = faults::wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
         let broker_url = broker.url();
         let key = Sealer::generate_key().expect("no key");
-        Self { url, key, config, clock: Clock::system(), faults, broker: Some(broker), broker_url, _keep: keep }
+        Self {
+            url,
+            key,
+            config: Box::new(config),
+            clock: Clock::system(),
+            faults,
+            broker: Some(broker),
+            broker_url,
+            _keep: keep,
+        }
     }
 
     /// Starts a hub on it. Where it has none yet, the broker `faults`, the platform `p` and the tenant `retail` are made.
@@ -131,7 +140,7 @@ impl World {
         drop(rustls::crypto::ring::default_provider().install_default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("no port");
         let address = listener.local_addr().expect("an address");
-        let mut config = self.config.clone();
+        let mut config = (*self.config).clone();
         config.server.public_url = format!("http://{address}");
         config.server.listen = address;
         let sealer = Sealer::new(&[Secret::new(self.key.clone())]).expect("a key");

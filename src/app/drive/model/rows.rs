@@ -57,6 +57,7 @@ pub(super) fn instance() -> InstanceRow {
         ready_at: None,
         gone_at: None,
         late_until: None,
+        reserved: false,
     }
 }
 

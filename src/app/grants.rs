@@ -1,0 +1,154 @@
+//! Access to one's own instances granted to colleagues, until some time.
+
+use serde_json::{Value, json};
+
+use super::order::Orderer;
+use super::people::instance_id;
+use super::{App, Error, Listed, Page};
+use crate::clock::Time;
+use crate::domain::caller::Caller;
+use crate::domain::grant::GrantRole;
+use crate::domain::permission::Permission;
+use crate::store::{audit, instance_grants, instances};
+
+pub use crate::store::instance_grants::GrantRow as GrantView;
+
+/// Grants of one instance.
+const GRANTS_MAX: i64 = 1000;
+/// Characters of a user's name.
+const USER_MAX: usize = 255;
+
+/// What the audit says of a grant.
+fn told(row: &GrantView) -> Value {
+    json!({ "role": row.role, "expires_at": row.expires_at })
+}
+
+impl App {
+    /// Grants somebody access to an instance, or changes what was granted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] where there are too many.
+    pub async fn put_grant(
+        &self,
+        caller: &Caller,
+        instance_id: &str,
+        user: &str,
+        role: GrantRole,
+        expires_at: Time,
+    ) -> Result<GrantView, Error> {
+        let now = self.clock().now();
+        if user.is_empty() || user.chars().count() > USER_MAX || user.chars().any(char::is_control) {
+            return Err(Error::invalid("", format!("a user's name has 1 to {USER_MAX} characters")));
+        }
+        if expires_at <= now {
+            return Err(Error::invalid("/expires_at", "must be in the future"));
+        }
+        let row = GrantView {
+            instance_id: instance_id.to_owned(),
+            user: user.to_owned(),
+            role,
+            expires_at,
+            granted_by: caller.actor(),
+            created_at: now,
+        };
+        let subject = format!("instances/{instance_id}/grants/{user}");
+        let audited = self.audit_row(caller, "instance.grant", subject, json!({}));
+        let written = self.db().write::<_, Error, _>(move |tx| {
+            let (mut row, audited) = (row.clone(), audited.clone());
+            Box::pin(async move {
+                let missing = || Error::not_found("instance", &row.instance_id);
+                let instance = instances::lock(tx, &row.instance_id).await?.ok_or_else(missing)?;
+                if instance.gone_at.is_some() {
+                    return Err(missing());
+                }
+                let before = instance_grants::one(tx, &row.instance_id, &row.user).await?;
+                if before.is_none() && instance_grants::count(tx, &row.instance_id).await? >= GRANTS_MAX {
+                    return Err(Error::conflict("too_many", format!("there are {GRANTS_MAX} grants already")));
+                }
+                row.created_at = before.as_ref().map_or(row.created_at, |before| before.created_at);
+                instance_grants::put(tx, &row).await?;
+                let audited = audited.changed(before.as_ref().map(told), Some(told(&row)));
+                audit::append(tx, &audited).await?;
+                Ok(row)
+            })
+        });
+        written.await
+    }
+
+    /// The grants of an instance by user, those that have expired, too.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn grants(&self, instance_id: &str, page: &Page) -> Result<Listed<GrantView>, Error> {
+        let id = self.instance_row(instance_id).await?.id;
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let read =
+            self.db().read(|tx| Box::pin(async move { instance_grants::of_instance(tx, &id, &after, rows).await }));
+        Ok(page.cut(read.await?, |row| row.user.clone()))
+    }
+
+    /// Takes a grant back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete_grant(&self, caller: &Caller, instance_id: &str, user: &str) -> Result<(), Error> {
+        let subject = format!("instances/{instance_id}/grants/{user}");
+        let audited = self.audit_row(caller, "instance.grant.delete", subject, json!({}));
+        let (id, user) = (instance_id.to_owned(), user.to_owned());
+        let written = self.db().write::<_, Error, _>(move |tx| {
+            let (id, user, audited) = (id.clone(), user.clone(), audited.clone());
+            Box::pin(async move {
+                let before = instance_grants::one(tx, &id, &user).await?;
+                if !instance_grants::delete(tx, &id, &user).await? {
+                    return Err(Error::not_found("grant", user));
+                }
+                Ok(audit::append(tx, &audited.changed(before.as_ref().map(told), None)).await?)
+            })
+        });
+        written.await
+    }
+
+    /// Somebody who may read an instance that was ordered by name: for the tenant, or because they were granted it.
+    ///
+    /// # Errors
+    /// As [`App::person`].
+    pub(in crate::app) async fn reader(
+        &self,
+        caller: &Caller,
+        (tenant, name): (&str, &str),
+        needed: GrantRole,
+    ) -> Result<Orderer, Error> {
+        let permission = match needed {
+            GrantRole::Reader => Permission::SeeOrders,
+            GrantRole::User => Permission::Order,
+        };
+        let refused = match self.person(caller, permission, tenant).await {
+            Err(refused @ (Error::NotFound { .. } | Error::Forbidden(_))) => refused,
+            other => return other,
+        };
+        let (Some(user), Ok(found)) = (caller.user(), self.tenant_by_name(tenant).await) else { return Err(refused) };
+        let orderer = Orderer {
+            platform: self.builtin_platform().await?,
+            broker: None,
+            tenant: Some(found),
+            upstream: None,
+            actor: caller.actor(),
+        };
+        let row = self.current_instance(&orderer, &instance_id(tenant, name)).await?;
+        match row {
+            Some(row) if self.is_granted(&row.id, user, needed).await? => Ok(orderer),
+            _ => Err(refused),
+        }
+    }
+
+    /// Whether somebody was granted that much of an instance, as things stand now. For whoever decides about a user who is no member of the
+    /// instance's tenant.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_granted(&self, instance_id: &str, user: &str, needed: GrantRole) -> Result<bool, Error> {
+        let (id, user, now) = (instance_id.to_owned(), user.to_owned(), self.clock().now());
+        let found = self.db().read(|tx| Box::pin(async move { instance_grants::one(tx, &id, &user).await })).await?;
+        Ok(found.is_some_and(|grant| grant.role.allows(needed, grant.expires_at, now)))
+    }
+}
