@@ -100,7 +100,7 @@ impl App {
             OperationKind::Deprovision => "instance.delete",
             OperationKind::Bind => "binding.order",
             OperationKind::Unbind => "binding.delete",
-            OperationKind::OrphanMitigation => return None,
+            OperationKind::OrphanMitigation | OperationKind::ContextUpdate => return None,
         };
         let subject = match &operation.binding_id {
             Some(binding) => format!("instances/{}/bindings/{binding}", operation.instance_id),

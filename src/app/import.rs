@@ -99,7 +99,7 @@ impl App {
             };
             let known = before.as_ref().map(|view| &view.tenant.document);
             let document = overlay(known, &row.fields).map_err(|message| Error::invalid("", message))?;
-            let verdict = self.judge(&row.name, &document, before.as_ref()).await?;
+            let verdict = self.row_verdict(&row.name, &document, before.as_ref()).await?;
             if dry_run || verdict == Verdict::Unchanged {
                 return Ok(verdict);
             }
@@ -114,7 +114,7 @@ impl App {
     }
 
     /// What would come of a `PUT`.
-    async fn judge(
+    async fn row_verdict(
         &self,
         name: &str,
         document: &TenantDocument,

@@ -21,7 +21,12 @@ fn plan() -> std::sync::Arc<PlanEntry> {
 
 fn tenant() -> Tenant {
     let document = json!({"display_name": "T", "environment": "prod", "groups": ["g"], "labels": {"team": "blue"}});
-    Tenant { id: "1".into(), name: "retail".into(), document: serde_json::from_value(document).unwrap() }
+    Tenant {
+        id: "1".into(),
+        name: "retail".into(),
+        suspended: None,
+        document: serde_json::from_value(document).unwrap(),
+    }
 }
 
 fn forbid(condition: &str) -> PolicyDocument {
