@@ -133,10 +133,10 @@ fn a_refusal_names_policy_reason_and_remedy() {
 fn what_is_wrong_with_a_text_is_told_with_its_place() {
     let text = |condition: &str| forbid(condition).text;
     for (text, place, words) in [
-        (text("context."), Some((2, 49)), "unexpected token"),
-        (text("resource.nme == \"x\""), Some((2, 45)), "attribute `nme`"),
-        (text("resource.name > 3"), Some((2, 45)), "expected Long but saw String"),
-        (text("context.price_per_month.greaterThan(decimal(\"1.0\"))"), Some((2, 45)), "optional attribute"),
+        (text("context."), Some((2, 53)), "unexpected token"),
+        (text("resource.nme == \"x\""), Some((2, 44)), "attribute `nme`"),
+        (text("resource.name > 3"), Some((2, 44)), "expected Long but saw String"),
+        (text("context.price_per_month.greaterThan(decimal(\"1.0\"))"), Some((2, 44)), "optional attribute"),
         ("permit(principal, action, resource);".to_owned(), None, "policies are `forbid`"),
         ("forbid(principal, action, resource);".to_owned(), None, "without @remedy"),
         ("@remedy(\"r\") forbid(principal == ?principal, action, resource);".to_owned(), None, "template"),
