@@ -70,6 +70,9 @@ pub struct Sealer {
     given: Vec<Secret<String>>,
     file: Option<KeyFile>,
     ring: RwLock<Arc<Vec<Key>>>,
+    /// Held from before the file is read until the keys are in memory: who reads first must not come last, and of two who add a key
+    /// neither may lose the other's.
+    turn: Mutex<()>,
     /// When the file was read last because of a value that no key opened.
     asked: Mutex<Option<Instant>>,
     random: SystemRandom,
@@ -110,7 +113,7 @@ impl Sealer {
     /// As [`Sealer::new`]; where the file can't be read.
     pub fn following(given: Vec<Secret<String>>, file: Option<KeyFile>) -> Result<Self, Error> {
         let ring = RwLock::new(Arc::new(ring_of(&given, file.as_ref())?));
-        Ok(Self { given, file, ring, asked: Mutex::default(), random: SystemRandom::new() })
+        Ok(Self { given, file, ring, turn: Mutex::default(), asked: Mutex::default(), random: SystemRandom::new() })
     }
 
     /// Reads the file again, and says whether the keys are others now.
@@ -118,6 +121,11 @@ impl Sealer {
     /// # Errors
     /// Where it can't be read or holds no keys: those that are known stay.
     pub fn reload(&self) -> Result<bool, Error> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reload_in_turn()
+    }
+
+    fn reload_in_turn(&self) -> Result<bool, Error> {
         if self.file.is_none() {
             return Ok(false);
         }
@@ -134,9 +142,10 @@ impl Sealer {
     /// [`Error::NotOurs`] where there is no such file.
     pub fn add_key(&self) -> Result<(), Error> {
         let file = self.file.as_ref().filter(|file| file.is_own() && self.given.is_empty()).ok_or(Error::NotOurs)?;
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // On disk first: what is sealed under a key that a crash takes away is lost.
         file.add(&Self::generate_key()?).map_err(|error| Error::File(file.path().to_owned(), error))?;
-        self.reload().map(drop)
+        self.reload_in_turn().map(drop)
     }
 
     /// Ids of all keys, the one that seals first.

@@ -40,6 +40,25 @@ pub fn from_value<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> 
     T::deserialize(value).or_else(|_| serde_json::from_str(&value.to_string()))
 }
 
+/// Whether some JSON nests no deeper than that. Counts brackets outside strings, before a parser recurses.
+pub fn nests_within(json: &[u8], levels: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > levels {
+            return false;
+        }
+    }
+    true
+}
+
 /// What is wrong with the form of some JSON, in Serde's words but without the value that stands there: it may be secret.
 pub fn form_error(error: &serde_json::Error) -> String {
     let text = error.to_string();

@@ -103,7 +103,7 @@ impl App {
             if dry_run || verdict == Verdict::Unchanged {
                 return Ok(verdict);
             }
-            let precondition = before.map_or(Precondition::None, |view| Precondition::Tag(view.tag()));
+            let precondition = before.map_or(Precondition::Absent, |view| Precondition::Tag(view.tag()));
             match self.put_tenant(caller, &row.name, document, precondition).await {
                 Ok(_) => return Ok(verdict),
                 Err(Error::Stale) => {}

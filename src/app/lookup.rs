@@ -132,7 +132,7 @@ impl App {
             let known = before.as_ref().map(|view| &view.tenant.document);
             let mut document = overlay(known, &answer).map_err(|message| refused(&name, &message))?;
             document.identities.push(identity.clone());
-            let precondition = before.map_or(Precondition::None, |view| Precondition::Tag(view.tag()));
+            let precondition = before.map_or(Precondition::Absent, |view| Precondition::Tag(view.tag()));
             match self.put_tenant(&caller, &name, document, precondition).await {
                 Ok(_) => return Ok(()),
                 Err(Error::Stale | Error::Conflict { code: "name_taken", .. }) => {}

@@ -297,6 +297,10 @@ impl App {
         let bound = self.bind(&orderer, &signed(call, caller), request).await.map_err(busy)?;
         let binding_row = self.current_binding(&row, binding).await?;
         let binding_row = binding_row.ok_or_else(|| Error::not_found("binding", binding))?;
+        if matches!(bound, Bound::Existed(_)) {
+            // A repeat is answered with the credentials that there are: they are read again.
+            self.credentials_read(caller, tenant, &row.id, &binding_row.id).await?;
+        }
         Ok(match bound {
             Bound::Created(answer) | Bound::Existed(answer) => {
                 PersonallyBound::Ready(Box::new(PersonalBinding { row: binding_row, answer: Some(answer) }))
@@ -329,17 +333,27 @@ impl App {
         if row.state != BindingState::Ready {
             return Err(in_progress());
         }
-        let subject = format!("instances/{}/bindings/{}", instance.id, row.id);
-        let audited = self.audit_row(caller, "binding.credentials", subject, json!({ "tenant": tenant }));
-        self.db()
-            .write(move |tx| {
-                let audited = audited.clone();
-                Box::pin(async move { Ok::<_, Error>(audit::append(tx, &audited).await?) })
-            })
-            .await?;
+        self.credentials_read(caller, tenant, &instance.id, &row.id).await?;
         let plan = self.plan_of(&instance).await?;
         let answer = self.binding_answer(&instance, &plan, &row, &signed(call, caller)).await?;
         Ok(PersonalBinding { row, answer: Some(answer) })
+    }
+
+    /// Says in the audit that somebody reads credentials, before they do.
+    async fn credentials_read(
+        &self,
+        caller: &Caller,
+        tenant: &str,
+        instance_id: &str,
+        binding_id: &str,
+    ) -> Result<(), Error> {
+        let subject = format!("instances/{instance_id}/bindings/{binding_id}");
+        let audited = self.audit_row(caller, "binding.credentials", subject, json!({ "tenant": tenant }));
+        let written = self.db().write(move |tx| {
+            let audited = audited.clone();
+            Box::pin(async move { Ok::<_, Error>(audit::append(tx, &audited).await?) })
+        });
+        written.await
     }
 
     /// Deletes a binding by names. `Some` while it goes on.

@@ -63,6 +63,8 @@ impl Put {
 pub enum Precondition {
     /// Whatever is there.
     None,
+    /// Nothing may be there.
+    Absent,
     /// Something must be there.
     Exists,
     /// Exactly this content must be there, by [`TenantView::tag`].
@@ -259,9 +261,9 @@ pub(in crate::app) fn changed(tenant: &Tenant, change: &str, word: &str, now: Ti
 
 fn check(precondition: &Precondition, before: Option<&TenantView>) -> Result<(), Error> {
     match (precondition, before) {
-        (Precondition::None, _) | (Precondition::Exists, Some(_)) => Ok(()),
+        (Precondition::None, _) | (Precondition::Exists, Some(_)) | (Precondition::Absent, None) => Ok(()),
         (Precondition::Tag(tag), Some(view)) if view.tag() == *tag => Ok(()),
-        (Precondition::Exists | Precondition::Tag(_), _) => Err(Error::Stale),
+        (Precondition::Absent | Precondition::Exists | Precondition::Tag(_), _) => Err(Error::Stale),
     }
 }
 

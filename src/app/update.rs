@@ -54,6 +54,8 @@ pub(in crate::app) struct Draft {
     approvals: Vec<ApprovalRow>,
     rereferred: Option<Rereferred>,
     tenant: Tenant,
+    /// The plan and the sealed attributes that all this was made from.
+    stands: (String, Vec<u8>),
     /// What the instance is from then on, where quotas may count it otherwise.
     wants: Option<Wants>,
     owner: String,
@@ -82,13 +84,18 @@ impl Change {
     }
 }
 
+/// Another change was carried out since the instance was read: what was decided about it is of no use.
+fn just_changed() -> Error {
+    osb::Error::concurrency("the service instance has just been changed by another request; try again").into()
+}
+
 impl Draft {
     /// Writes it.
     ///
     /// # Errors
     /// Where the instance is busy, or quotas have too little left.
     pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Intended, Error> {
-        let Self { operation, approvals, rereferred, tenant, wants, owner, names, audited, .. } = self;
+        let Self { operation, approvals, rereferred, tenant, stands, wants, owner, names, audited, .. } = self;
         let (id, now) = (operation.instance_id.clone(), operation.created_at);
         if rereferred.as_ref().is_some_and(Rereferred::locks_tenant) {
             // It is locked for good below: two that only hold it would wait for each other.
@@ -96,7 +103,9 @@ impl Draft {
         }
         let taken = match &wants {
             Some(wants) => {
-                let quotas = tenants::hold_and_count(tx, &tenant.id).await?.map_or(0, |(_, quotas)| quotas);
+                let held = tenants::hold_and_count(tx, &tenant.id).await?;
+                held.as_ref().map_or(Ok(()), |(held, _)| order::active(held))?;
+                let quotas = held.map_or(0, |(_, quotas)| quotas);
                 quotas::grow(tx, &tenant, quotas, &id, wants).await?
             }
             None => Taken::default(),
@@ -115,6 +124,9 @@ impl Draft {
                 "the service instance cannot be updated while {what} is under way; try again later"
             ))
             .into());
+        }
+        if (&row.plan_id, &row.attributes) != (&stands.0, &stands.1) {
+            return Err(just_changed());
         }
         row.state = InstanceState::Updating;
         row.operation_id = Some(operation.id.clone());
@@ -366,7 +378,8 @@ impl App {
         let (owner, names) = (self.process().to_owned(), self.names(&change.plan));
         let audited = self.audit_plan(orderer, &operation, row, (Some(&change.plan), Some(&change.next)));
         let (rereferred, tenant) = (change.rereferred, tenant.clone());
-        Ok(Draft { operation, approvals, rereferred, tenant, wants, owner, names, audited, wire })
+        let stands = (row.plan_id.clone(), row.attributes.clone());
+        Ok(Draft { operation, approvals, rereferred, tenant, stands, wants, owner, names, audited, wire })
     }
 
     /// The request as the backend gets it: its own ids, the stamped context, what the platform said of before translated.
@@ -415,14 +428,17 @@ impl App {
 
     async fn remember(&self, row: InstanceRow, target: &Target) -> Result<(), Error> {
         let attributes = self.seal(&sealed::instance_attributes(&row.id), &target.attributes)?;
-        let (id, now) = (row.id, self.clock().now());
+        let now = self.clock().now();
         self.db()
             .write(move |tx| {
-                let (id, attributes) = (id.clone(), attributes.clone());
+                let (before, attributes) = (row.clone(), attributes.clone());
                 Box::pin(async move {
-                    if let Some(mut row) = instances::lock(tx, &id).await?
+                    if let Some(mut row) = instances::lock(tx, &before.id).await?
                         && row.state == InstanceState::Ready
                     {
+                        if (&row.plan_id, &row.attributes) != (&before.plan_id, &before.attributes) {
+                            return Err(just_changed());
+                        }
                         row.attributes = attributes;
                         instances::save(tx, &row, true, now).await?;
                     }

@@ -261,6 +261,8 @@ pub struct Request<'a> {
     pub approvers: &'a [String],
     /// The tenant that it is for.
     pub tenant: &'a TenantDocument,
+    /// Its id.
+    pub tenant_id: &'a str,
 }
 
 impl Request<'_> {
@@ -285,6 +287,11 @@ impl Request<'_> {
             .members
             .iter()
             .any(|member| member.user.as_deref() == Some(name) || member.group.as_ref().is_some_and(in_group));
+        // Also by the settings.
+        let by_role = caller.person().is_some_and(|person| {
+            person.owns.contains_key(self.tenant_id) || person.member_of.contains_key(self.tenant_id)
+        });
+        let member = member || by_role;
         if self.user.is_none() && member {
             return Some("who ordered is not known here, and you are a member of the tenant that it is for");
         }
@@ -297,6 +304,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::caller::Person;
 
     fn rule(document: serde_json::Value) -> ApprovalRule {
         serde_json::from_value(document).unwrap()
@@ -355,7 +363,7 @@ mod tests {
         let tenant: TenantDocument = serde_json::from_value(members).unwrap();
         let admin = |name: &str| Caller::Admin(name.to_owned());
         let approvers = ["ann".to_owned(), "mem".to_owned()];
-        let asked = |user, approvers| Request { user, approvers, tenant: &tenant };
+        let asked = |user, approvers| Request { user, approvers, tenant: &tenant, tenant_id: "t" };
         assert!(asked(Some("ann"), &approvers).refuses(&admin("ann")).is_some(), "an own order");
         assert!(asked(Some("bob"), &approvers).refuses(&admin("ann")).is_none());
         assert!(asked(Some("bob"), &approvers).refuses(&admin("mem")).is_none(), "a member, of somebody known");
@@ -364,6 +372,10 @@ mod tests {
         assert!(asked(None, &approvers).refuses(&admin("zoe")).is_some(), "not asked");
         assert!(asked(None, &[]).refuses(&admin("zoe")).is_none(), "any administrator");
         assert!(asked(None, &[]).refuses(&Caller::Platform("p".into())).is_some());
+        let named = |id: &str| BTreeMap::from([(id.to_owned(), "retail".to_owned())]);
+        let ann = |owns| Caller::User(Box::new(Person { name: "ann".to_owned(), owns, ..Person::default() }));
+        assert!(asked(None, &approvers).refuses(&ann(named("t"))).is_some(), "a member by the settings");
+        assert!(asked(None, &approvers).refuses(&ann(named("u"))).is_none(), "of another tenant");
     }
 
     #[test]

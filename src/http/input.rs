@@ -18,6 +18,8 @@ use crate::app::{self, tenants::Precondition};
 
 /// Bytes of a body, where its route doesn't say otherwise.
 pub const BODY_MAX: usize = 1024 * 1024;
+/// Levels of a JSON body, as on the side of platforms.
+const DEPTH_MAX: usize = 64;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -73,6 +75,7 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fai
     if bytes.is_empty() {
         return Err(Failure::malformed("the body is empty: send a JSON object, {} if there is nothing to say"));
     }
+    shallow(bytes)?;
     // The whole text first: that a field is unknown says nothing while what follows may be no JSON.
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| Failure::malformed(no_json(&error)))?;
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
@@ -83,6 +86,17 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fai
         }
         Category::Io | Category::Syntax | Category::Eof => Failure::malformed(no_json(&error)),
     })
+}
+
+/// Checks that a body nests no deeper than an order may: what is kept of it, and told of it, lies some levels deeper.
+///
+/// # Errors
+/// [`Failure::malformed`].
+pub(in crate::http) fn shallow(bytes: &[u8]) -> Result<(), Failure> {
+    if osb::wire::nests_within(bytes, DEPTH_MAX) {
+        return Ok(());
+    }
+    Err(Failure::malformed(format!("the body nests deeper than {DEPTH_MAX} levels")))
 }
 
 fn no_json(error: &serde_json::Error) -> String {

@@ -73,6 +73,10 @@ async fn a_body_that_is_no_json_is_malformed_and_one_that_does_not_fit_is_invali
             }
         }
         put(hub, vec![b'"', 0xff, b'"']).await.refuses(400, "malformed");
+        put(hub, format!("{{\"x\":{}{}}}", "[".repeat(64), "]".repeat(64)).into_bytes())
+            .await
+            .refuses(400, "malformed");
+        put(hub, format!("{{\"x\":{}{}}}", "[".repeat(63), "]".repeat(63)).into_bytes()).await.refuses(422, "invalid");
         for (body, pointer) in [
             ("[]", ""),
             (r#"{"display_name":7}"#, "/display_name"),

@@ -215,23 +215,11 @@ fn optional_objects(body: &Object, names: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts brackets outside strings, before a parser recurses.
 fn depth_within(body: &[u8], limit: usize) -> Result<(), Error> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > limit {
-            return Err(Error::bad_request(format!("the body nests deeper than {limit} levels")));
-        }
+    if wire::nests_within(body, limit) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::bad_request(format!("the body nests deeper than {limit} levels")))
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ impl App {
             user: view.row.requested_user.as_deref(),
             approvers: &view.row.approvers,
             tenant: &tenant.document,
+            tenant_id: &tenant.id,
         };
         if let Some(message) = request.refuses(caller) {
             return Err(Error::Forbidden(message.to_owned()));

@@ -276,6 +276,9 @@ pub(super) fn hand_on(rows: &mut Rows, clean_up: &OperationRow) {
 /// nor while a lost request may make it once more.
 async fn account(tx: &mut Tx<'_>, rows: &mut Rows, effects: &Effects) -> Result<(), Error> {
     let Rows { instance, binding: None, operation, .. } = rows else { return Ok(()) };
+    if operation.kind == OperationKind::ContextUpdate {
+        return Ok(());
+    }
     if instance.gone_at.is_some() && operation.state != OperationState::InProgress {
         if !effects.undo && effects.delete_again.is_none() {
             quotas::release(tx, instance).await?;

@@ -146,7 +146,7 @@ impl App {
                 let unknown = || Error::BadToken("no service account has this token".to_owned());
                 let row = service_accounts::by_token(tx, &hash).await?.ok_or_else(unknown)?;
                 let grants: Vec<Grant> = row.roles.iter().filter_map(|role| role.parse().ok()).collect();
-                with_grants(tx, Person { name: row.name, ..Person::default() }, grants).await
+                with_grants(tx, Person { name: row.name, ..Person::default() }, grants, Some(row.created_at)).await
             })
         });
         Ok(Caller::ServiceAccount(Box::new(read.await?)))

@@ -12,6 +12,7 @@ mod users;
 use std::collections::BTreeSet;
 
 use super::{App, Error};
+use crate::clock::Time;
 use crate::domain::caller::{Caller, Person};
 use crate::domain::role::{Grant, Role};
 use crate::domain::tenant;
@@ -80,7 +81,7 @@ impl App {
                 let grants: BTreeSet<Grant> = roles.filter_map(|role| role.parse().ok()).collect();
                 let listed: Vec<String> = groups.iter().take(2 * GROUPS_MAX).cloned().collect();
                 let memberships = members::of(tx, &name, &listed).await?;
-                let mut person = with_grants(tx, Person { name, groups, ..Person::default() }, grants).await?;
+                let mut person = with_grants(tx, Person { name, groups, ..Person::default() }, grants, None).await?;
                 for membership in memberships {
                     let tenants = match membership.role {
                         tenant::Role::Owner => &mut person.owns,
@@ -101,23 +102,32 @@ pub fn unknown_role(settings: &crate::config::Auth) -> Option<String> {
     roles.map(|role| role.parse::<Grant>()).find_map(Result::err).map(|error| error.to_string())
 }
 
-/// Somebody with these roles. One of a broker or tenant that is not there gives nothing.
+/// Somebody with these roles. One of a broker or tenant that is not there gives nothing; nor does one that came after the roles were
+/// given, where that is known: it has the name of another.
 async fn with_grants(
     tx: &mut store::Tx<'_>,
     mut person: Person,
     grants: impl IntoIterator<Item = Grant>,
+    given_at: Option<Time>,
 ) -> Result<Person, Error> {
     for Grant { role, of } in grants {
-        let (found, those) = match role {
-            Role::Provider => (brokers::by_name(tx, &of).await?.map(|row| row.id), &mut person.provides),
-            Role::TenantOwner => (tenants::by_name(tx, &of).await?.map(|row| row.tenant.id), &mut person.owns),
-            Role::TenantMember => (tenants::by_name(tx, &of).await?.map(|row| row.tenant.id), &mut person.member_of),
+        let found = match role {
+            Role::Provider => brokers::by_name(tx, &of).await?.map(|row| (row.id, row.created_at)),
+            Role::TenantOwner | Role::TenantMember => {
+                tenants::by_name(tx, &of).await?.map(|row| (row.tenant.id, row.created_at))
+            }
             role => {
                 person.roles.insert(role);
                 continue;
             }
         };
-        if let Some(id) = found {
+        let those = match role {
+            Role::Provider => &mut person.provides,
+            Role::TenantOwner => &mut person.owns,
+            _ => &mut person.member_of,
+        };
+        let found = found.filter(|(_, created_at)| given_at.is_none_or(|given_at| *created_at <= given_at));
+        if let Some((id, _)) = found {
             those.insert(id, of);
         }
     }

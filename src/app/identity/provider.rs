@@ -74,7 +74,7 @@ impl Provider {
         let known = self.current(settings, outgoing, clock).await?;
         let claims = match token.claims(&known.keys) {
             Err(Refusal::Key) => {
-                let known = self.looked_for(settings, outgoing, clock, token.kid.as_ref()).await?;
+                let known = self.looked_for(settings, outgoing, clock, (token.kid.as_ref(), known.asked_at)).await?;
                 token.claims(&known.keys).map_err(refused)?
             }
             claims => claims.map_err(refused)?,
@@ -127,10 +127,14 @@ impl Provider {
         settings: &Oidc,
         outgoing: &Outgoing,
         clock: &Clock,
-        kid: Option<&String>,
+        (kid, looked_at): (Option<&String>, Option<Time>),
     ) -> Result<Known, Error> {
         let turn = self.asking.lock().await;
         let known = self.known();
+        if known.asked_at != looked_at {
+            // Somebody else asked meanwhile: they can't be younger.
+            return Ok(known);
+        }
         if known.missed.iter().any(|missed| missed.as_ref() == kid) && !may_ask(&known, clock.now()) {
             return Ok(known);
         }

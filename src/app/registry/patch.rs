@@ -10,6 +10,7 @@ use super::load::secrets_place;
 use super::register::document;
 use super::view::BrokerView;
 use crate::app::{App, Error};
+use crate::backend::http::web_url;
 use crate::domain::broker::{Access, Credentials, Rotation, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::Ids;
@@ -89,7 +90,7 @@ impl App {
         let elsewhere = change.url.is_some() || change.credentials.is_some() || change.tls.is_some();
         // These decide what is made of its catalog.
         let otherwise = change.api_version.is_some() || change.rotation.is_some();
-        let row = self.changed(&before, change).await?;
+        let row = self.changed(&before, change, caller.is_administrator()).await?;
         // Everything that it takes to call it is looked at before anything is stored.
         let backend = self.backend_for(&row).map_err(|error| Error::invalid("", error.to_string()))?;
         backend.usable().map_err(|error| Error::invalid("", error.to_string()))?;
@@ -115,13 +116,18 @@ impl App {
         self.broker_view(row).await
     }
 
-    async fn changed(&self, before: &BrokerRow, change: BrokerChange) -> Result<BrokerRow, Error> {
+    /// `knows_secrets`: whoever asks may have stored credentials sent to another address.
+    async fn changed(&self, before: &BrokerRow, change: BrokerChange, knows_secrets: bool) -> Result<BrokerRow, Error> {
         let mut row = before.clone();
         let mut issues = immutable(before, &change);
         let opened = self.sealer().open(&secrets_place(&row.id), &row.secrets);
         let stored: Option<Access> = opened.ok().and_then(|opened| serde_json::from_slice(&opened).ok());
         let BrokerChange { name: _, name_prefix: _, ids: _, url, credentials, tls, .. } = change;
         let resealed = credentials.is_some() || tls.is_some();
+        if !knows_secrets && credentials.is_none() && url.as_deref().is_some_and(|url| !same_origin(url, &before.url)) {
+            let message = "another address gets no credentials that were given for this one: give them with it";
+            issues.push(issue("/credentials", message));
+        }
         // Credentials whose key was lost can still be replaced.
         let credentials = credentials.or_else(|| stored.as_ref().map(|access| access.credentials.clone()));
         let tls = tls.unwrap_or_else(|| stored.and_then(|access| access.tls));
@@ -179,4 +185,10 @@ fn fields(change: &BrokerChange) -> Vec<&'static str> {
         ("usage_pull", change.usage_pull.is_some()),
     ];
     given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+}
+
+/// Whether two addresses are at the same server. One that is none is refused elsewhere.
+fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |text: &str| web_url(text).map(|url| url.origin());
+    origin(one) == origin(other)
 }

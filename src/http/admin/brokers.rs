@@ -214,7 +214,7 @@ pub async fn change(
 ) -> Result<HttpResponse, Failure> {
     let expected = match if_match(request.headers())? {
         // Something that is not there is not found anyway.
-        Precondition::None | Precondition::Exists => None,
+        Precondition::None | Precondition::Absent | Precondition::Exists => None,
         Precondition::Tag(tag) => Some(tag.parse().map_err(|_| Error::Stale)?),
     };
     Ok(answer(StatusCode::OK, app.patch_broker(&who.caller, &name, body.0, expected).await?))

@@ -137,7 +137,10 @@ async fn orders(walk: &mut Walk) {
     let order = json!({"offering": "faults", "plan": "ok", "parameters": {"secret": "s3cret"}});
     let made = walk.does(("PUT", name), &["retail", "one"], order, ("instance.order", false, true)).await;
     let bind = json!({"parameters": {"secret": "s3cret"}});
-    walk.does(("PUT", binding), &["retail", "one", "b"], bind, ("binding.order", false, true)).await;
+    walk.does(("PUT", binding), &["retail", "one", "b"], bind.clone(), ("binding.order", false, true)).await;
+    let again = walk.hub.admin(Method::PUT, "/api/v1/tenants/retail/instances/one/bindings/b", Some(bind)).await;
+    assert!(again.body["credentials"].is_object(), "{again:?}");
+    assert_eq!(walk.last().await["action"], "binding.credentials", "a repeat reads them again");
     let path = "/api/v1/tenants/retail/instances/one/bindings/b?credentials=true";
     assert_eq!(walk.hub.admin(Method::GET, path, None).await.status, 200);
     assert_eq!(walk.last().await["action"], "binding.credentials");

@@ -94,8 +94,31 @@ async fn lists_hold_what_is_the_callers_own_and_pages_of_it_are_full() {
         assert_eq!(names(&get(&provider, "/brokers").await.body, "name"), ["faults"]);
         assert_eq!(get(&provider, "/brokers/others").await.status, 404);
         assert_eq!(get(&provider, "/tenants").await.status, 403);
+        // What an operator entered is not sent to wherever a provider likes.
+        let elsewhere = Some(json!({"url": "http://127.0.0.1:9"}));
+        let refused = with_token(&hub, Method::PATCH, "/brokers/faults", &provider, elsewhere).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (422, &json!("/credentials")));
         assert_eq!(get(&member, "/costs?tenant=smith").await.status, 404);
         assert_eq!(get(&member, "/statements?tenant=smith&period=2026-11").await.status, 404);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_for_a_tenant_is_none_for_another_one_of_that_name() {
+    on_each(async |on| {
+        let world = World::new(on, |_| {}).await;
+        let hub = world.hub().await;
+        let path = "/api/v1/tenants/brief";
+        let put = async || hub.admin(Method::PUT, path, Some(json!({"display_name": "Brief"}))).await.status;
+        assert_eq!(put().await, 201);
+        let token = account(&hub, "ci", "tenant-owner:brief").await;
+        let seen = async || with_token(&hub, Method::GET, "/tenants/brief", &token, None).await.status;
+        assert_eq!(seen().await, 200);
+        assert_eq!(hub.admin(Method::DELETE, path, None).await.status, 204);
+        assert_eq!(put().await, 201);
+        assert_eq!(seen().await, 403);
         hub.stop().await;
     })
     .await;

@@ -27,6 +27,7 @@ pub(super) fn event(headers: &HeaderMap, body: &[u8]) -> Result<Value, Failure> 
     if let Some(kind) = headers.get(CONTENT_TYPE) {
         event.insert("datacontenttype".to_owned(), Value::from(decoded(kind.as_bytes())));
     }
+    crate::http::input::shallow(body)?;
     let data =
         serde_json::from_slice(body).map_err(|error| Failure::malformed(format!("the body is no JSON: {error}")))?;
     event.insert("data".to_owned(), data);

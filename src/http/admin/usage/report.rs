@@ -137,6 +137,7 @@ fn documents(request: &HttpRequest, body: &[u8]) -> Result<Vec<Value>, Failure> 
     if !structured && binary::is_binary(headers) {
         return Ok(vec![binary::event(headers, body)?]);
     }
+    crate::http::input::shallow(body)?;
     let read =
         serde_json::from_slice(body).map_err(|error| Failure::malformed(format!("the body is no JSON: {error}")))?;
     let invalid = |message: &str| Err(app::Error::invalid("", message).into());
