@@ -57,6 +57,7 @@ mod rows;
 mod sealed;
 pub mod sequence;
 mod settle;
+pub mod sessions;
 pub mod simulate;
 pub mod stamps;
 pub mod statements;
