@@ -37,6 +37,8 @@ has_admin sysctl || wanted+=(procps)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || wanted+=(ca-certificates)
 has_postgres || wanted+=(postgresql)
 has_python || wanted+=(python3 python3-venv)
+command -v chromium >/dev/null || wanted+=(chromium)
+command -v chromedriver >/dev/null || wanted+=(chromium-driver)
 
 if [ "${#wanted[@]}" -gt 0 ]; then
     command -v apt-get >/dev/null || fail "missing: ${wanted[*]}. This is no Debian: install them by hand, then run again"
@@ -92,7 +94,7 @@ BOURSE_IT_ENV="$(cd "$environment" && pwd)"
 export BOURSE_IT_ENV
 
 # --- npm packages, pinned with hashes ----------------------------------------------------------------------------------
-for name in sap_sbf oidc_provider; do
+for name in sap_sbf oidc_provider axe; do
     pinned="tests/it/support/$name" packages="$environment/$name"
     cmp -s "$pinned/package-lock.json" "$packages/installed.json" && continue
     say "installing the npm packages of $pinned"

@@ -55,6 +55,20 @@ enum Verb {
     },
 }
 
+/// Arguments of `bourse approve` and `bourse deny`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DecideArgs {
+    /// The approval; without one, what waits is listed.
+    id: Option<String>,
+    /// Why: kept in the audit, and told to whoever ordered where the answer is no.
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    limit: Limit,
+    #[command(flatten)]
+    out: Out,
+}
+
 const COLUMNS: &[Column] = &[
     ("ID", "/id"),
     ("STATE", "/state"),
@@ -93,7 +107,7 @@ const FIELDS: &[Column] = &[
 /// Runs it.
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     let Args { verb, out } = args;
-    let (id, verb, reason) = match verb {
+    let (id, answer, reason) = match verb {
         Verb::List { state, tenant, limit } => {
             let query = given(&[("state", &state), ("tenant", &tenant)]);
             return out.list(&client.list(&["approvals"], &query, limit.get()).await?, COLUMNS);
@@ -102,6 +116,28 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
         Verb::Approve { id, reason } => (id, "approve", reason),
         Verb::Deny { id, reason } => (id, "deny", reason),
     };
+    decide(client, (&id, answer), &reason, &out).await
+}
+
+/// Runs `bourse approve`.
+pub(super) async fn approve(client: &Client, args: DecideArgs) -> Result<(), Error> {
+    decide_or_list(client, args, "approve").await
+}
+
+/// Runs `bourse deny`.
+pub(super) async fn deny(client: &Client, args: DecideArgs) -> Result<(), Error> {
+    decide_or_list(client, args, "deny").await
+}
+
+async fn decide_or_list(client: &Client, args: DecideArgs, answer: &str) -> Result<(), Error> {
+    let DecideArgs { id, reason, limit, out } = args;
+    match id {
+        Some(id) => decide(client, (&id, answer), &reason, &out).await,
+        None => out.list(&client.list(&["approvals"], &[("state", "pending")], limit.get()).await?, COLUMNS),
+    }
+}
+
+async fn decide(client: &Client, (id, answer): (&str, &str), reason: &str, out: &Out) -> Result<(), Error> {
     let body = json!({ "reason": reason });
-    out.one(&client.send(Method::POST, &["approvals", &id, verb], Some(&body)).await?.body, FIELDS)
+    out.one(&client.send(Method::POST, &["approvals", id, answer], Some(&body)).await?.body, FIELDS)
 }

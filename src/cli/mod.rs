@@ -9,6 +9,7 @@ mod bind;
 mod broker;
 mod budget;
 mod client;
+mod completion;
 mod conformance;
 mod cost;
 mod credentials;
@@ -74,6 +75,8 @@ enum Command {
     Logout(Box<Remote<login::Args>>),
     /// Say who you are to the hub.
     Whoami(Box<Remote<login::WhoArgs>>),
+    /// Search what can be ordered.
+    Offerings(Box<Remote<offering::SearchArgs>>),
     /// Order an instance by name, or change it.
     Order(Box<Remote<order::Args>>),
     /// Bind to an instance and print the credentials.
@@ -86,6 +89,10 @@ enum Command {
     List(Box<Remote<list::Args>>),
     /// Show an instance.
     Show(Box<Remote<show::Args>>),
+    /// Agree to an order that waits for a yes; without one, list those.
+    Approve(Box<Remote<approval::DecideArgs>>),
+    /// Refuse an order that waits for a yes; without one, list those.
+    Deny(Box<Remote<approval::DecideArgs>>),
     /// Say what a month of an order would cost.
     Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
@@ -126,6 +133,8 @@ enum Command {
     Keys(Box<Remote<keyring::Args>>),
     /// Judge a service broker by the Open Service Broker API 2.17.
     Conformance(Box<conformance::Args>),
+    /// Write a script that completes these commands in a shell.
+    Completion(completion::Args),
     /// Write the description of the management API to stdout.
     #[command(hide = true)]
     Openapi,
@@ -200,12 +209,15 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Login(remote) => remote.run_as_nobody(login::run),
         Command::Logout(remote) => remote.run_as_nobody(login::leave),
         Command::Whoami(remote) => remote.run(login::who),
+        Command::Offerings(remote) => remote.run(offering::search),
         Command::Order(remote) => remote.run(order::run),
         Command::Bind(remote) => remote.run(bind::run),
         Command::Unbind(remote) => remote.run(unbind::run),
         Command::Delete(remote) => remote.run(delete::run),
         Command::List(remote) => remote.run(list::run),
         Command::Show(remote) => remote.run(show::run),
+        Command::Approve(remote) => remote.run(approval::approve),
+        Command::Deny(remote) => remote.run(approval::deny),
         Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),
@@ -226,6 +238,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Audit(remote) => remote.run(audit::run),
         Command::Keys(remote) => remote.run(keyring::run),
         Command::Conformance(args) => conformance::run(*args),
+        Command::Completion(args) => completion::run(&args, &mut <Cli as clap::CommandFactory>::command()),
         Command::Openapi => openapi::run(),
         Command::Authorization => authorization::run(),
     }

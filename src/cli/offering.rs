@@ -22,19 +22,31 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List offerings with their plans.
-    List {
-        /// Words, each of which must be somewhere in names, descriptions, tags or the broker's name.
-        query: Vec<String>,
-        /// Only what this tenant can order by name.
-        #[arg(long)]
-        tenant: Option<String>,
-        #[command(flatten)]
-        limit: Limit,
-    },
+    List(Search),
     /// Show who may order a plan, or say so.
     Visibility(Visibility),
     /// Show how far an offering has come, or say so.
     Lifecycle(Lifecycle),
+}
+
+#[derive(Debug, clap::Args)]
+struct Search {
+    /// Words, each of which must lead to it: by names, descriptions, tags or the broker's name. Slips of the pen are forgiven.
+    query: Vec<String>,
+    /// Only what this tenant can order by name.
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+/// Arguments of `bourse offerings`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SearchArgs {
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    out: Out,
 }
 
 #[derive(Debug, clap::Args)]
@@ -90,12 +102,7 @@ const LIFECYCLE: &[Column] =
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     let Args { verb, out } = args;
     match verb {
-        Verb::List { query, tenant, limit } => {
-            let words = query.join(" ");
-            let mut query = if words.is_empty() { vec![] } else { vec![("q", words.as_str())] };
-            query.extend(tenant.iter().map(|tenant| ("tenant", tenant.as_str())));
-            out.list(&client.list(&["offerings"], &query, limit.get()).await?, COLUMNS)
-        }
+        Verb::List(search) => list(client, search, &out).await,
         Verb::Visibility(Visibility { offering, plan, access, tenants, platforms }) => {
             let path = ["offerings", &offering, "plans", &plan, "visibility"];
             let shown = match access {
@@ -123,4 +130,17 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             out.one(&shown, LIFECYCLE)
         }
     }
+}
+
+/// Runs `bourse offerings`.
+pub(super) async fn search(client: &Client, args: SearchArgs) -> Result<(), Error> {
+    list(client, args.search, &args.out).await
+}
+
+async fn list(client: &Client, search: Search, out: &Out) -> Result<(), Error> {
+    let Search { query, tenant, limit } = search;
+    let words = query.join(" ");
+    let mut query = if words.is_empty() { vec![] } else { vec![("q", words.as_str())] };
+    query.extend(tenant.iter().map(|tenant| ("tenant", tenant.as_str())));
+    out.list(&client.list(&["offerings"], &query, limit.get()).await?, COLUMNS)
 }

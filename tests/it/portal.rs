@@ -1,6 +1,7 @@
 //! The portal, page by page, as a browser without scripts sees it; `chromium` has what only a real one can show.
 
 mod catalog;
+mod chromium;
 mod pages;
 mod people;
 mod sessions;

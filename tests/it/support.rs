@@ -5,6 +5,7 @@
 
 pub(crate) mod bare;
 pub(crate) mod bench;
+pub(crate) mod chromium;
 pub(crate) mod command;
 pub(crate) mod dump;
 pub(crate) mod foreign;

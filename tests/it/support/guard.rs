@@ -32,6 +32,8 @@ rm -rf "$2"
 pub(crate) enum Ending {
     /// At once. For processes that must survive this anyway.
     Kill,
+    /// For what has children of its own, which it ends then.
+    Term,
     /// PostgreSQL's "immediate shutdown": no checkpoint, but its helpers end and its shared memory is given back.
     Quit,
 }
@@ -48,6 +50,7 @@ impl Guard {
     pub(crate) fn start(ending: Ending, directory: &Path) -> Self {
         let signal = match ending {
             Ending::Kill => "KILL",
+            Ending::Term => "TERM",
             Ending::Quit => "QUIT",
         };
         let mut shell = Command::new("/bin/sh")

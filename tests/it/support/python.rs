@@ -1,5 +1,5 @@
 //! The environment of the tests: packages for Python and Node.js, pinned with hashes in `requirements.txt` and
-//! `sap_sbf/package-lock.json` and `oidc_provider/package-lock.json`, put by `tests/run.sh` into `target/it-env`. `BOURSE_IT_ENV` names another place.
+//! `package-lock.json` of `sap_sbf`, `oidc_provider` and `axe`, put by `tests/run.sh` into `target/it-env`. `BOURSE_IT_ENV` names another place.
 
 use std::path::PathBuf;
 
@@ -31,6 +31,11 @@ pub(crate) fn sap_sbf_packages() -> PathBuf {
 /// The folder with the npm packages that `oidc_provider/package-lock.json` pins.
 pub(crate) fn oidc_provider_packages() -> PathBuf {
     packages("oidc_provider")
+}
+
+/// The script of axe-core, which says what of a page not everybody can use.
+pub(crate) fn axe() -> PathBuf {
+    packages("axe").join("axe-core/axe.min.js")
 }
 
 fn packages(name: &str) -> PathBuf {
