@@ -91,6 +91,11 @@ impl References {
         Self { declared: read.collect() }
     }
 
+    /// What may be named, at any place.
+    pub fn wanted(&self) -> impl Iterator<Item = &Wanted> {
+        self.declared.values()
+    }
+
     /// Both; where both declare the same place, what this one says.
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {

@@ -239,6 +239,19 @@ pub struct Filter {
     pub sight: Sight,
 }
 
+const READY_TIMES: &str = "select ready_at - created_at as took from (select offering_id, created_at, ready_at from instances \
+    where broker_id = $1 order by broker_id desc, id desc limit 1000) as latest \
+    where offering_id = $2 and ready_at is not null and ready_at >= created_at";
+
+/// How long the latest orders of an offering took until they were ready, in microseconds; those among the broker's latest 1000.
+///
+/// # Errors
+/// [`Error`].
+pub async fn ready_times(tx: &mut Tx<'_>, broker_id: &str, offering_id: &str) -> Result<Vec<i64>, Error> {
+    let sql = sqlx::query(READY_TIMES).bind(broker_id.to_owned()).bind(offering_id.to_owned());
+    tx.fetch_all(sql).await?.iter().map(|row| column(row, "took")).collect()
+}
+
 const LIST: &str = "select * from instances where id > $1 \
     and ($2 is null or tenant_id = $2) and ($3 is null or platform_id = $3) and ($4 is null or platform_instance_id = $4) \
     and ($5 is null or broker_id = $5) and ($6 is null or offering_id = $6) \

@@ -23,7 +23,7 @@ use crate::config;
 use crate::domain::catalog::Merged;
 use crate::domain::price::PriceBook;
 
-pub use offerings::{OfferingView, PlanView};
+pub use offerings::{OfferingView, PlanView, ReadyTimes};
 pub use patch::BrokerChange;
 pub use register::NewBroker;
 pub use view::BrokerView;

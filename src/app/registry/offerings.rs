@@ -1,6 +1,8 @@
 //! What can be ordered, for people: searched by words.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::{App, Error, Listed, Page, access};
 use crate::clock::Time;
@@ -10,6 +12,7 @@ use crate::domain::permission::Permission;
 use crate::domain::role::Role;
 use crate::domain::search::Query;
 use crate::domain::visibility::{Lifecycle, Order, Stage};
+use crate::store;
 
 /// An offering, whoever's it is.
 #[derive(Clone, Debug)]
@@ -51,6 +54,28 @@ impl OfferingView {
 /// A plan of an offering.
 pub type PlanView = Plan;
 
+/// How long orders took until what was ordered was ready; waits for somebody's yes are part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadyTimes {
+    /// How many were measured.
+    pub orders: usize,
+    /// Half of them were ready sooner.
+    pub median: Duration,
+    /// Nine in ten were ready sooner.
+    pub most: Duration,
+}
+
+impl ReadyTimes {
+    fn of(mut micros: Vec<i64>) -> Option<Self> {
+        micros.sort_unstable();
+        let at = |share: usize| {
+            let place = (micros.len() * share).div_ceil(100).saturating_sub(1);
+            micros.get(place).map(|micros| Duration::from_micros(u64::try_from(*micros).unwrap_or(0)))
+        };
+        Some(Self { orders: micros.len(), median: at(50)?, most: at(90)? })
+    }
+}
+
 impl App {
     /// A page of [`App::search`].
     pub fn offerings(&self, query: &str, tenants: Option<&[String]>, page: &Page) -> Listed<OfferingView> {
@@ -81,6 +106,38 @@ impl App {
         // A name is unique among what can be ordered.
         found.sort_by_key(|view| view.offering().state != State::Available);
         found.into_iter().next().ok_or_else(|| Error::not_found("offering", name))
+    }
+
+    /// How long the latest orders of an offering took; `None` where there was none.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn ready_times(&self, view: &OfferingView) -> Result<Option<ReadyTimes>, Error> {
+        let (broker, offering) = (view.part.broker_id.clone(), view.offering().id.clone());
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move { Ok(store::instances::ready_times(tx, &broker, &offering).await?) })
+        });
+        Ok(ReadyTimes::of(read.await?))
+    }
+
+    /// The names of the offerings whose instances an order of this one may name, by the parameters of its plans; of those that
+    /// [`App::search`] finds for these tenants.
+    pub fn refers_to(&self, view: &OfferingView, tenants: Option<&[String]>) -> BTreeSet<String> {
+        let catalog = self.catalog();
+        let entries: Vec<_> = view.plans().filter_map(|plan| catalog.plan_by_id(&plan.id)).collect();
+        let wanted: Vec<_> = entries.iter().flat_map(|entry| entry.references_at_create().wanted()).collect();
+        if wanted.is_empty() {
+            return BTreeSet::new();
+        }
+        let fits = |plan: &Plan| {
+            let entry = catalog.plan_by_id(&plan.id);
+            entry.is_some_and(|entry| wanted.iter().any(|wanted| wanted.fits(entry)))
+        };
+        let found = self.those(tenants, |part, place| {
+            let offering = part.offerings.get(place)?;
+            (offering.state == State::Available && offering.plans.iter().any(fits)).then_some(0)
+        });
+        found.iter().map(|found| found.offering().name.clone()).collect()
     }
 
     fn those(&self, tenants: Option<&[String]>, score: impl Fn(&Part, usize) -> Option<u32>) -> Vec<OfferingView> {
@@ -143,4 +200,19 @@ fn offered_to(catalog: &Merged, offering: &Offering, tenants: &[String], now: Ti
         return Vec::new();
     }
     offering.plans.iter().enumerate().filter(|(_, plan)| may(plan)).map(|(place, _)| place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_orders_and_nine_in_ten_were_sooner() {
+        assert_eq!(ReadyTimes::of(Vec::new()), None);
+        let second = |seconds: u64| Duration::from_secs(seconds);
+        let found = ReadyTimes::of((1..=10).rev().map(|seconds| seconds * 1_000_000).collect());
+        assert_eq!(found, Some(ReadyTimes { orders: 10, median: second(5), most: second(9) }));
+        let one = ReadyTimes::of(vec![2_000_000]);
+        assert_eq!(one, Some(ReadyTimes { orders: 1, median: second(2), most: second(2) }));
+    }
 }

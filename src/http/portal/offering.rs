@@ -1,6 +1,8 @@
 //! `/catalog/{offering}`: what an offering is, its plans side by side, and who runs it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -13,7 +15,7 @@ use super::kit::{self, Tone};
 use super::shown;
 use super::visit::Visit;
 use crate::app::App;
-use crate::app::registry::OfferingView;
+use crate::app::registry::{OfferingView, ReadyTimes};
 use crate::domain::catalog::{Plan, State};
 use crate::domain::permission::Permission;
 use crate::domain::tariff::Tariffs;
@@ -34,6 +36,7 @@ pub async fn show(
     let tenants = app.offered_tenants(&who.caller, None).await?;
     let view = app.offering(&name, tenants.as_deref())?;
     let tariffs = app.tariffs().await?;
+    let (ready, refers) = (app.ready_times(&view).await?, app.refers_to(&view, tenants.as_deref()));
     let orders = Permission::Order.sight(&who.caller).is_some();
     let offering = view.offering();
     let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
@@ -55,7 +58,7 @@ pub async fn show(
         }
         section aria-labelledby="about" {
             h2 id="about" { "About" }
-            (facts(&view))
+            (facts(&view, ready, &refers))
         }
         (kit::same_by_program(
             &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/offerings?q={}\"", kit::part(&offering.name)),
@@ -125,7 +128,7 @@ fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders
     }
 }
 
-fn facts(view: &OfferingView) -> Markup {
+fn facts(view: &OfferingView, ready: Option<ReadyTimes>, refers: &BTreeSet<String>) -> Markup {
     let document = &view.offering().document;
     let text = |place: &str| document.pointer(place).and_then(Value::as_str).filter(|text| !text.is_empty());
     let link = |place: &str| {
@@ -147,6 +150,23 @@ fn facts(view: &OfferingView) -> Markup {
         ("Service broker", html! { code { (view.broker()) } }),
         ("Credentials", html! { @if bindable { "given by bindings" } @else { "none: it can't be bound to" } }),
     ];
+    rows.push(("Time from order to ready", html! {
+        @match ready {
+            Some(ready) => {
+                "half of the orders took less than " (took(ready.median)) ", nine in ten less than " (took(ready.most))
+                span.under { " (the latest " (shown::count(ready.orders, "order", "orders")) ", waits for a yes included)" }
+            },
+            None => { "not measured yet: nobody has ordered it lately" },
+        }
+    }));
+    if !refers.is_empty() {
+        rows.push((
+            "Works together with",
+            html! {
+                @for name in refers { a href={ "/catalog/" (kit::part(name)) } { (name) } " " }
+            },
+        ));
+    }
     for (name, place) in [("Documentation", "/metadata/documentationUrl"), ("Support", "/metadata/supportUrl")] {
         rows.push((name, link(place).unwrap_or_else(|| html! { "not given" })));
     }
@@ -154,4 +174,9 @@ fn facts(view: &OfferingView) -> Markup {
         rows.push(("Tags", html! { span.tags { @for tag in &tags { a.badge.plain href=(kit::with("/catalog", "q", tag)) { (tag) } " " } } }));
     }
     kit::facts(&rows)
+}
+
+/// A time to within what matters to whoever waits: whole seconds, rounded up.
+fn took(time: Duration) -> String {
+    shown::duration(time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
 }
