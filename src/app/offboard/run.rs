@@ -8,6 +8,7 @@ use osb::{Call, DeprovisionRequest};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::super::deprovision::Why;
 use super::super::error::to_osb;
 use super::super::order::Orderer;
 use super::super::tenants::delete_locked;
@@ -138,7 +139,7 @@ impl App {
         Ok(self.db().read(|tx| Box::pin(async move { operations::latest(tx, &id, None).await })).await?)
     }
 
-    /// Deletes an instance as the platform that ordered it would, and waits for nothing.
+    /// Deletes an instance as the platform that ordered it would, but for policies, and waits for nothing.
     async fn begin_deletion(
         &self,
         row: &OffboardingRow,
@@ -160,7 +161,7 @@ impl App {
             accepts_incomplete: true,
         };
         let call = Call { request_identity: Some(fresh_id()), ..Call::default() };
-        match self.deprovision_until(&orderer, &call, request, Instant::now()).await {
+        match self.deprovision_until(&orderer, &call, request, Why::Offboarding, Instant::now()).await {
             Ok(_) => {
                 let operation_id = self.latest_operation(&instance.id).await?.map(|latest| latest.id);
                 Ok(StepRow { operation_id, next_at: now.plus(LOOK_EVERY), ..step })

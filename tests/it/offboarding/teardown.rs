@@ -153,3 +153,23 @@ async fn an_off_boarding_is_called_off_and_leaves_the_tenant_suspended() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_policy_against_deletions_is_shown_and_holds_up_no_off_boarding() {
+    on_both(async |s| {
+        assert_eq!(s.order("kept", "ok", json!({"keep": true})).await.status, 201);
+        let text = "@remedy(\"ask\") forbid(principal, action == Bourse::Action::\"delete\", resource) \
+            when { context.parameters has keep && context.parameters.keep == true };";
+        let policy = json!({"text": text, "mode": "enforce"});
+        assert_eq!(s.admin(Method::PUT, "policies/keep", Some(policy)).await.status, 201);
+        let refused = s.admin(Method::DELETE, "tenants/shop/instances/kept", None).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("policy")), "{refused:?}");
+        assert_eq!(s.world.faults.instances().len(), 1);
+        let plan = s.offboard(json!({"dry_run": true})).await;
+        assert_eq!(plan.body["instances"][0]["policies"], json!(["keep"]), "{plan:?}");
+        assert_eq!(s.offboard(json!({})).await.status, 200);
+        s.progress("the tenant to be down", |told| told["state"] == "done").await;
+        assert!(s.world.faults.instances().is_empty());
+    })
+    .await;
+}
