@@ -193,8 +193,8 @@ impl App {
     }
 }
 
-/// What brokers are told of a tenant.
-fn told(tenant: &Tenant) -> TenantDocument {
+/// What brokers are told of a tenant, and orders are decided by.
+pub(in crate::app) fn told(tenant: &Tenant) -> TenantDocument {
     TenantDocument { members: Vec::new(), identities: Vec::new(), time_zone: None, ..tenant.document.clone() }
 }
 

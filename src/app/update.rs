@@ -13,6 +13,7 @@ use super::quotas::{self, Taken, Wants};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
+use super::tenants::told;
 use super::{App, Error, audit};
 use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
@@ -84,9 +85,9 @@ impl Change {
     }
 }
 
-/// Another change was carried out since the instance was read: what was decided about it is of no use.
-fn just_changed() -> Error {
-    osb::Error::concurrency("the service instance has just been changed by another request; try again").into()
+/// What the change was decided by is another by now: the decision is of no use.
+fn just_changed(what: &str) -> Error {
+    osb::Error::concurrency(format!("{what} has just been changed by another request; try again")).into()
 }
 
 impl Draft {
@@ -101,13 +102,15 @@ impl Draft {
             // It is locked for good below: two that only hold it would wait for each other.
             tenants::lock(tx, &tenant.name).await?;
         }
-        let taken = match &wants {
-            Some(wants) => {
-                let held = tenants::hold_and_count(tx, &tenant.id).await?;
-                held.as_ref().map_or(Ok(()), |(held, _)| order::active(held))?;
-                let quotas = held.map_or(0, |(_, quotas)| quotas);
-                quotas::grow(tx, &tenant, quotas, &id, wants).await?
+        let held = tenants::hold_and_count(tx, &tenant.id).await?;
+        if let Some((held, _)) = &held {
+            order::active(held)?;
+            if told(held) != told(&tenant) {
+                return Err(just_changed("the tenant of the service instance"));
             }
+        }
+        let taken = match &wants {
+            Some(wants) => quotas::grow(tx, &tenant, held.map_or(0, |(_, quotas)| quotas), &id, wants).await?,
             None => Taken::default(),
         };
         let locked = match &rereferred {
@@ -126,7 +129,7 @@ impl Draft {
             .into());
         }
         if (&row.plan_id, &row.attributes) != (&stands.0, &stands.1) {
-            return Err(just_changed());
+            return Err(just_changed("the service instance"));
         }
         row.state = InstanceState::Updating;
         row.operation_id = Some(operation.id.clone());
@@ -337,6 +340,7 @@ impl App {
     /// Transaction 1.
     async fn intend_update(&self, draft: Draft) -> Result<Intended, Error> {
         let intent = draft.operation.clone();
+        self.points().decided(OperationKind::Update).await;
         let placed = self.db().write(move |tx| {
             let draft = draft.clone();
             Box::pin(async move { draft.place(tx).await })
@@ -429,6 +433,7 @@ impl App {
     async fn remember(&self, row: InstanceRow, target: &Target) -> Result<(), Error> {
         let attributes = self.seal(&sealed::instance_attributes(&row.id), &target.attributes)?;
         let now = self.clock().now();
+        self.points().decided(OperationKind::Update).await;
         self.db()
             .write(move |tx| {
                 let (before, attributes) = (row.clone(), attributes.clone());
@@ -437,7 +442,7 @@ impl App {
                         && row.state == InstanceState::Ready
                     {
                         if (&row.plan_id, &row.attributes) != (&before.plan_id, &before.attributes) {
-                            return Err(just_changed());
+                            return Err(just_changed("the service instance"));
                         }
                         row.attributes = attributes;
                         instances::save(tx, &row, true, now).await?;

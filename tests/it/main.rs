@@ -47,6 +47,7 @@ mod preview;
 mod prices;
 mod quickstart;
 mod quotas;
+mod races;
 mod rater;
 mod references;
 mod registry;
