@@ -266,6 +266,9 @@ impl App {
         let laws = self.laws_at(rules).await?.parameters(&target_plan, &tenant.name);
         if let Some(laws) = laws.filter(|_| target_plan.plan_id != row.plan_id || sent.as_option().is_some()) {
             let given = sent.clone().into_option().unwrap_or_default();
+            if target_plan.plan_id != row.plan_id {
+                laws.takes(&attributes.parameters).or_else(|found| order::refuse(orderer, found))?;
+            }
             let all = laws.update(&given, &attributes.parameters).or_else(|found| order::refuse(orderer, found))?;
             if all != given {
                 (request.parameters, other) = (Maybe::Present(all), true);

@@ -40,6 +40,7 @@ mod offboarding;
 mod openapi;
 mod osb_side;
 mod outage;
+mod parameters;
 mod platforms;
 mod points;
 mod policies;
