@@ -173,7 +173,11 @@ impl App {
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
         let standing = self.standing(&orderer, &id).await?;
-        let relations = self.relations(&standing.instance.row.id).await?;
+        // Whoever was only granted this one instance sees no other.
+        let relations = match Permission::SeeOrders.sight(caller) {
+            Some(sight) => self.relations(&standing.instance.row.id).await?.in_sight(&sight),
+            None => Relations::default(),
+        };
         let row = &standing.instance.row;
         let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
         Ok(Standing { relations: Some(relations), cost, ..standing })
