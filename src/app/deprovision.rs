@@ -110,13 +110,7 @@ impl App {
     }
 
     /// Whether policies let somebody delete an instance, which is judged by the parameters that it has.
-    async fn may_delete(
-        &self,
-        orderer: &Orderer,
-        tenant: &Tenant,
-        row: &InstanceRow,
-        rules: i64,
-    ) -> Result<(), Error> {
+    async fn may_delete(&self, orderer: &Orderer, tenant: &Tenant, row: &InstanceRow, rules: i64) -> Result<(), Error> {
         let laws = self.laws_at(rules).await?;
         if !laws.judge() {
             return Ok(());

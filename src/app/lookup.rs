@@ -156,12 +156,7 @@ impl App {
     ///
     /// # Errors
     /// Where this hub's own database fails: that is no answer.
-    async fn ask_and_write(
-        &self,
-        settings: &TenantLookup,
-        platform: &Platform,
-        claim: &Claim,
-    ) -> Result<Said, Error> {
+    async fn ask_and_write(&self, settings: &TenantLookup, platform: &Platform, claim: &Claim) -> Result<Said, Error> {
         let identity = Identity::from_key(platform.name.clone(), claim.primary());
         let written = match self.ask_for_tenant(settings, platform, &identity).await {
             Ok(None) => return Ok(Said::Unknown),

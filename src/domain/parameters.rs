@@ -109,7 +109,8 @@ impl ParameterRules {
     /// # Errors
     /// Each place that is forbidden.
     pub fn takes(&self, standing: &Object) -> Result<(), Vec<Problem>> {
-        let found = self.forbidden(standing, "stands, and no instance of this service plan may have it: order another one");
+        let found =
+            self.forbidden(standing, "stands, and no instance of this service plan may have it: order another one");
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 

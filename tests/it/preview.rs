@@ -91,10 +91,8 @@ async fn a_preview_shows_the_request_that_the_broker_then_gets() {
             let same = preview(shop, json!({"tenant": "retail", "instance": "mine", "parameters": parameters})).await;
             assert_eq!((&same["allowed"], &same["request"]), (&json!(true), &Value::Null), "it stands so: {same}");
         }
-        let moved = preview(
-            shop,
-            json!({"tenant": "retail", "instance": "mine", "plan": "async", "parameters": {"a": 1.50}}),
-        );
+        let moved =
+            preview(shop, json!({"tenant": "retail", "instance": "mine", "plan": "async", "parameters": {"a": 1.50}}));
         let moved = moved.await;
         assert_eq!(moved["request"]["body"].get("parameters"), None, "only the plan changes: {moved}");
         let more = preview(shop, json!({"tenant": "retail", "instance": "mine", "parameters": {"b": 2}})).await;
@@ -143,9 +141,8 @@ async fn a_change_that_is_refused_early_is_still_of_a_plan_that_can_be_seen_or_n
         for plan in ["ok", "async"] {
             put(shop, &format!("offerings/faults/plans/{plan}/parameters"), json!({"forbid": ["/admin"]})).await;
         }
-        let asked = |plan: &str| {
-            json!({"tenant": "retail", "instance": "mine", "plan": plan, "parameters": {"admin": 1}})
-        };
+        let asked =
+            |plan: &str| json!({"tenant": "retail", "instance": "mine", "plan": plan, "parameters": {"admin": 1}});
         for plan in ["ok", "async"] {
             let shown = preview(shop, asked(plan)).await;
             assert_eq!((&shown["visible"], &shown["allowed"]), (&json!(true), &json!(false)), "{plan}: {shown}");

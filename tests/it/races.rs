@@ -143,7 +143,8 @@ async fn a_change_that_was_decided_on_the_plan_before_does_not_bring_it_back_to_
         assert!(refused_for_now(&late), "{late:?}");
         let listed = shop.admin(Method::GET, "instances?platform_instance_id=i", None).await.body;
         assert_eq!(listed["items"][0]["plan"], "unavailable", "{listed}");
-        let sql = "select count(*) as number from spans where ended_at is null and plan_id = (select plan_id from instances)";
+        let sql =
+            "select count(*) as number from spans where ended_at is null and plan_id = (select plan_id from instances)";
         assert_eq!(crate::support::dump::count(&shop.hub.db, sql).await, 1, "the plan that stands is billed");
     })
     .await;
@@ -200,14 +201,12 @@ async fn nothing_is_ordered_or_bound_for_a_tenant_that_is_suspended_at_the_same_
             let reason = json!({"reason": "unpaid"});
             assert_eq!(shop.admin(Method::POST, "tenants/retail/suspend", Some(reason)).await.status, 200);
         };
-        let bound =
-            shop.held(OperationKind::Bind, shop.hub.bind(&shop.p, ("i", "b"), "ok", sync()), suspend()).await;
+        let bound = shop.held(OperationKind::Bind, shop.hub.bind(&shop.p, ("i", "b"), "ok", sync()), suspend()).await;
         assert_eq!(shop.admin(Method::POST, "tenants/retail/resume", None).await.status, 200);
         let made =
             shop.held(OperationKind::Provision, shop.hub.provision(&shop.p, "j", "ok", polling()), suspend()).await;
         assert_eq!(shop.admin(Method::POST, "tenants/retail/resume", None).await.status, 200);
-        let changed =
-            shop.held(OperationKind::Update, shop.change(json!({"parameters": {"x": 1}})), suspend()).await;
+        let changed = shop.held(OperationKind::Update, shop.change(json!({"parameters": {"x": 1}})), suspend()).await;
         for refused in [bound, made, changed] {
             let said = refused.body["description"].as_str().unwrap_or_default();
             assert!(refused.status == 400 && said.contains("`retail` is suspended: unpaid"), "{refused:?}");

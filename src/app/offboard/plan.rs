@@ -44,6 +44,8 @@ pub struct LeftView {
     pub bindings: i64,
     /// How many other instances depend on it: they go first.
     pub dependents: i64,
+    /// What is under way on it, and waited for.
+    pub under_way: Option<String>,
     /// What was tried.
     pub step: Option<StepRow>,
     /// Policies that would refuse its deletion to whoever ordered it, by name. They do not hold up an off-boarding.
@@ -198,7 +200,7 @@ impl App {
             None => HashMap::new(),
         };
         let catalog = self.catalog();
-        let view = |LeftRow { instance, bindings, dependents, step }| {
+        let view = |LeftRow { instance, bindings, dependents, under_way, step }| {
             let plan = catalog.plan_by_id(&instance.plan_id);
             LeftView {
                 policies: policies.remove(&instance.id).unwrap_or_default(),
@@ -210,6 +212,7 @@ impl App {
                 state: instance.state,
                 bindings,
                 dependents,
+                under_way,
                 step,
             }
         };
