@@ -15,7 +15,7 @@ use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingAttributes, BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
 use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
@@ -49,8 +49,9 @@ impl App {
                 }
             }
             order::active(&tenant)?;
-            self.may_bind(orderer, &request, &instance, &plan, &tenant, rules).await?;
-            if let Some(intended) = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant).await? {
+            let warned = self.may_bind(orderer, &request, &instance, &plan, &tenant, rules).await?;
+            let intended = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant, warned).await?;
+            if let Some(intended) = intended {
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, polls(&plan, &request), deadline).await?;
                 return self.bound(settled, &instance, &plan, call, Bound::Created).await;
@@ -60,7 +61,7 @@ impl App {
         Err(osb::Error::concurrency(description).into())
     }
 
-    /// Whether policies let somebody bind, which is judged by what the binding is asked for with: of a successor, what the first in
+    /// What policies warn of, where they let somebody bind, which is judged by what the binding is asked for with: of a successor, what the first in
     /// its line was.
     async fn may_bind(
         &self,
@@ -70,10 +71,10 @@ impl App {
         plan: &PlanEntry,
         tenant: &Tenant,
         rules: i64,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<String>, Error> {
         let laws = self.laws_at(rules).await?;
         if !laws.judge() {
-            return Ok(());
+            return Ok(None);
         }
         let parameters = match request.predecessor_binding_id.as_option() {
             Some(predecessor) => self.inherited(instance, predecessor).await?.parameters,
@@ -81,7 +82,9 @@ impl App {
         };
         let parameters = parameters.into_option().unwrap_or_default();
         let deed = Deed { action: Action::Bind, tenant, plan, from: None, parameters: &parameters };
-        self.obey(&laws, orderer, deed, &mut Vec::new()).await
+        let mut judged = Vec::new();
+        self.obey(&laws, orderer, deed, &mut judged).await?;
+        Ok(warnings(&judged))
     }
 
     fn check_bind(&self, instance: &InstanceRow, plan: &PlanEntry, request: &BindRequest) -> Result<(), Error> {
@@ -135,6 +138,7 @@ impl App {
     }
 
     /// Transaction 1. `None` where another request with the same id was quicker, or the tenant has changed.
+    #[expect(clippy::too_many_arguments, reason = "a bind is made of just these")]
     async fn intend_bind(
         &self,
         orderer: &Orderer,
@@ -143,11 +147,12 @@ impl App {
         instance: &InstanceRow,
         plan: &PlanEntry,
         tenant: &Tenant,
+        warned: Option<String>,
     ) -> Result<Option<Intended>, Error> {
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
         let sent = self.bind_for_backend(orderer, call, request, instance, tenant, plan, &id, &correlation_id).await?;
-        let operation = self.operation_for(Intent {
+        let mut operation = self.operation_for(Intent {
             kind: OperationKind::Bind,
             orderer,
             call,
@@ -159,6 +164,7 @@ impl App {
             request: osb::WireRequest::from(&sent),
             now,
         })?;
+        operation.warnings = warned;
         let row = BindingRow {
             instance_id: instance.id.clone(),
             platform_binding_id: request.binding_id.clone(),

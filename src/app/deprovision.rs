@@ -10,10 +10,9 @@ use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error, audit, references};
-use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
 use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
@@ -99,25 +98,33 @@ impl App {
                 Some(withdrawal)
             }
         };
-        if why == Why::Ordered {
-            self.may_delete(orderer, &tenant, &row, rules).await?;
-        }
-        let plan = self.plan_of(&row).await?;
-        let intended = self.intend_deprovision(orderer, call, &request, &row, &plan, waiting).await?;
+        let warned = match why {
+            Why::Ordered => self.may_delete(orderer, &tenant, &row, rules).await?,
+            Why::Offboarding => None,
+        };
+        let intended = self.intend_deprovision(orderer, call, &request, &row, waiting, warned).await?;
         let ordered = intended.ordered(tenant, orderer.platform.clone());
         let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
         self.deprovisioned(settled).await
     }
 
-    /// Whether policies let somebody delete an instance, which is judged by the parameters that it has.
-    async fn may_delete(&self, orderer: &Orderer, tenant: &Tenant, row: &InstanceRow, rules: i64) -> Result<(), Error> {
+    /// What policies warn of, where they let somebody delete an instance, which is judged by the parameters that it has.
+    async fn may_delete(
+        &self,
+        orderer: &Orderer,
+        tenant: &Tenant,
+        row: &InstanceRow,
+        rules: i64,
+    ) -> Result<Option<String>, Error> {
         let laws = self.laws_at(rules).await?;
         if !laws.judge() {
-            return Ok(());
+            return Ok(None);
         }
         let (plan, known) = (self.plan_of(row).await?, self.attributes_of(row)?);
         let deed = Deed { action: Action::Delete, tenant, plan: &plan, from: None, parameters: &known.parameters };
-        self.obey(&laws, orderer, deed, &mut Vec::new()).await
+        let mut judged = Vec::new();
+        self.obey(&laws, orderer, deed, &mut judged).await?;
+        Ok(warnings(&judged))
     }
 
     /// What a deletion of something unknown is answered: 410, but for a broker whose instances this hub does not all know
@@ -174,17 +181,18 @@ impl App {
         call: &Call,
         request: &DeprovisionRequest,
         row: &InstanceRow,
-        plan: &PlanEntry,
         waiting: Option<Withdrawal>,
+        warned: Option<String>,
     ) -> Result<Intended, Error> {
-        let now = self.clock().now();
+        let (plan, now) = (self.plan_of(row).await?, self.clock().now());
+        let plan = &*plan;
         let wire = osb::WireRequest::from(&DeprovisionRequest {
             instance_id: row.id.clone(),
             service_id: plan.offering_backend_id.clone(),
             plan_id: plan.plan_backend_id.clone(),
             accepts_incomplete: request.accepts_incomplete,
         });
-        let operation = self.operation_for(Intent {
+        let mut operation = self.operation_for(Intent {
             kind: OperationKind::Deprovision,
             orderer,
             call,
@@ -196,6 +204,7 @@ impl App {
             request: wire,
             now,
         })?;
+        operation.warnings = warned;
         let audited = self.audit_plan(orderer, &operation, row, (Some(plan), None));
         let owner = self.process().to_owned();
         let intent = operation.clone();

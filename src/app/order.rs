@@ -119,6 +119,7 @@ impl App {
             lease_token: Some(fresh_id()),
             answer: None,
             description: None,
+            warnings: None,
             correlation_id: intent.correlation_id,
             traceparent: intent.call.traceparent.clone(),
             actor: intent.orderer.actor.clone(),

@@ -222,6 +222,7 @@ impl App {
             request: wire.clone(),
             now,
         })?;
+        operation.warnings.clone_from(&checked.warnings);
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
         let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
         let sealed = self.seal(&sealed::instance_attributes(&id), &attributes)?;

@@ -19,7 +19,7 @@ use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::ApprovalRow;
@@ -42,6 +42,8 @@ pub(in crate::app) struct Change {
     rereferred: Option<Rereferred>,
     /// What asks for an approval.
     causes: Vec<Cause>,
+    /// What policies warn of.
+    warnings: Option<String>,
     /// The count of changes of the rules that orders are decided by.
     rules: i64,
     /// Whether quotas may count the instance otherwise from then on.
@@ -210,6 +212,7 @@ impl App {
             let laws = self.laws_at(rules).await?;
             let deed = change.deed(tenant);
             self.obey(&laws, orderer, deed, &mut notes.policies).await?;
+            change.warnings = warnings(&notes.policies);
         }
         if change.plan.plan_id != change.next.plan_id {
             self.within_budget(tenant).await?;
@@ -295,6 +298,7 @@ impl App {
             refers,
             rereferred: None,
             causes: Vec::new(),
+            warnings: None,
             rules: 0,
             counts: false,
         })
@@ -379,6 +383,7 @@ impl App {
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
+        operation.warnings.clone_from(&change.warnings);
         let asked = change.asked(tenant);
         let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let wants = change.counts.then(|| Wants::new(&change.next, &change.target.attributes.parameters));

@@ -109,6 +109,48 @@ async fn binds_and_deletions_are_judged_too_and_what_fails_refuses() {
 }
 
 #[tokio::test]
+async fn what_a_policy_only_warns_of_is_in_the_events_of_the_order_without_what_was_ordered() {
+    on_both(async |shop| {
+        let text = "@reason(\"be careful\") @remedy(\"ask\") forbid(principal, action, resource);";
+        let kinds = ["requested", "provisioned", "created", "updated", "deleted", "deprovisioned"];
+        for id in ["calm", "warned"] {
+            assert_eq!(shop.hub.provision(&shop.p, id, "ok", sync()).await.status, 201);
+            assert_eq!(shop.hub.bind(&shop.p, (id, "b"), "ok", sync()).await.status, 201);
+            let change = json!({"service_id": shop.hub.ids("ok").0, "parameters": {"a": "secret"}});
+            let path = format!("/v2/service_instances/{id}");
+            assert_eq!(shop.hub.osb(&shop.p, Method::PATCH, &path, Some(change)).await.status, 200);
+            assert_eq!(shop.hub.delete(&shop.p, id, "ok", false).await.status, 200);
+            if id == "calm" {
+                assert_eq!(shop.put("careful", text, "warn").await.status, 201);
+                let fails =
+                    "@remedy(\"say it\") forbid(principal, action, resource) when { context.parameters.a > 1 };";
+                assert_eq!(shop.put("fails", fails, "warn").await.status, 201);
+            }
+        }
+        shop.hub.app.number_events().await.expect("could not number");
+        let events = crate::support::dump::events(&shop.hub.url).await;
+        let mut told = BTreeMap::new();
+        for event in events.iter().filter(|event| event["instanceid"].is_string()) {
+            let kind = event["type"].as_str().and_then(|kind| kind.rsplit('.').next()).expect("a type");
+            let data = &event["data"];
+            told.insert((data["platform_instance_id"].as_str().expect("an id"), kind), data["warnings"].clone());
+        }
+        let expected = json!([
+            {"policy": "careful", "reason": "be careful", "remedy": "ask"},
+            {"policy": "fails", "failed": true, "remedy": "say it"},
+        ]);
+        for kind in kinds {
+            assert_eq!(told[&("calm", kind)], Value::Null, "{kind}");
+            // What goes with an instance was not ordered by itself.
+            let expected = if kind == "deleted" { &Value::Null } else { &expected };
+            assert_eq!(&told[&("warned", kind)], expected, "{kind}");
+        }
+        assert!(!json!(events).to_string().contains("secret"), "no value of the order");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_deletion_is_judged_by_what_the_instance_has_and_one_that_is_refused_changes_nothing() {
     on_both(async |shop| {
         let rule = json!({"on": ["update"]});
