@@ -44,6 +44,7 @@ mod parameters;
 mod platforms;
 mod points;
 mod policies;
+mod portal;
 mod preview;
 mod prices;
 mod quickstart;
