@@ -263,6 +263,7 @@ fn event(
         plan: "prompt".into(),
         previous_plan: None,
         reason: None,
+        warnings: None,
     };
     Event {
         id: event_id(&operation.id, kind),
