@@ -215,6 +215,9 @@ pub struct TenantLookup {
     /// How long nobody asks again about what was not known.
     #[serde(default = "lookup_negative_ttl", deserialize_with = "duration")]
     pub negative_ttl: Duration,
+    /// How long nobody asks again about an identity after no answer came that could be used.
+    #[serde(default = "lookup_failure_ttl", deserialize_with = "duration")]
+    pub failure_ttl: Duration,
 }
 
 fn lookup_timeout() -> Duration {
@@ -223,6 +226,10 @@ fn lookup_timeout() -> Duration {
 
 fn lookup_negative_ttl() -> Duration {
     Duration::from_secs(60)
+}
+
+fn lookup_failure_ttl() -> Duration {
+    Duration::from_secs(1)
 }
 
 /// `[backends]`

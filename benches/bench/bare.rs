@@ -175,10 +175,11 @@ async fn bind(db: &Db, template: &Template, number: usize) -> Outcome<()> {
     let token = operation.lease_token.clone().unwrap_or_default();
     // What the broker answered, sealed; the hub writes it with the outcome.
     let answer = (template.binding.answer.clone(), template.binding.answer_until);
-    let bound_to = instance_id.clone();
+    let (bound_to, tenant_id) = (instance_id.clone(), template.instance.tenant_id.clone());
     db.write(move |tx| {
-        let (binding, operation) = (binding.clone(), operation.clone());
+        let (binding, operation, tenant_id) = (binding.clone(), operation.clone(), tenant_id.clone());
         Box::pin(async move {
+            tenants::hold(tx, &tenant_id).await?.ok_or(store::Error::Taken)?;
             let instance = instances::lock(tx, &binding.instance_id).await?.ok_or(store::Error::Busy)?;
             if instance.state != InstanceState::Ready || !bindings::insert(tx, &binding).await? {
                 return Err(store::Error::Taken);
@@ -262,6 +263,7 @@ fn event(
         plan: "prompt".into(),
         previous_plan: None,
         reason: None,
+        warnings: None,
     };
     Event {
         id: event_id(&operation.id, kind),

@@ -199,6 +199,7 @@ create table operations (
     lease_token text,
     answer text,
     description text,
+    warnings text,
     correlation_id text not null,
     traceparent text,
     actor text not null,

@@ -9,18 +9,19 @@ use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
+use super::tenants::told;
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{BindingAttributes, BindingState, InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
 use crate::domain::tenant::Tenant;
 use crate::store::bindings::{self, BindingRow};
 use crate::store::instances::{self, InstanceRow};
-use crate::store::operations;
+use crate::store::{operations, tenants};
 
-/// How often a request is looked at again because another with the same id was quicker.
+/// How often a request is looked at again because another with the same id was quicker, or its tenant has just changed.
 const RACES_MAX: u32 = 3;
 
 impl App {
@@ -30,11 +31,11 @@ impl App {
     /// 404 where there is no instance; refusals, or the backend's own answer as a platform may see it.
     pub async fn bind(&self, orderer: &Orderer, call: &Call, request: BindRequest) -> Result<Bound, Error> {
         let deadline = self.answer_deadline();
-        let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
-        let Meant { instance, mut binding, tenant, rules } = bindable(meant)?;
-        let plan = self.plan_of(&instance).await?;
-        self.check_bind(&instance, &plan, &request)?;
         for _ in 0..RACES_MAX {
+            let meant = self.meant(orderer, &request.instance_id, Some(&request.binding_id)).await?;
+            let Meant { instance, binding, tenant, rules } = bindable(meant)?;
+            let plan = self.plan_of(&instance).await?;
+            self.check_bind(&instance, &plan, &request)?;
             if let Some(row) = binding {
                 match binding_presence(&row) {
                     Presence::Live => return self.repeat_bind(&instance, &plan, row, call, &request, deadline).await,
@@ -48,17 +49,42 @@ impl App {
                 }
             }
             order::active(&tenant)?;
-            let parameters = request.parameters.clone().into_option().unwrap_or_default();
-            let deed = Deed { action: Action::Bind, tenant: &tenant, plan: &plan, from: None, parameters: &parameters };
-            self.allowed(rules, orderer, deed).await?;
-            if let Some(intended) = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant).await? {
+            let warned = self.may_bind(orderer, &request, &instance, &plan, &tenant, rules).await?;
+            let intended = self.intend_bind(orderer, call, &request, &instance, &plan, &tenant, warned).await?;
+            if let Some(intended) = intended {
                 let ordered = intended.ordered(tenant, orderer.platform.clone());
                 let settled = self.carry_out(ordered, polls(&plan, &request), deadline).await?;
                 return self.bound(settled, &instance, &plan, call, Bound::Created).await;
             }
-            binding = self.current_binding(&instance, &request.binding_id).await?;
         }
-        Err(osb::Error::concurrency("another binding with this id is under way").into())
+        let description = "another binding with this id, or a change of its tenant, is under way; try again";
+        Err(osb::Error::concurrency(description).into())
+    }
+
+    /// What policies warn of, where they let somebody bind, which is judged by what the binding is asked for with: of a successor, what the first in
+    /// its line was.
+    async fn may_bind(
+        &self,
+        orderer: &Orderer,
+        request: &BindRequest,
+        instance: &InstanceRow,
+        plan: &PlanEntry,
+        tenant: &Tenant,
+        rules: i64,
+    ) -> Result<Option<String>, Error> {
+        let laws = self.laws_at(rules).await?;
+        if !laws.judge() {
+            return Ok(None);
+        }
+        let parameters = match request.predecessor_binding_id.as_option() {
+            Some(predecessor) => self.inherited(instance, predecessor).await?.parameters,
+            None => request.parameters.clone(),
+        };
+        let parameters = parameters.into_option().unwrap_or_default();
+        let deed = Deed { action: Action::Bind, tenant, plan, from: None, parameters: &parameters };
+        let mut judged = Vec::new();
+        self.obey(&laws, orderer, deed, &mut judged).await?;
+        Ok(warnings(&judged))
     }
 
     fn check_bind(&self, instance: &InstanceRow, plan: &PlanEntry, request: &BindRequest) -> Result<(), Error> {
@@ -111,7 +137,8 @@ impl App {
         }
     }
 
-    /// Transaction 1. `None` where another request with the same id was quicker.
+    /// Transaction 1. `None` where another request with the same id was quicker, or the tenant has changed.
+    #[expect(clippy::too_many_arguments, reason = "a bind is made of just these")]
     async fn intend_bind(
         &self,
         orderer: &Orderer,
@@ -120,11 +147,12 @@ impl App {
         instance: &InstanceRow,
         plan: &PlanEntry,
         tenant: &Tenant,
+        warned: Option<String>,
     ) -> Result<Option<Intended>, Error> {
         let (id, now) = (fresh_id(), self.clock().now());
         let correlation_id = order::request_identity(call);
         let sent = self.bind_for_backend(orderer, call, request, instance, tenant, plan, &id, &correlation_id).await?;
-        let operation = self.operation_for(Intent {
+        let mut operation = self.operation_for(Intent {
             kind: OperationKind::Bind,
             orderer,
             call,
@@ -136,6 +164,7 @@ impl App {
             request: osb::WireRequest::from(&sent),
             now,
         })?;
+        operation.warnings = warned;
         let row = BindingRow {
             instance_id: instance.id.clone(),
             platform_binding_id: request.binding_id.clone(),
@@ -155,12 +184,20 @@ impl App {
         let audited = self.audit_order(orderer, &operation).map(|audited| audited.changed(None, bound(&row)));
         let owner = self.process().to_owned();
         let intent = operation.clone();
+        let tenant = tenant.clone();
+        self.points().decided(OperationKind::Bind).await;
         let outcome = self
             .db()
             .write(move |tx| {
                 let (row, operation, owner) = (row.clone(), operation.clone(), owner.clone());
-                let audited = audited.clone();
+                let (audited, tenant) = (audited.clone(), tenant.clone());
                 Box::pin(async move {
+                    if let Some(held) = tenants::hold(tx, &tenant.id).await? {
+                        order::active(&held)?;
+                        if told(&held) != told(&tenant) {
+                            return Ok(None);
+                        }
+                    }
                     let instance = instances::lock(tx, &row.instance_id).await?;
                     let Some(instance) = instance.filter(|instance| instance.state == InstanceState::Ready) else {
                         return Err(osb::Error::concurrency("another operation is under way on the instance").into());

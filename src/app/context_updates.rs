@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use osb::{Call, Maybe, UpdateRequest};
 
+use super::error::to_osb;
 use super::order::{Intent, Orderer};
 use super::sealed;
 use super::{App, Error, Listed, Page};
@@ -33,6 +34,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(600);
 /// Failures after which it is given up, until the tenant changes again.
 const ATTEMPTS_MAX: i64 = 8;
 const ACTOR: &str = "bourse";
+const NOT_TAKEN: &str = "the service broker did not take it";
 
 impl App {
     /// The ids of the offerings whose brokers take changes of the context alone, and want to be told of tenants in it.
@@ -85,9 +87,18 @@ impl App {
         }
         let looked = due.len();
         for row in due {
-            let id = row.instance_id.clone();
-            if let Err(error) = Box::pin(self.tell_context(row)).await {
-                tracing::warn!(instance.id = %id, %error, "a broker could not be told of its tenant; trying again");
+            if let Err(error) = Box::pin(self.tell_context(row.clone())).await {
+                tracing::warn!(instance.id = %row.instance_id, %error, "a broker could not be told of its tenant");
+                // Else it came first each time, and a round's worth of its kind would leave no place for others.
+                let later = if error.is_busy() || error.is_unknown() {
+                    ContextUpdateRow { next_at: Some(now.plus(WAIT)), ..row }
+                } else {
+                    let said = to_osb(error).description().unwrap_or(NOT_TAKEN).to_owned();
+                    failed(row, said, now)
+                };
+                if let Err(error) = self.save_context(later).await {
+                    tracing::warn!(%error, "and that could not be written down");
+                }
             }
         }
         Ok(looked)
@@ -104,7 +115,8 @@ impl App {
                 // One that was made before the latest change has not told it.
                 OperationState::Succeeded if operation.created_at >= row.since => return self.context_told(row).await,
                 OperationState::Failed if operation.created_at >= row.since => {
-                    return self.save_context(failed(row, &operation, now)).await;
+                    let said = operation.description.unwrap_or_else(|| NOT_TAKEN.to_owned());
+                    return self.save_context(failed(row, said, now)).await;
                 }
                 OperationState::Succeeded | OperationState::Failed | OperationState::Cancelled => {}
             }
@@ -201,11 +213,10 @@ impl App {
     }
 }
 
-fn failed(row: ContextUpdateRow, operation: &OperationRow, now: Time) -> ContextUpdateRow {
+fn failed(row: ContextUpdateRow, error: String, now: Time) -> ContextUpdateRow {
     let attempts = row.attempts.saturating_add(1);
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     let pause = AGAIN_FIRST.saturating_mul(1 << doublings).min(AGAIN_MAX);
-    let error = operation.description.clone().unwrap_or_else(|| "the service broker did not take it".to_owned());
     let next_at = (attempts < ATTEMPTS_MAX).then(|| now.plus(pause));
     ContextUpdateRow { operation_id: None, attempts, error: Some(error), next_at, ..row }
 }

@@ -21,7 +21,7 @@ use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::InstanceAttributes;
 use crate::domain::operation::OperationKind;
-use crate::domain::policy::{Action, Judged};
+use crate::domain::policy::{Action, Judged, warnings};
 use crate::domain::tenant::Tenant;
 
 /// What was found out about an order on the way, also where it was refused then.
@@ -59,6 +59,8 @@ pub(in crate::app) struct Checked {
     pub(in crate::app) referred: Ids,
     /// What asks for an approval.
     pub(in crate::app) causes: Vec<Cause>,
+    /// What policies warn of.
+    pub(in crate::app) warnings: Option<String>,
     /// The count of changes of the rules.
     pub(in crate::app) rules: i64,
 }
@@ -147,6 +149,6 @@ impl App {
         if !causes.is_empty() && !request.accepts_incomplete {
             return Err(super::approvals::needs_time());
         }
-        Ok(Checked { plan, tenant, parameters, referred, causes, rules })
+        Ok(Checked { plan, tenant, parameters, referred, causes, warnings: warnings(&notes.policies), rules })
     }
 }

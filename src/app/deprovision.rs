@@ -4,18 +4,27 @@
 use osb::{Accepted, Call, DeprovisionRequest, Deprovisioned, Object};
 use tokio::time::Instant;
 
-use super::approvals::How;
+use super::approvals::{How, Withdrawal};
 use super::laws::Deed;
 use super::order::{self, Intended, Intent, Meant, Orderer};
 use super::sealed;
 use super::settle::Settled;
 use super::{App, Error, audit, references};
-use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
+use crate::domain::tenant::Tenant;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
+
+/// Why an instance is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Why {
+    /// Whoever may order for it wants it no more: policies have a word in it.
+    Ordered,
+    /// An operator takes its tenant down: policies are about tenants' orders.
+    Offboarding,
+}
 
 /// What is under way on an instance that is to be deleted.
 enum UnderWay {
@@ -38,7 +47,7 @@ impl App {
         call: &Call,
         request: DeprovisionRequest,
     ) -> Result<Deprovisioned, Error> {
-        self.deprovision_until(orderer, call, request, self.answer_deadline()).await
+        self.deprovision_until(orderer, call, request, Why::Ordered, self.answer_deadline()).await
     }
 
     /// The same, and waits for what comes of it until then.
@@ -50,6 +59,7 @@ impl App {
         orderer: &Orderer,
         call: &Call,
         request: DeprovisionRequest,
+        why: Why,
         deadline: Instant,
     ) -> Result<Deprovisioned, Error> {
         let meant = self.meant(orderer, &request.instance_id, None).await?;
@@ -67,39 +77,54 @@ impl App {
                 self.ids_match(&row, &request.service_id, &request.plan_id)?;
             }
         }
-        let joined = match self.under_way(&row).await? {
+        let waiting = match self.under_way(&row).await? {
             UnderWay::Nothing => None,
-            UnderWay::Deletion(operation) => Some(operation),
+            UnderWay::Deletion(operation) => {
+                let settled = self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?;
+                return self.deprovisioned(settled).await;
+            }
             UnderWay::Waiting(operation) => {
-                if !self
-                    .withdraw(
-                        &operation,
-                        How::Deleted { by: orderer.actor.clone(), audited: self.audit_withdrawal(orderer, &operation) },
-                    )
-                    .await?
-                {
-                    return Err(osb::Error::concurrency("the order has just been decided; try again later").into());
-                }
+                let how =
+                    How::Deleted { by: orderer.actor.clone(), audited: self.audit_withdrawal(orderer, &operation) };
+                let withdrawal = self.withdrawal(&operation, how);
                 if operation.kind == OperationKind::Provision {
-                    return Ok(Deprovisioned::Done(Object::new()));
+                    // There is nothing to delete yet, so nothing is judged.
+                    return if self.withdraw(withdrawal).await? {
+                        Ok(Deprovisioned::Done(Object::new()))
+                    } else {
+                        Err(just_decided())
+                    };
                 }
-                None
+                Some(withdrawal)
             }
         };
-        let settled = match joined {
-            Some(operation) => self.join_operation(&operation.id, request.accepts_incomplete, deadline).await?,
-            None => {
-                let plan = self.plan_of(&row).await?;
-                let nothing = Object::new();
-                let deed =
-                    Deed { action: Action::Delete, tenant: &tenant, plan: &plan, from: None, parameters: &nothing };
-                self.allowed(rules, orderer, deed).await?;
-                let intended = self.intend_deprovision(orderer, call, &request, &row, &plan).await?;
-                let ordered = intended.ordered(tenant, orderer.platform.clone());
-                self.carry_out(ordered, request.accepts_incomplete, deadline).await?
-            }
+        let warned = match why {
+            Why::Ordered => self.may_delete(orderer, &tenant, &row, rules).await?,
+            Why::Offboarding => None,
         };
+        let intended = self.intend_deprovision(orderer, call, &request, &row, waiting, warned).await?;
+        let ordered = intended.ordered(tenant, orderer.platform.clone());
+        let settled = self.carry_out(ordered, request.accepts_incomplete, deadline).await?;
         self.deprovisioned(settled).await
+    }
+
+    /// What policies warn of, where they let somebody delete an instance, which is judged by the parameters that it has.
+    async fn may_delete(
+        &self,
+        orderer: &Orderer,
+        tenant: &Tenant,
+        row: &InstanceRow,
+        rules: i64,
+    ) -> Result<Option<String>, Error> {
+        let laws = self.laws_at(rules).await?;
+        if !laws.judge() {
+            return Ok(None);
+        }
+        let (plan, known) = (self.plan_of(row).await?, self.attributes_of(row)?);
+        let deed = Deed { action: Action::Delete, tenant, plan: &plan, from: None, parameters: &known.parameters };
+        let mut judged = Vec::new();
+        self.obey(&laws, orderer, deed, &mut judged).await?;
+        Ok(warnings(&judged))
     }
 
     /// What a deletion of something unknown is answered: 410, but for a broker whose instances this hub does not all know
@@ -156,16 +181,18 @@ impl App {
         call: &Call,
         request: &DeprovisionRequest,
         row: &InstanceRow,
-        plan: &PlanEntry,
+        waiting: Option<Withdrawal>,
+        warned: Option<String>,
     ) -> Result<Intended, Error> {
-        let now = self.clock().now();
+        let (plan, now) = (self.plan_of(row).await?, self.clock().now());
+        let plan = &*plan;
         let wire = osb::WireRequest::from(&DeprovisionRequest {
             instance_id: row.id.clone(),
             service_id: plan.offering_backend_id.clone(),
             plan_id: plan.plan_backend_id.clone(),
             accepts_incomplete: request.accepts_incomplete,
         });
-        let operation = self.operation_for(Intent {
+        let mut operation = self.operation_for(Intent {
             kind: OperationKind::Deprovision,
             orderer,
             call,
@@ -177,14 +204,23 @@ impl App {
             request: wire,
             now,
         })?;
+        operation.warnings = warned;
         let audited = self.audit_plan(orderer, &operation, row, (Some(plan), None));
         let owner = self.process().to_owned();
         let intent = operation.clone();
+        let withdrawn = waiting.as_ref().map(|waiting| waiting.operation_id().to_owned());
         let outcome = self
             .db()
             .write(move |tx| {
                 let (operation, owner, audited) = (operation.clone(), owner.clone(), audited.clone());
+                let waiting = waiting.clone();
                 Box::pin(async move {
+                    // The change that waits ends with the deletion's own transaction, so a deletion that is refused ends nothing.
+                    if let Some(waiting) = waiting
+                        && !waiting.end(tx).await?
+                    {
+                        return Err(just_decided());
+                    }
                     let locked = instances::lock(tx, &operation.instance_id).await?;
                     let Some(mut row) = locked else { return Err(osb::Error::gone().into()) };
                     if let Some(other) = operations::in_the_way(tx, &row.id).await? {
@@ -207,7 +243,11 @@ impl App {
                 })
             })
             .await;
-        self.intended(&intent, outcome, intent.clone().into()).await
+        let intended = self.intended(&intent, outcome, intent.clone().into()).await?;
+        if let Some(id) = withdrawn {
+            self.announce(&id);
+        }
+        Ok(intended)
     }
 
     /// A failed order of which nothing is left: the platform knows now.
@@ -220,4 +260,8 @@ impl App {
             })
             .await
     }
+}
+
+fn just_decided() -> Error {
+    osb::Error::concurrency("the order has just been decided; try again later").into()
 }

@@ -170,6 +170,7 @@ impl App {
                 })
             })
             .await?;
+        let relations = relations.in_sight(sight);
         let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
         Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations, relations, cost })
     }

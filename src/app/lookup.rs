@@ -1,10 +1,13 @@
 //! Asks an organisation's own tenant database whose an identity is that no tenant has (`[tenants.lookup]`). What it answers is written down as
 //! a `PUT` would be, so that nobody asks again; what it doesn't know is not asked again for a while.
 //!
-//! Invariant: one process asks about one identity once at a time, and where no answer comes, nothing is sent and nothing is decided.
+//! Invariant: one process asks about one identity once at a time, all who wait meanwhile hear the same answer, nobody waits longer than twice the
+//! timeout, and where no answer comes, nothing is sent and nothing is decided.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -35,8 +38,32 @@ pub(in crate::app) struct Lookups(Mutex<HashMap<String, Arc<Asking>>>);
 /// One identity: one asks, the others wait and hear what came of it.
 #[derive(Debug, Default)]
 struct Asking {
-    /// Until when nobody asks again; held while somebody asks.
-    unknown_until: tokio::sync::Mutex<Time>,
+    /// How many answers there were.
+    answers: AtomicU64,
+    /// Held while somebody asks.
+    heard: tokio::sync::Mutex<Heard>,
+}
+
+/// The last answer.
+#[derive(Debug, Default)]
+struct Heard {
+    said: Said,
+    /// Until when nobody asks again.
+    until: Time,
+}
+
+/// What came of a question.
+#[derive(Clone, Debug, Default)]
+enum Said {
+    /// A tenant, which is mapped now.
+    Mapped,
+    /// Nobody knows it.
+    #[default]
+    Unknown,
+    /// No answer.
+    Nothing,
+    /// An answer that is no tenant, and why.
+    Unusable(String),
 }
 
 impl Lookups {
@@ -46,7 +73,7 @@ impl Lookups {
         if places.len() >= KNOWN_MAX && !places.contains_key(key) {
             // Those that nobody holds and whose time is over make room.
             places.retain(|_, place| {
-                let over = place.unknown_until.try_lock().is_ok_and(|until| *until <= now);
+                let over = place.heard.try_lock().is_ok_and(|heard| heard.until <= now);
                 Arc::strong_count(place) > 1 || !over
             });
         }
@@ -68,25 +95,80 @@ impl App {
         claim: &Claim,
     ) -> Result<Option<Tenant>, Error> {
         let Some(settings) = &self.config().tenants.lookup else { return Ok(None) };
-        let key = claim.primary();
-        let place = format!("{} {}", platform.id, key.canonical());
+        // Waiting for one answer, and for another where that one was no use to it.
+        let whole = settings.timeout.saturating_mul(2);
+        match tokio::time::timeout(whole, self.asked_or_shared(settings, platform, claim)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(unavailable("no answer in time")),
+        }
+    }
+
+    async fn asked_or_shared(
+        &self,
+        settings: &TenantLookup,
+        platform: &Platform,
+        claim: &Claim,
+    ) -> Result<Option<Tenant>, Error> {
+        let place = place(platform, claim);
         let asking =
             self.inner.lookups.of(&place, self.clock().now()).ok_or_else(|| unavailable("too many are asked"))?;
-        let mut unknown_until = asking.unknown_until.lock().await;
-        // Whoever asked before may have been told.
-        if let Some(tenant) = self.mapped_tenant(platform, claim).await? {
-            return Ok(Some(tenant));
+        let before = asking.answers.load(Ordering::Acquire);
+        let mut heard = asking.heard.lock().await;
+        // An answer that came while this one waited is its answer, too.
+        let shared = asking.answers.load(Ordering::Acquire) != before || heard.until > self.clock().now();
+        if !shared {
+            // Another process may have been told, or somebody may have mapped it.
+            if let Some(tenant) = self.mapped_tenant(platform, claim).await? {
+                return Ok(Some(tenant));
+            }
+            let said = self.ask_and_write(settings, platform, claim).await?;
+            let ttl = match &said {
+                Said::Mapped => Duration::ZERO,
+                Said::Unknown => settings.negative_ttl,
+                Said::Nothing | Said::Unusable(_) => settings.failure_ttl,
+            };
+            *heard = Heard { said, until: self.clock().now().plus(ttl) };
+            asking.answers.fetch_add(1, Ordering::AcqRel);
         }
-        if *unknown_until > self.clock().now() {
-            return Ok(None);
+        let said = heard.said.clone();
+        drop(heard);
+        match said {
+            Said::Mapped => self.mapped_tenant(platform, claim).await,
+            // What somebody mapped by hand meanwhile holds at once.
+            Said::Unknown if shared => self.mapped_tenant(platform, claim).await,
+            Said::Unknown => Ok(None),
+            Said::Nothing => Err(away()),
+            Said::Unusable(message) => Err(Error::Refused { code: "tenant_lookup", message }),
         }
-        let identity = Identity::from_key(platform.name.clone(), key);
-        let Some(answer) = self.ask_for_tenant(settings, platform, &identity).await? else {
-            *unknown_until = self.clock().now().plus(settings.negative_ttl);
-            return Ok(None);
+    }
+
+    /// Whether an order of an identity that nobody has would be looked up now, as far as this process knows.
+    pub(in crate::app) fn would_look_up(&self, platform: &Platform, claim: &Claim) -> bool {
+        let now = self.clock().now();
+        let known = |asking: Arc<Asking>| {
+            asking.heard.try_lock().is_ok_and(|heard| heard.until > now && matches!(heard.said, Said::Unknown))
         };
-        self.write_answer(platform, identity, answer).await?;
-        self.mapped_tenant(platform, claim).await
+        self.config().tenants.lookup.is_some()
+            && !self.inner.lookups.of(&place(platform, claim), now).is_some_and(known)
+    }
+
+    /// Asks once, and writes down what is answered.
+    ///
+    /// # Errors
+    /// Where this hub's own database fails: that is no answer.
+    async fn ask_and_write(&self, settings: &TenantLookup, platform: &Platform, claim: &Claim) -> Result<Said, Error> {
+        let identity = Identity::from_key(platform.name.clone(), claim.primary());
+        let written = match self.ask_for_tenant(settings, platform, &identity).await {
+            Ok(None) => return Ok(Said::Unknown),
+            Ok(Some(answer)) => self.write_answer(platform, identity, answer).await,
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => Ok(Said::Mapped),
+            Err(Error::Unavailable(_)) => Ok(Said::Nothing),
+            Err(Error::Refused { message, .. }) => Ok(Said::Unusable(message)),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the database says; `None` where it knows nothing.
@@ -136,6 +218,9 @@ impl App {
             match self.put_tenant(&caller, &name, document, precondition).await {
                 Ok(_) => return Ok(()),
                 Err(Error::Stale | Error::Conflict { code: "name_taken", .. }) => {}
+                // Somebody mapped it meanwhile: whose it is then is looked at again.
+                Err(Error::Conflict { code: "identity_taken", .. }) => return Ok(()),
+                Err(Error::Conflict { message, .. }) => return Err(refused(&name, &message)),
                 Err(Error::Invalid(issues)) => {
                     let said = issues.into_iter().next().map(|issue| format!("{} {}", issue.pointer, issue.message));
                     return Err(refused(&name, said.unwrap_or_default().trim()));
@@ -147,8 +232,17 @@ impl App {
     }
 }
 
+/// The place of an identity of a platform.
+fn place(platform: &Platform, claim: &Claim) -> String {
+    format!("{} {}", platform.id, claim.primary().canonical())
+}
+
 fn unavailable(why: &str) -> Error {
     tracing::warn!(reason = why, "the tenant database could not be asked");
+    away()
+}
+
+fn away() -> Error {
     Error::Unavailable("the tenant of this order cannot be looked up at the moment; try again later".to_owned())
 }
 

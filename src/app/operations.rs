@@ -78,7 +78,7 @@ impl App {
         let state = |state: OperationState| Some(serde_json::json!({ "state": state.as_str() }));
         let audited = audited.changed(state(operation.state), state(OperationState::Cancelled));
         if operation.phase == Phase::WaitingApproval
-            && self.withdraw(&operation, How::CalledOff { audited: audited.clone() }).await?
+            && self.withdraw(self.withdrawal(&operation, How::CalledOff { audited: audited.clone() })).await?
         {
             return self.operation_row(id).await;
         }

@@ -119,6 +119,7 @@ impl App {
             lease_token: Some(fresh_id()),
             answer: None,
             description: None,
+            warnings: None,
             correlation_id: intent.correlation_id,
             traceparent: intent.call.traceparent.clone(),
             actor: intent.orderer.actor.clone(),
@@ -289,9 +290,14 @@ pub(in crate::app) fn refuse<T>(orderer: &Orderer, problems: Vec<(String, String
         people::fits(problems)?;
         return Err(Error::invalid("/parameters", "can't be used"));
     }
+    Err(not_allowed(problems))
+}
+
+/// What is not allowed, in one sentence.
+pub(in crate::app) fn not_allowed(problems: Vec<(String, String)>) -> Error {
     let listed: Vec<_> =
         problems.into_iter().take(10).map(|(pointer, message)| format!("{pointer} {message}")).collect();
-    Err(osb::Error::bad_request(format!("parameters are not allowed so: {}", listed.join("; "))).into())
+    osb::Error::bad_request(format!("parameters are not allowed so: {}", listed.join("; "))).into()
 }
 
 /// Refuses parameters that don't fit their schema: whoever orders by names is told by where in the body.

@@ -12,7 +12,6 @@ use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
 use super::prices::PlanPrice;
 use super::references::Relations;
-use super::sealed;
 use super::{App, Error, Issue, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::PlanEntry;
@@ -148,47 +147,19 @@ impl App {
         order: PersonalOrder,
     ) -> Result<Placed, Error> {
         let id = row.platform_instance_id.clone();
-        if row.offering_id != plan.offering_id {
-            let message =
-                format!("instance `{id}` is of another service offering; choose another name, or delete it first");
-            return Err(Error::conflict("name_taken", message));
-        }
-        let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
-        let same_parameters = order.parameters.as_ref().is_none_or(|parameters| {
-            let mut folded = known.clone();
-            folded.fold_ordered(parameters);
-            folded.ordered() == known.ordered()
-        });
-        let same = row.plan_id == plan.plan_id && same_parameters;
-        match (row.state, same) {
-            (InstanceState::Ready, true) => Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?))),
-            (InstanceState::WaitingApproval | InstanceState::Provisioning | InstanceState::Unresolved, true)
-                if row.ready_at.is_none() =>
-            {
-                Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?)))
+        match reordered(&row, &self.attributes_of(&row)?, plan, order)? {
+            Reordered::Stands if row.state == InstanceState::Ready => {
+                Ok(Placed::Unchanged(Box::new(self.standing(orderer, &id).await?)))
             }
-            (InstanceState::Ready, false) => {
-                let request = UpdateRequest {
-                    instance_id: id.clone(),
-                    accepts_incomplete: true,
-                    context: known.context.map_or(Maybe::Absent, Maybe::Present),
-                    service_id: row.offering_id.clone(),
-                    plan_id: if row.plan_id == plan.plan_id {
-                        Maybe::Absent
-                    } else {
-                        Maybe::Present(plan.plan_id.clone())
-                    },
-                    parameters: order.parameters.filter(|_| !same_parameters).into(),
-                    ..UpdateRequest::default()
-                };
-                let updated = self.update(orderer, call, request).await.map_err(busy)?;
+            Reordered::Stands => Ok(Placed::Accepted(Box::new(self.standing(orderer, &id).await?))),
+            Reordered::Changed(request) => {
+                let updated = self.update(orderer, call, *request).await.map_err(busy)?;
                 let standing = Box::new(self.standing(orderer, &id).await?);
                 Ok(match updated {
                     Updated::Done(_) => Placed::Unchanged(standing),
                     Updated::Accepted(_) => Placed::Accepted(standing),
                 })
             }
-            _ => Err(in_progress()),
         }
     }
 
@@ -202,7 +173,11 @@ impl App {
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
         let standing = self.standing(&orderer, &id).await?;
-        let relations = self.relations(&standing.instance.row.id).await?;
+        // Whoever was only granted this one instance sees no other.
+        let relations = match Permission::SeeOrders.sight(caller) {
+            Some(sight) => self.relations(&standing.instance.row.id).await?.in_sight(&sight),
+            None => Relations::default(),
+        };
         let row = &standing.instance.row;
         let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
         Ok(Standing { relations: Some(relations), cost, ..standing })
@@ -395,7 +370,56 @@ impl App {
     }
 }
 
-/// Whether parameters fit their schema, told by where in the body they do not.
+/// What an order of a name that is taken means.
+pub(in crate::app) enum Reordered {
+    /// It stands so, or is on its way.
+    Stands,
+    /// A change.
+    Changed(Box<UpdateRequest>),
+}
+
+/// The order of an instance that a name means already, which is known with those attributes.
+///
+/// # Errors
+/// [`Error::Conflict`] where it is of another offering, or something else is under way.
+pub(in crate::app) fn reordered(
+    row: &InstanceRow,
+    known: &InstanceAttributes,
+    plan: &PlanEntry,
+    order: PersonalOrder,
+) -> Result<Reordered, Error> {
+    let id = row.platform_instance_id.clone();
+    if row.offering_id != plan.offering_id {
+        let message =
+            format!("instance `{id}` is of another service offering; choose another name, or delete it first");
+        return Err(Error::conflict("name_taken", message));
+    }
+    let same_parameters = order.parameters.as_ref().is_none_or(|parameters| {
+        let mut folded = known.clone();
+        folded.fold_ordered(parameters);
+        folded.ordered() == known.ordered()
+    });
+    let same_plan = row.plan_id == plan.plan_id;
+    match (row.state, same_plan && same_parameters) {
+        (InstanceState::Ready, true) => Ok(Reordered::Stands),
+        (InstanceState::WaitingApproval | InstanceState::Provisioning | InstanceState::Unresolved, true)
+            if row.ready_at.is_none() =>
+        {
+            Ok(Reordered::Stands)
+        }
+        (InstanceState::Ready, false) => Ok(Reordered::Changed(Box::new(UpdateRequest {
+            instance_id: id,
+            accepts_incomplete: true,
+            context: known.context.clone().map_or(Maybe::Absent, Maybe::Present),
+            service_id: row.offering_id.clone(),
+            plan_id: if same_plan { Maybe::Absent } else { Maybe::Present(plan.plan_id.clone()) },
+            parameters: order.parameters.filter(|_| !same_parameters).into(),
+            ..UpdateRequest::default()
+        }))),
+        _ => Err(in_progress()),
+    }
+}
+
 /// Refuses parameters that don't fit a plan's schema.
 pub(in crate::app) fn fits(problems: Vec<(String, String)>) -> Result<(), Error> {
     if problems.is_empty() {

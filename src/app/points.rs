@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::domain::operation::OperationKind;
 use crate::store;
 
@@ -44,6 +46,9 @@ pub type Halt = Arc<dyn Fn(Step) -> bool + Send + Sync>;
 /// Asked at each point; true stops the flow there as if the process had died.
 pub type Stop = Arc<dyn Fn(Point, OperationKind) -> bool + Send + Sync>;
 
+/// Waited for by each order that was decided on, and of which nothing is written yet; tests do something in between.
+pub type Pause = Arc<dyn Fn(OperationKind) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Asked whenever somebody who waits for an operation reads it; true makes that read fail as if the database had.
 pub type Unreadable = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -53,6 +58,7 @@ pub struct Points {
     stop: Option<Stop>,
     unreadable: Option<Unreadable>,
     halt: Option<Halt>,
+    pause: Option<Pause>,
 }
 
 impl fmt::Debug for Points {
@@ -61,6 +67,7 @@ impl fmt::Debug for Points {
             .field("stop", &self.stop.is_some())
             .field("unreadable", &self.unreadable.is_some())
             .field("halt", &self.halt.is_some())
+            .field("pause", &self.pause.is_some())
             .finish()
     }
 }
@@ -79,6 +86,18 @@ impl Points {
     /// Steps of workers at which a test may stop.
     pub fn halting(halt: Halt) -> Self {
         Self { halt: Some(halt), ..Self::default() }
+    }
+
+    /// Orders that a test holds between their decision and their first transaction.
+    pub fn pausing(pause: Pause) -> Self {
+        Self { pause: Some(pause), ..Self::default() }
+    }
+
+    /// An order is decided on, by what was read: others may change that before it is written.
+    pub(in crate::app) async fn decided(&self, kind: OperationKind) {
+        if let Some(pause) = &self.pause {
+            pause(kind).await;
+        }
     }
 
     /// Passes a step, or stops there.

@@ -2,6 +2,7 @@
 //! what a preview says and what an order is told can't differ; and nothing is changed, sent or told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use osb::stamp::Claims;
 use osb::{Call, Maybe, Object, ProvisionRequest, UpdateRequest};
@@ -10,10 +11,9 @@ use serde_json::Value;
 use super::decide::{Notes, Told, whose};
 use super::error::to_osb;
 use super::order::{Meant, Orderer};
-use super::people::{PersonalOrder, instance_id, provision, signed};
+use super::people::{PersonalOrder, Reordered, instance_id, provision, reordered, signed};
 use super::prices::PlanPrice;
 use super::quotas::{self, Outlook};
-use super::sealed;
 use super::{App, Error};
 use crate::clock::fresh_id;
 use crate::domain::approval::{Cause, groups};
@@ -24,6 +24,7 @@ use crate::domain::permission::Permission;
 use crate::domain::policy::Judged;
 use crate::domain::stamp::StampFacts;
 use crate::domain::tenant::Tenant;
+use crate::store::instances::InstanceRow;
 use crate::store::{self, Tx, versions};
 
 /// Who would order.
@@ -205,7 +206,7 @@ impl App {
         let told = Told { request, whose: whose(orderer, request)?, found: None, rules, asks: true };
         let checked = self.decide_provision(orderer, told, notes).await?;
         let draft = self.draft_provision(orderer, call, request, &checked).await?;
-        let (plan, wire, via) = (std::sync::Arc::clone(&checked.plan), draft.wire.clone(), orderer.via());
+        let (plan, wire, via) = (Arc::clone(&checked.plan), draft.wire.clone(), orderer.via());
         preview.quotas = self.placed_and_undone(Draft::Provision(Box::new(draft)), &checked.tenant).await?;
         preview.request = Some(self.would_send(orderer, call, &checked.tenant, &plan, &wire, via));
         Ok(())
@@ -217,26 +218,28 @@ impl App {
         orderer: &Orderer,
         call: &Call,
         meant: Meant,
-        plan: &PlanEntry,
+        plan: &Arc<PlanEntry>,
         order: PersonalOrder,
         notes: &mut Notes,
         preview: &mut Preview,
     ) -> Result<(), Error> {
         let Meant { instance: row, tenant, rules, .. } = meant;
-        if row.offering_id != plan.offering_id {
-            let message = format!("instance `{}` is of another service offering", row.platform_instance_id);
-            return Err(Error::conflict("name_taken", message));
-        }
-        let known: InstanceAttributes = self.open(&sealed::instance_attributes(&row.id), &row.attributes)?;
-        let plan_id = if row.plan_id == plan.plan_id { Maybe::Absent } else { Maybe::Present(plan.plan_id.clone()) };
-        let mut request = UpdateRequest {
-            instance_id: row.platform_instance_id.clone(),
-            accepts_incomplete: true,
-            context: known.context.map_or(Maybe::Absent, Maybe::Present),
-            service_id: row.offering_id.clone(),
-            plan_id,
-            parameters: order.parameters.into(),
-            ..UpdateRequest::default()
+        // Said first: also where the change is refused before anybody looks at who may have the plan.
+        let sees = row.plan_id == plan.plan_id
+            || match self.may_order(plan, &tenant, &orderer.platform, rules).await {
+                Ok(()) => true,
+                Err(error) if is_own(&error) => return Err(error),
+                Err(_) => false,
+            };
+        (notes.plan, notes.tenant) = (sees.then(|| Arc::clone(plan)), Some(tenant.clone()));
+        let known = self.attributes_of(&row)?;
+        let mut request = if orderer.tenant.is_some() {
+            match reordered(&row, &known, plan, order)? {
+                Reordered::Stands => return Ok(()),
+                Reordered::Changed(request) => *request,
+            }
+        } else {
+            changed(&row, known, plan, order)?
         };
         let mut change = self.change(orderer, &tenant, &row, &mut request, rules).await?;
         self.weigh(orderer, &tenant, &row, &request, &mut change, rules, notes).await?;
@@ -317,6 +320,29 @@ fn ordered(id: String, plan: &PlanEntry, order: PersonalOrder, context: Option<O
         parameters: order.parameters.into(),
         ..ProvisionRequest::default()
     }
+}
+
+/// What a platform would send to change an instance. It sends what it is told to, also what stands already.
+fn changed(
+    row: &InstanceRow,
+    known: InstanceAttributes,
+    plan: &PlanEntry,
+    order: PersonalOrder,
+) -> Result<UpdateRequest, Error> {
+    if row.offering_id != plan.offering_id {
+        let message = format!("instance `{}` is of another service offering", row.platform_instance_id);
+        return Err(Error::conflict("name_taken", message));
+    }
+    let plan_id = if row.plan_id == plan.plan_id { Maybe::Absent } else { Maybe::Present(plan.plan_id.clone()) };
+    Ok(UpdateRequest {
+        instance_id: row.platform_instance_id.clone(),
+        accepts_incomplete: true,
+        context: known.context.map_or(Maybe::Absent, Maybe::Present),
+        service_id: row.offering_id.clone(),
+        plan_id,
+        parameters: order.parameters.into(),
+        ..UpdateRequest::default()
+    })
 }
 
 /// Whether the hub itself can't say, instead of saying no.

@@ -11,6 +11,7 @@ use super::references::{self, Ids};
 use super::resolve::Found;
 use super::sealed;
 use super::settle::Settled;
+use super::tenants::told;
 use super::{App, Error, audit};
 use crate::clock::fresh_id;
 use crate::domain::catalog::PlanEntry;
@@ -18,13 +19,14 @@ use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::domain::reference::References;
+use crate::domain::tenant::Tenant;
 use crate::store::approvals::ApprovalRow;
 use crate::store::audit::AuditRow;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 use crate::store::{Tx, brokers, events, platforms, tenants};
 
-/// How often an order is looked at again because another with the same id was quicker.
+/// How often an order is looked at again because another with the same id was quicker, or its tenant has just changed.
 const RACES_MAX: u32 = 3;
 
 /// What a platform's id means, and what an order needs to know besides.
@@ -43,6 +45,8 @@ pub(in crate::app) struct Draft {
     operation: OperationRow,
     approvals: Vec<ApprovalRow>,
     referred: Ids,
+    /// As it was when the order was decided on.
+    tenant: Tenant,
     wants: Wants,
     owner: String,
     names: Names,
@@ -63,8 +67,9 @@ impl App {
         request: ProvisionRequest,
     ) -> Result<Provisioned, Error> {
         let deadline = self.answer_deadline();
-        let mut races = 0;
+        let (mut races, mut newer) = (0, None);
         loop {
+            let orderer = newer.as_ref().unwrap_or(orderer);
             let whose = whose(orderer, &request);
             let LookedUp { row, found, rules } = self.look_up(orderer, &request.instance_id, &whose).await?;
             if let Some(row) = row {
@@ -88,7 +93,11 @@ impl App {
             }
             races += 1;
             if races >= RACES_MAX {
-                return Err(osb::Error::concurrency("another order with this id is under way").into());
+                let description = "another order with this id, or a change of its tenant, is under way; try again";
+                return Err(osb::Error::concurrency(description).into());
+            }
+            if let Some(known) = &orderer.tenant {
+                newer = Some(Orderer { tenant: Some(self.tenant(&known.id).await?), ..orderer.clone() });
             }
         }
     }
@@ -149,7 +158,7 @@ impl App {
         }
     }
 
-    /// Transaction 1. `None` where another order with the same id was quicker, or what this one refers to has changed.
+    /// Transaction 1. `None` where another order with the same id was quicker, or the tenant, or what it refers to, has changed.
     async fn intend_provision(
         &self,
         orderer: &Orderer,
@@ -159,6 +168,7 @@ impl App {
     ) -> Result<Option<Intended>, Error> {
         let draft = self.draft_provision(orderer, call, request, checked).await?;
         let intent = draft.operation.clone();
+        self.points().decided(OperationKind::Provision).await;
         let placed = self.db().write(move |tx| {
             let draft = draft.clone();
             Box::pin(async move { draft.place(tx).await })
@@ -212,6 +222,7 @@ impl App {
             request: wire.clone(),
             now,
         })?;
+        operation.warnings.clone_from(&checked.warnings);
         let asked = Asked { kind: OperationKind::Provision, tenant, plan, from: None, rules: *rules };
         let approvals = self.wait_for_approval(&mut operation, causes.clone(), &asked, orderer, call).await?;
         let sealed = self.seal(&sealed::instance_attributes(&id), &attributes)?;
@@ -228,7 +239,8 @@ impl App {
         let wants = Wants::new(plan, &attributes.parameters);
         let (owner, names, referred) = (self.process().to_owned(), self.names(plan), referred.clone());
         let audited = self.audit_plan(orderer, &operation, &row, (None, Some(plan)));
-        Ok(Draft { row, operation, approvals, referred, wants, owner, names, wire, audited })
+        let tenant = tenant.clone();
+        Ok(Draft { row, operation, approvals, referred, tenant, wants, owner, names, wire, audited })
     }
 
     async fn provisioned(
@@ -259,9 +271,9 @@ impl App {
 }
 
 impl Draft {
-    /// Writes it. `None` where another order with the same id was quicker, or what this one refers to has changed.
+    /// Writes it. `None` where another order with the same id was quicker, or the tenant, or what it refers to, has changed.
     pub(in crate::app) async fn place(self, tx: &mut Tx<'_>) -> Result<Option<Intended>, Error> {
-        let Self { mut row, operation, approvals, referred, wants, owner, names, audited, .. } = self;
+        let Self { mut row, operation, approvals, referred, tenant: known, wants, owner, names, audited, .. } = self;
         let now = row.created_at;
         // In the order tenant, platform, broker, quotas, instances: whoever deletes one of them waits, or is seen here.
         let tenant = tenants::hold_and_count(tx, &row.tenant_id).await?;
@@ -271,6 +283,9 @@ impl Draft {
             return Err(Error::Refused { code: "deleted", message });
         };
         order::active(&tenant)?;
+        if told(&tenant) != told(&known) {
+            return Ok(None);
+        }
         let taken = quotas::take(tx, &tenant, quotas, &wants).await?;
         row.reserved = taken.any();
         if !references::lock(tx, &referred, &row.tenant_id).await? || !instances::insert(tx, &row).await? {
@@ -281,8 +296,8 @@ impl Draft {
         operations::insert(tx, &operation, &owner).await?;
         references::record(tx, &row.id, &referred).await?;
         row.event_sequence = 1;
-        let told = event(&row, &operation, None, EventKind::InstanceRequested, None, Some(&tenant), &names, now);
-        events::append(tx, &names.hub, &told, now).await?;
+        let event = event(&row, &operation, None, EventKind::InstanceRequested, None, Some(&tenant), &names, now);
+        events::append(tx, &names.hub, &event, now).await?;
         approvals::record(tx, &approvals, &mut row, &operation, Some(&tenant), &names).await?;
         audit::append(tx, &audited).await?;
         Ok(Some(Intended { operation, rows: Some((row, None)) }))

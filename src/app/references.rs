@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::order::Orderer;
 use super::{App, Error, Issue};
 use crate::domain::instance::{InstanceAttributes, InstanceState};
+use crate::domain::permission::{Access, Sight, Thing};
 use crate::domain::platform::BUILTIN;
 use crate::domain::reference::{References, SITES_MAX, Site, parameter_of};
 use crate::domain::tenant::Tenant;
@@ -38,6 +39,19 @@ pub struct Relations {
     pub references: Vec<(String, Other)>,
     /// The first 1000 by their ids.
     pub dependents: Vec<Other>,
+}
+
+impl Relations {
+    /// Those of them that are in sight: nobody else's are named.
+    pub(in crate::app) fn in_sight(mut self, sight: &Sight) -> Self {
+        let seen = |other: &Other| {
+            let thing = Thing { tenant: Some(&other.tenant_id), broker: Some(&other.broker_id), names: &[] };
+            sight.of(&thing) != Access::Hidden
+        };
+        self.references.retain(|(_, other)| seen(other));
+        self.dependents.retain(seen);
+        self
+    }
 }
 
 /// What an update makes of an instance's references.

@@ -119,6 +119,9 @@ impl App {
     pub(in crate::app) async fn would_resolve(&self, platform: &Platform, claim: &Claim) -> Result<Tenant, Error> {
         let found = self.find_tenant(platform, claim).await?;
         if found.matched == Matched::Nobody && platform.default_tenant_id.is_none() {
+            if self.would_look_up(platform, claim) {
+                return Err(not_asked(platform, &claim.primary()));
+            }
             return Err(nobody(platform, &claim.primary()));
         }
         self.decide(platform, claim, found).await
@@ -227,6 +230,15 @@ fn nobody(platform: &Platform, key: &MatchKey) -> Error {
     let message =
         format!("no tenant is mapped to {identity}: map it, or give platform `{}` a default tenant", platform.name);
     Error::Refused { code: "tenant_unmapped", message }
+}
+
+/// What a question is told where an order would be looked up: that would change something.
+fn not_asked(platform: &Platform, key: &MatchKey) -> Error {
+    let identity = serde_json::json!(Identity::from_key(platform.name.clone(), key.clone()));
+    let message = format!(
+        "no tenant is mapped to {identity} yet: an order would be looked up in the organisation's tenant database, which is not asked here"
+    );
+    Error::Refused { code: "tenant_not_looked_up", message }
 }
 
 /// Looks for the most specific candidates first, and no further than the first that is somebody's.

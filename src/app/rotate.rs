@@ -25,10 +25,7 @@ impl App {
         sent: &mut BindRequest,
     ) -> Result<(), Error> {
         let Some(predecessor) = sent.predecessor_binding_id.as_option() else { return Ok(()) };
-        let row = self.current_binding(instance, predecessor).await?;
-        let row = row.filter(|row| row.state == BindingState::Ready).ok_or_else(|| {
-            osb::Error::bad_request("predecessor_binding_id names no service binding of this service instance")
-        })?;
+        let row = self.predecessor(instance, predecessor).await?;
         let backend = self.backends().get(&plan.broker_id);
         if backend.is_none_or(|backend| backend.settings().rotation != Some(Rotation::Emulated)) {
             sent.predecessor_binding_id = Maybe::Present(row.id);
@@ -43,6 +40,27 @@ impl App {
             sent.context = order::without_spoofs(first.context.into_option()).into();
         }
         Ok(())
+    }
+
+    /// What a successor is asked for with.
+    ///
+    /// # Errors
+    /// 400 where the predecessor is no binding of the instance.
+    pub(in crate::app) async fn inherited(
+        &self,
+        instance: &InstanceRow,
+        predecessor: &str,
+    ) -> Result<BindRequest, Error> {
+        let row = self.predecessor(instance, predecessor).await?;
+        self.asked_for_with(&row).await
+    }
+
+    async fn predecessor(&self, instance: &InstanceRow, id: &str) -> Result<BindingRow, Error> {
+        let row = self.current_binding(instance, id).await?;
+        let ready = row.filter(|row| row.state == BindingState::Ready);
+        let missing =
+            || osb::Error::bad_request("predecessor_binding_id names no service binding of this service instance");
+        Ok(ready.ok_or_else(missing)?)
     }
 
     /// The request that a binding was made with; of a successor that the broker made, that of the first in the line.

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{App, Error};
+use crate::domain::instance::InstanceAttributes;
 use crate::secret;
+use crate::store::instances::InstanceRow;
 
 /// A request to a backend as it is kept with its intent: made once, sent any number of times under a new stamp.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +68,11 @@ impl App {
     pub(in crate::app) fn open<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Result<T, Error> {
         let plain = self.sealer().open(place, sealed)?;
         Ok(serde_json::from_slice(&plain).map_err(|_| secret::Error::Open(place.to_owned()))?)
+    }
+
+    /// What an instance was ordered with, as it stands now.
+    pub(in crate::app) fn attributes_of(&self, row: &InstanceRow) -> Result<InstanceAttributes, Error> {
+        self.open(&instance_attributes(&row.id), &row.attributes)
     }
 }
 

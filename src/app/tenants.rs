@@ -19,7 +19,9 @@ use crate::domain::tenant::{Tenant, TenantDocument};
 use crate::store::audit::AuditRow;
 use crate::store::identities::UnmappedRow;
 use crate::store::tenants::TenantRow;
-use crate::store::{Tx, audit, context_updates, events, identities, platforms, tenants, visibility};
+use crate::store::{
+    Tx, audit, context_updates, events, identities, plan_parameters, platforms, tenants, versions, visibility,
+};
 
 /// A tenant as people see it, identities included.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,8 +195,8 @@ impl App {
     }
 }
 
-/// What brokers are told of a tenant.
-fn told(tenant: &Tenant) -> TenantDocument {
+/// What brokers are told of a tenant, and orders are decided by.
+pub(in crate::app) fn told(tenant: &Tenant) -> TenantDocument {
     TenantDocument { members: Vec::new(), identities: Vec::new(), time_zone: None, ..tenant.document.clone() }
 }
 
@@ -222,6 +224,9 @@ pub(in crate::app) async fn delete_locked(
     }
     identities::delete_of_tenant(tx, &tenant.id).await?;
     quotas::delete_of_tenant(tx, &tenant.id).await?;
+    // Counted first: whoever says something about the tenant's parameters at this moment is waited for, or waits.
+    versions::bump(tx, versions::APPROVAL_RULES).await?;
+    plan_parameters::delete_of_tenant(tx, name).await?;
     visibility::moved(tx, &tenant.id).await?;
     tenants::delete(tx, &tenant.id, now).await?;
     audit::append(tx, &audited.changed(Some(json!(tenant.document)), None)).await?;

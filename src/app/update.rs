@@ -13,12 +13,13 @@ use super::quotas::{self, Taken, Wants};
 use super::references::Rereferred;
 use super::sealed;
 use super::settle::Settled;
+use super::tenants::told;
 use super::{App, Error, audit};
 use crate::domain::approval::Cause;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::instance::{InstanceAttributes, InstanceState, Presence, presence};
 use crate::domain::operation::{OperationKind, OperationState};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, warnings};
 use crate::domain::reference::References;
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::ApprovalRow;
@@ -41,6 +42,8 @@ pub(in crate::app) struct Change {
     rereferred: Option<Rereferred>,
     /// What asks for an approval.
     causes: Vec<Cause>,
+    /// What policies warn of.
+    warnings: Option<String>,
     /// The count of changes of the rules that orders are decided by.
     rules: i64,
     /// Whether quotas may count the instance otherwise from then on.
@@ -84,9 +87,9 @@ impl Change {
     }
 }
 
-/// Another change was carried out since the instance was read: what was decided about it is of no use.
-fn just_changed() -> Error {
-    osb::Error::concurrency("the service instance has just been changed by another request; try again").into()
+/// What the change was decided by is another by now: the decision is of no use.
+fn just_changed(what: &str) -> Error {
+    osb::Error::concurrency(format!("{what} has just been changed by another request; try again")).into()
 }
 
 impl Draft {
@@ -101,13 +104,15 @@ impl Draft {
             // It is locked for good below: two that only hold it would wait for each other.
             tenants::lock(tx, &tenant.name).await?;
         }
-        let taken = match &wants {
-            Some(wants) => {
-                let held = tenants::hold_and_count(tx, &tenant.id).await?;
-                held.as_ref().map_or(Ok(()), |(held, _)| order::active(held))?;
-                let quotas = held.map_or(0, |(_, quotas)| quotas);
-                quotas::grow(tx, &tenant, quotas, &id, wants).await?
+        let held = tenants::hold_and_count(tx, &tenant.id).await?;
+        if let Some((held, _)) = &held {
+            order::active(held)?;
+            if told(held) != told(&tenant) {
+                return Err(just_changed("the tenant of the service instance"));
             }
+        }
+        let taken = match &wants {
+            Some(wants) => quotas::grow(tx, &tenant, held.map_or(0, |(_, quotas)| quotas), &id, wants).await?,
             None => Taken::default(),
         };
         let locked = match &rereferred {
@@ -126,7 +131,7 @@ impl Draft {
             .into());
         }
         if (&row.plan_id, &row.attributes) != (&stands.0, &stands.1) {
-            return Err(just_changed());
+            return Err(just_changed("the service instance"));
         }
         row.state = InstanceState::Updating;
         row.operation_id = Some(operation.id.clone());
@@ -207,6 +212,7 @@ impl App {
             let laws = self.laws_at(rules).await?;
             let deed = change.deed(tenant);
             self.obey(&laws, orderer, deed, &mut notes.policies).await?;
+            change.warnings = warnings(&notes.policies);
         }
         if change.plan.plan_id != change.next.plan_id {
             self.within_budget(tenant).await?;
@@ -263,6 +269,9 @@ impl App {
         let laws = self.laws_at(rules).await?.parameters(&target_plan, &tenant.name);
         if let Some(laws) = laws.filter(|_| target_plan.plan_id != row.plan_id || sent.as_option().is_some()) {
             let given = sent.clone().into_option().unwrap_or_default();
+            if target_plan.plan_id != row.plan_id {
+                laws.takes(&attributes.parameters).or_else(|found| order::refuse(orderer, found))?;
+            }
             let all = laws.update(&given, &attributes.parameters).or_else(|found| order::refuse(orderer, found))?;
             if all != given {
                 (request.parameters, other) = (Maybe::Present(all), true);
@@ -289,6 +298,7 @@ impl App {
             refers,
             rereferred: None,
             causes: Vec::new(),
+            warnings: None,
             rules: 0,
             counts: false,
         })
@@ -337,6 +347,7 @@ impl App {
     /// Transaction 1.
     async fn intend_update(&self, draft: Draft) -> Result<Intended, Error> {
         let intent = draft.operation.clone();
+        self.points().decided(OperationKind::Update).await;
         let placed = self.db().write(move |tx| {
             let draft = draft.clone();
             Box::pin(async move { draft.place(tx).await })
@@ -372,6 +383,7 @@ impl App {
             now,
         })?;
         operation.target = Some(self.seal(&sealed::operation_target(&operation.id), &change.target)?);
+        operation.warnings.clone_from(&change.warnings);
         let asked = change.asked(tenant);
         let approvals = self.wait_for_approval(&mut operation, change.causes.clone(), &asked, orderer, call).await?;
         let wants = change.counts.then(|| Wants::new(&change.next, &change.target.attributes.parameters));
@@ -429,6 +441,7 @@ impl App {
     async fn remember(&self, row: InstanceRow, target: &Target) -> Result<(), Error> {
         let attributes = self.seal(&sealed::instance_attributes(&row.id), &target.attributes)?;
         let now = self.clock().now();
+        self.points().decided(OperationKind::Update).await;
         self.db()
             .write(move |tx| {
                 let (before, attributes) = (row.clone(), attributes.clone());
@@ -437,7 +450,7 @@ impl App {
                         && row.state == InstanceState::Ready
                     {
                         if (&row.plan_id, &row.attributes) != (&before.plan_id, &before.attributes) {
-                            return Err(just_changed());
+                            return Err(just_changed("the service instance"));
                         }
                         row.attributes = attributes;
                         instances::save(tx, &row, true, now).await?;

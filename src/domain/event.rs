@@ -216,6 +216,9 @@ pub struct InstanceData {
     /// Why it failed, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What policies warned of when it was ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warnings: Option<Value>,
 }
 
 impl InstanceData {

@@ -103,15 +103,36 @@ impl ParameterRules {
         Ok(all)
     }
 
+    /// Whether an instance that stands with these parameters may have a plan of which this is said: nothing that it says can take away
+    /// what stands.
+    ///
+    /// # Errors
+    /// Each place that is forbidden.
+    pub fn takes(&self, standing: &Object) -> Result<(), Vec<Problem>> {
+        let found =
+            self.forbidden(standing, "stands, and no instance of this service plan may have it: order another one");
+        if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+
+    /// Whether an order that was taken down earlier could be sent as it is: `said` are its parameters, `all` those that stand then.
+    ///
+    /// # Errors
+    /// Each place where it is otherwise by now.
+    pub fn still(&self, said: &Object, all: &Object) -> Result<(), Vec<Problem>> {
+        let mut found = self.forbidden(said, "may not be given for this service plan any more");
+        lacking(all, &self.force, "", 0, &mut found);
+        if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+
     fn check(&self, sent: &Object) -> Result<(), Vec<Problem>> {
-        let mut found: Vec<Problem> = self
-            .forbid
-            .iter()
-            .filter(|pointer| find(sent, pointer).is_some())
-            .map(|pointer| (pointer.clone(), "may not be given for this service plan: leave it out".to_owned()))
-            .collect();
+        let mut found = self.forbidden(sent, "may not be given for this service plan: leave it out");
         contradictions(sent, &self.force, "", 0, &mut found);
         if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+
+    fn forbidden(&self, parameters: &Object, message: &str) -> Vec<Problem> {
+        let found = self.forbid.iter().filter(|pointer| find(parameters, pointer).is_some());
+        found.map(|pointer| (pointer.clone(), message.to_owned())).collect()
     }
 
     /// Shows the rules in a schema of parameters.
@@ -153,6 +174,20 @@ fn contradictions(sent: &Object, forced: &Object, at: &str, depth: usize, found:
                 found.push((pointer, format!("is always {value} for this service plan: leave it out")));
             }
             _ => {}
+        }
+    }
+}
+
+/// Places where what is forced does not stand.
+fn lacking(all: &Object, forced: &Object, at: &str, depth: usize, found: &mut Vec<Problem>) {
+    for (key, value) in forced {
+        let pointer = format!("{at}/{}", step(key));
+        match (all.get(key), value) {
+            (Some(Value::Object(all)), Value::Object(forced)) if depth < DEPTH_MAX => {
+                lacking(all, forced, &pointer, depth + 1, found);
+            }
+            (Some(standing), value) if standing == value => {}
+            (_, value) => found.push((pointer, format!("is always {value} for this service plan by now"))),
         }
     }
 }
@@ -257,6 +292,21 @@ mod tests {
         let standing = object(json!({"region": "us", "net": {"mtu": 9000}}));
         let all = sample().update(&Object::new(), &standing).unwrap();
         assert_eq!(Value::Object(all), json!({"region": "eu", "net": {"mtu": 9000, "public": false}}));
+    }
+
+    #[test]
+    fn what_stands_and_what_waited_is_held_against_the_rules_of_today() {
+        let places = |found: Result<(), Vec<Problem>>| -> Vec<String> {
+            found.err().unwrap_or_default().into_iter().map(|(pointer, _)| pointer).collect()
+        };
+        let standing = object(json!({"admin": 1, "region": "us", "net": {"peer": 1}}));
+        assert_eq!(places(sample().takes(&standing)), ["/admin", "/net/peer"], "what is forced comes with the change");
+        assert_eq!(sample().takes(&object(json!({"region": "us"}))), Ok(()));
+        let good = object(json!({"size": 1, "region": "eu", "net": {"public": false}}));
+        assert_eq!(sample().still(&good, &good), Ok(()));
+        let said = object(json!({"admin": 1}));
+        let all = object(json!({"region": "us", "net": {"mtu": 1}}));
+        assert_eq!(places(sample().still(&said, &all)), ["/admin", "/region", "/net/public"]);
     }
 
     #[test]

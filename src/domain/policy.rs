@@ -37,7 +37,7 @@ const PRICE: &str = "price_per_month";
 pub enum Mode {
     /// It refuses.
     Enforce,
-    /// It is told in previews and in the log, and refuses nothing.
+    /// It is told in previews, in the log and in the order's events, and refuses nothing.
     Warn,
 }
 
@@ -168,6 +168,25 @@ impl fmt::Display for Judged {
         }
         write!(f, "; {remedy}")
     }
+}
+
+/// What is told in events of policies that warned, as JSON; nothing where none did. It holds the policies' own words and nothing of the
+/// order: why one could not be evaluated may name a value.
+pub fn warnings(judged: &[Judged]) -> Option<String> {
+    let short = |text: &str| text.chars().take(ERROR_MAX).collect::<String>();
+    let warned = judged.iter().filter(|judged| judged.mode == Mode::Warn).take(PROBLEMS_MAX);
+    let told: Vec<_> = warned
+        .map(|judged| {
+            let mut told = serde_json::json!({ "policy": judged.policy, "remedy": short(&judged.remedy) });
+            match &judged.reason {
+                _ if judged.failed => told["failed"] = true.into(),
+                Some(reason) => told["reason"] = short(reason).into(),
+                None => {}
+            }
+            told
+        })
+        .collect();
+    (!told.is_empty()).then(|| serde_json::Value::Array(told).to_string())
 }
 
 /// A policy of a book.

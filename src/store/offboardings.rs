@@ -172,13 +172,19 @@ pub struct LeftRow {
     pub bindings: i64,
     /// How many other instances depend on it.
     pub dependents: i64,
+    /// What is under way on it or its bindings: the operation's word. Orders that wait for an approval are not.
+    pub under_way: Option<String>,
     /// What was tried.
     pub step: Option<StepRow>,
 }
 
 const LEFT: &str = "select i.*, s.operation_id as step_operation, s.attempts as step_attempts, s.error as step_error, \
     s.next_at as step_next, (select count(*) from bindings b where b.instance_id = i.id and b.gone_at is null) as bindings, \
-    (select count(distinct r.instance_id) from live_references r where r.target_id = i.id) as dependents \
+    (select count(distinct r.instance_id) from live_references r where r.target_id = i.id) as dependents, \
+    (select o.kind from operations o where o.instance_id = i.id and o.state = 'in_progress' and o.phase <> 'waiting_approval' \
+        and o.kind <> 'context_update' and (o.binding_id is null or o.binding_id not in \
+            (select g.id from bindings g where g.instance_id = i.id and g.state = 'gone')) \
+        order by o.created_at limit 1) as under_way \
     from instances i left join offboarding_steps s on s.instance_id = i.id and s.offboarding_id = $2 \
     where i.tenant_id = $1 and i.gone_at is null and i.id > $3 order by i.id limit $4";
 
@@ -208,6 +214,7 @@ pub async fn left(
             instance: instances::read(row)?,
             bindings: column(row, "bindings")?,
             dependents: column(row, "dependents")?,
+            under_way: column(row, "under_way")?,
             step,
         })
     };

@@ -52,6 +52,8 @@ pub struct OperationRow {
     pub answer: Option<String>,
     /// A sentence for the user.
     pub description: Option<String>,
+    /// What policies warned of when it was ordered, as JSON, for its events.
+    pub warnings: Option<String>,
     /// The request identity that it came with.
     pub correlation_id: String,
     /// The trace that it belongs to.
@@ -96,6 +98,7 @@ pub(super) fn read(row: &AnyRow) -> Result<OperationRow, Error> {
         lease_token: column(row, "lease_token")?,
         answer: column(row, "answer")?,
         description: column(row, "description")?,
+        warnings: column(row, "warnings")?,
         correlation_id: column(row, "correlation_id")?,
         traceparent: column(row, "traceparent")?,
         actor: column(row, "actor")?,
@@ -106,8 +109,8 @@ pub(super) fn read(row: &AnyRow) -> Result<OperationRow, Error> {
 
 const INSERT: &str = "insert into operations (id, kind, state, phase, instance_id, binding_id, broker_id, accepts_incomplete, \
     told, maybe_sent, request, target, attempts, final_not_before, give_up_at, next_at, lease_owner, lease_token, \
-    correlation_id, traceparent, actor, created_at, description) \
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    correlation_id, traceparent, actor, created_at, description, warnings) \
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)";
 
 /// Inserts a new operation, leased to `owner` where it has a token.
 ///
@@ -136,7 +139,8 @@ pub async fn insert(tx: &mut Tx<'_>, row: &OperationRow, owner: &str) -> Result<
         .bind(row.traceparent.clone())
         .bind(row.actor.clone())
         .bind(row.created_at.0)
-        .bind(row.description.clone());
+        .bind(row.description.clone())
+        .bind(row.warnings.clone());
     tx.execute(query).await?;
     Ok(())
 }

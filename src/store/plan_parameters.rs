@@ -99,3 +99,13 @@ pub async fn delete(tx: &mut Tx<'_>, key: &Key) -> Result<bool, Error> {
     let sql = sqlx::query(DELETE).bind(key.offering.clone()).bind(key.plan.clone()).bind(key.tenant.clone());
     Ok(tx.execute(sql).await? == 1)
 }
+
+const DELETE_OF_TENANT: &str = "delete from plan_parameters where tenant = $1";
+
+/// Says nothing of a tenant's own any more.
+///
+/// # Errors
+/// [`Error`].
+pub async fn delete_of_tenant(tx: &mut Tx<'_>, tenant: &str) -> Result<(), Error> {
+    tx.execute(sqlx::query(DELETE_OF_TENANT).bind(tenant.to_owned())).await.map(drop)
+}

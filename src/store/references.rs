@@ -22,6 +22,10 @@ pub struct Other {
     pub id: String,
     /// Its name, where it has one.
     pub name: Option<String>,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The broker that has it.
+    pub broker_id: String,
 }
 
 /// Those who refer to an instance.
@@ -34,7 +38,12 @@ pub struct Dependents {
 }
 
 fn other(row: &AnyRow) -> Result<Other, Error> {
-    Ok(Other { id: column(row, "id")?, name: column(row, "name")? })
+    Ok(Other {
+        id: column(row, "id")?,
+        name: column(row, "name")?,
+        tenant_id: column(row, "tenant_id")?,
+        broker_id: column(row, "broker_id")?,
+    })
 }
 
 const RECORD: &str = "insert into instance_references (instance_id, parameter, target_id, since_operation_id) \
@@ -72,7 +81,7 @@ pub async fn end(tx: &mut Tx<'_>, instance_id: &str, row: &ReferenceRow, until: 
     Ok(())
 }
 
-const OF: &str = "select r.parameter, r.target_id, t.name, t.id from live_references r \
+const OF: &str = "select r.parameter, r.target_id, t.name, t.id, t.tenant_id, t.broker_id from live_references r \
     join instances t on t.id = r.target_id where r.instance_id = $1 order by r.parameter, r.target_id limit 1000";
 
 /// The references of an instance that count.
@@ -88,7 +97,7 @@ pub async fn of(tx: &mut Tx<'_>, instance_id: &str) -> Result<Vec<(ReferenceRow,
     rows.iter().map(read).collect()
 }
 
-const DEPENDENTS: &str = "select i.id, i.name, count(*) over () as number \
+const DEPENDENTS: &str = "select i.id, i.name, i.tenant_id, i.broker_id, count(*) over () as number \
     from (select distinct instance_id from live_references where target_id = $1) r \
     join instances i on i.id = r.instance_id order by i.id limit $2";
 

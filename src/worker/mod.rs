@@ -2,23 +2,27 @@
 //! everything.
 
 pub mod alive;
-pub mod approvals;
-pub mod budgets;
 pub mod close;
-pub mod context_updates;
 pub mod driver;
-pub mod offboard;
 pub mod pull;
 pub mod reconcile;
 pub mod refresh;
 pub mod relay;
+mod rounds;
 pub mod sequence;
 pub mod silence;
+
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Error};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Approvals that expire together.
+const EXPIRED_AT_ONCE: i64 = 100;
 
 /// How much of it a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,20 +45,29 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
         tasks.close();
         return Ok(tasks);
     }
-    tasks.spawn(approvals::run(app.clone(), stop.clone()));
     tasks.spawn(driver::run(app.clone(), stop.clone()));
     tasks.spawn(refresh::run(app.clone(), stop.clone()));
     tasks.spawn(sequence::run(app.clone(), stop.clone()));
     tasks.spawn(close::run(app.clone(), stop.clone()));
-    tasks.spawn(budgets::run(app.clone(), stop.clone()));
     tasks.spawn(reconcile::run(app.clone(), stop.clone()));
     tasks.spawn(silence::run(app.clone(), stop.clone()));
     tasks.spawn(pull::run(app.clone(), stop.clone()));
-    tasks.spawn(context_updates::run(app.clone(), stop.clone()));
-    tasks.spawn(offboard::run(app.clone(), stop.clone()));
+    start_rounds(&tasks, app, stop);
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }
     tasks.close();
     Ok(tasks)
+}
+
+fn start_rounds(tasks: &TaskTracker, app: &App, stop: &CancellationToken) {
+    let expire = async |app: &App| app.expire_approvals(EXPIRED_AT_ONCE).await;
+    let said = "approvals that expired could not be looked for";
+    tasks.spawn(rounds::every(app.clone(), SECOND, said, stop.clone(), expire));
+    let said = "budgets could not be looked at";
+    tasks.spawn(rounds::every(app.clone(), MINUTE, said, stop.clone(), App::watch_budgets));
+    let said = "brokers could not be told of their tenants";
+    tasks.spawn(rounds::every(app.clone(), SECOND, said, stop.clone(), App::tell_contexts));
+    let said = "off-boarding could not go on";
+    tasks.spawn(rounds::every(app.clone(), SECOND, said, stop.clone(), App::offboard_due));
 }

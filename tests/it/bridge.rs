@@ -89,6 +89,28 @@ async fn rot_01_03_04_06_a_broker_that_rotates_gets_its_own_id_of_the_predecesso
 }
 
 #[tokio::test]
+async fn a_successor_is_judged_by_what_the_first_in_its_line_was_asked_for_with() {
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        let recorder = second(&b, &rotatable(), json!({"rotation": "native"})).await;
+        bound(&b).await;
+        let rotation = |before: &str| json!({"predecessor_binding_id": before});
+        assert_eq!(b.call("PUT i/service_bindings/b-2", Some(&rotation("b-1"))).await.status, 201);
+        let text = "@remedy(\"ask\") forbid(principal, action == Bourse::Action::\"bind\", resource) \
+            when { context.parameters has role && context.parameters.role == \"reader\" };";
+        let policy = Some(json!({"text": text, "mode": "enforce"}));
+        assert_eq!(b.hub.admin(Method::PUT, "/api/v1/policies/p", policy).await.status, 201);
+        for before in ["b-1", "b-2"] {
+            let refused = b.call("PUT i/service_bindings/b-3", Some(&rotation(before))).await;
+            assert!(refused.status == 400 && refused.text.contains("policy `p` forbids it"), "{}", refused.text);
+        }
+        assert_eq!(recorder.count("bind"), 2, "the broker never heard of it");
+        b.hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn rot_04_for_a_broker_that_cannot_rotate_the_hub_binds_anew_with_what_the_predecessor_had() {
     on_each(async |on| {
         let b = Bench::new(on).await;

@@ -109,6 +109,82 @@ async fn binds_and_deletions_are_judged_too_and_what_fails_refuses() {
 }
 
 #[tokio::test]
+async fn what_a_policy_only_warns_of_is_in_the_events_of_the_order_without_what_was_ordered() {
+    on_both(async |shop| {
+        let text = "@reason(\"be careful\") @remedy(\"ask\") forbid(principal, action, resource);";
+        let kinds = ["requested", "provisioned", "created", "updated", "deleted", "deprovisioned"];
+        for id in ["calm", "warned"] {
+            assert_eq!(shop.hub.provision(&shop.p, id, "ok", sync()).await.status, 201);
+            assert_eq!(shop.hub.bind(&shop.p, (id, "b"), "ok", sync()).await.status, 201);
+            let change = json!({"service_id": shop.hub.ids("ok").0, "parameters": {"a": "secret"}});
+            let path = format!("/v2/service_instances/{id}");
+            assert_eq!(shop.hub.osb(&shop.p, Method::PATCH, &path, Some(change)).await.status, 200);
+            assert_eq!(shop.hub.delete(&shop.p, id, "ok", false).await.status, 200);
+            if id == "calm" {
+                assert_eq!(shop.put("careful", text, "warn").await.status, 201);
+                let fails =
+                    "@remedy(\"say it\") forbid(principal, action, resource) when { context.parameters.a > 1 };";
+                assert_eq!(shop.put("fails", fails, "warn").await.status, 201);
+            }
+        }
+        shop.hub.app.number_events().await.expect("could not number");
+        let events = crate::support::dump::events(&shop.hub.url).await;
+        let mut told = BTreeMap::new();
+        for event in events.iter().filter(|event| event["instanceid"].is_string()) {
+            let kind = event["type"].as_str().and_then(|kind| kind.rsplit('.').next()).expect("a type");
+            let data = &event["data"];
+            told.insert((data["platform_instance_id"].as_str().expect("an id"), kind), data["warnings"].clone());
+        }
+        let expected = json!([
+            {"policy": "careful", "reason": "be careful", "remedy": "ask"},
+            {"policy": "fails", "failed": true, "remedy": "say it"},
+        ]);
+        for kind in kinds {
+            assert_eq!(told[&("calm", kind)], Value::Null, "{kind}");
+            // What goes with an instance was not ordered by itself.
+            let expected = if kind == "deleted" { &Value::Null } else { &expected };
+            assert_eq!(&told[&("warned", kind)], expected, "{kind}");
+        }
+        assert!(!json!(events).to_string().contains("secret"), "no value of the order");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_is_judged_by_what_the_instance_has_and_one_that_is_refused_changes_nothing() {
+    on_both(async |shop| {
+        let rule = json!({"on": ["update"]});
+        assert_eq!(shop.hub.admin(Method::PUT, "/api/v1/approval-rules/changes", Some(rule)).await.status, 201);
+        let text = "@remedy(\"ask\") forbid(principal, action == Bourse::Action::\"delete\", resource) \
+            when { context.parameters has keep && context.parameters.keep == true };";
+        assert_eq!(shop.put("keep", text, "enforce").await.status, 201);
+        for (id, keep) in [("kept", true), ("loose", false)] {
+            let order = sync().with(json!({"keep": keep}));
+            assert_eq!(shop.hub.provision(&shop.p, id, "ok", order).await.status, 201);
+            let change = json!({"service_id": shop.hub.ids("ok").0, "parameters": {"a": 1}});
+            let path = format!("/v2/service_instances/{id}?accepts_incomplete=true");
+            assert_eq!(shop.hub.osb(&shop.p, Method::PATCH, &path, Some(change)).await.status, 202);
+        }
+        let refused = shop.hub.delete(&shop.p, "kept", "ok", false).await;
+        assert_eq!((refused.status, &refused.body["description"]), (400, &json!("policy `keep` forbids it; ask")));
+        assert_eq!(items(&shop.hub.url, "approvals?state=pending").await.len(), 2, "the change goes on waiting");
+        assert_eq!(shop.hub.last_operation(&shop.p, "kept").await.body["state"], "in progress");
+        assert_eq!(shop.hub.delete(&shop.p, "loose", "ok", false).await.status, 200);
+        assert_eq!(items(&shop.hub.url, "approvals?state=pending").await.len(), 1);
+        // An order that waits is nothing yet that could be deleted.
+        let all = json!({"on": ["provision"]});
+        assert_eq!(shop.hub.admin(Method::PUT, "/api/v1/approval-rules/orders", Some(all)).await.status, 201);
+        let waits = polling().with(json!({"keep": true}));
+        assert_eq!(shop.hub.provision(&shop.p, "waits", "ok", waits).await.status, 202);
+        assert_eq!(shop.hub.delete(&shop.p, "waits", "ok", true).await.status, 200);
+        // For the end of the case: nothing is under way.
+        assert_eq!(shop.hub.admin(Method::DELETE, "/api/v1/policies/keep", None).await.status, 204);
+        assert_eq!(shop.hub.delete(&shop.p, "kept", "ok", false).await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_text_that_is_wrong_is_refused_with_its_place() {
     on_both(async |shop| {
         for (text, words) in [

@@ -87,8 +87,16 @@ async fn a_preview_shows_the_request_that_the_broker_then_gets() {
         assert_eq!(request["path"].as_str().map(query), Some(query(&sent.path_and_query)));
         let change = preview(shop, json!({"tenant": "retail", "instance": "mine", "plan": "async"})).await;
         assert_eq!((&change["allowed"], &change["request"]["method"]), (&json!(true), &json!("PATCH")), "{change}");
-        let same = preview(shop, json!({"tenant": "retail", "instance": "mine"})).await;
-        assert_eq!((&same["allowed"], &same["request"]), (&json!(true), &Value::Null), "{same}");
+        for parameters in [Value::Null, json!({"a": 1.50})] {
+            let same = preview(shop, json!({"tenant": "retail", "instance": "mine", "parameters": parameters})).await;
+            assert_eq!((&same["allowed"], &same["request"]), (&json!(true), &Value::Null), "it stands so: {same}");
+        }
+        let moved =
+            preview(shop, json!({"tenant": "retail", "instance": "mine", "plan": "async", "parameters": {"a": 1.50}}));
+        let moved = moved.await;
+        assert_eq!(moved["request"]["body"].get("parameters"), None, "only the plan changes: {moved}");
+        let more = preview(shop, json!({"tenant": "retail", "instance": "mine", "parameters": {"b": 2}})).await;
+        assert_eq!(more["request"]["body"]["parameters"], json!({"b": 2}), "{more}");
     })
     .await;
 }
@@ -120,6 +128,29 @@ async fn a_preview_is_refused_in_the_words_of_the_order() {
             let reply = shop.hub.admin(Method::POST, "/api/v1/orders/preview", Some(body)).await;
             assert_eq!(reply.status, status, "{reply:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_early_is_still_of_a_plan_that_can_be_seen_or_not() {
+    on_both(async |shop| {
+        let order = json!({"offering": "faults", "plan": "ok"});
+        let placed = shop.hub.admin(Method::PUT, "/api/v1/tenants/retail/instances/mine", Some(order)).await;
+        assert_eq!(placed.status, 201, "{placed:?}");
+        for plan in ["ok", "async"] {
+            put(shop, &format!("offerings/faults/plans/{plan}/parameters"), json!({"forbid": ["/admin"]})).await;
+        }
+        let asked =
+            |plan: &str| json!({"tenant": "retail", "instance": "mine", "plan": plan, "parameters": {"admin": 1}});
+        for plan in ["ok", "async"] {
+            let shown = preview(shop, asked(plan)).await;
+            assert_eq!((&shown["visible"], &shown["allowed"]), (&json!(true), &json!(false)), "{plan}: {shown}");
+            assert_eq!(shown["tenant"], "retail", "{shown}");
+        }
+        let nobody = json!({"access": "restricted", "tenants": [], "platforms": []});
+        put(shop, "offerings/faults/plans/async/visibility", nobody).await;
+        assert_eq!(preview(shop, asked("async")).await["visible"], false);
     })
     .await;
 }

@@ -151,7 +151,7 @@ impl App {
         if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
             return Ok(Anew { refused: Some(refused), ..Anew::default() });
         }
-        let forbidden = self.forbidden_now(&operation, &instance, &before).await?;
+        let forbidden = self.forbidden_now(&operation, &instance, &before, &sent).await?;
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -165,12 +165,14 @@ impl App {
         Ok(Anew { refused, referred, give_up_at: now.plus(longest) })
     }
 
-    /// What policies of today say about an order that waits. The inner error is their refusal.
+    /// What is said today of the plan's parameters, and what policies of today say, about an order that waits. The inner error is their
+    /// refusal.
     async fn forbidden_now(
         &self,
         operation: &OperationRow,
         instance: &InstanceRow,
         before: &InstanceAttributes,
+        sent: &Value,
     ) -> Result<Result<(), Error>, Error> {
         let laws = self.read_laws().await?;
         let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
@@ -181,12 +183,21 @@ impl App {
             None => None,
         };
         let next = target.as_ref().and_then(|target| catalog.plan_by_id(&target.plan_id)).unwrap_or(plan);
+        let after = target.as_ref().map_or(before, |target| &target.attributes);
+        if let Some(rules) = laws.parameters(next, &tenant.name) {
+            // What is there already stays, unless the plan is another one.
+            let stays = target.is_some() && next.plan_id == plan.plan_id;
+            let said = if stays { as_ordered(after, sent) } else { after.parameters.clone() };
+            if let Err(found) = rules.still(&said, &after.parameters) {
+                return Ok(Err(order::not_allowed(found)));
+            }
+        }
         let deed = Deed {
             action: if target.is_some() { Action::Update } else { Action::Order },
             tenant: &tenant,
             plan: next,
             from: target.is_some().then_some(&**plan),
-            parameters: target.as_ref().map_or(&before.parameters, |target| &target.attributes.parameters),
+            parameters: &after.parameters,
         };
         let judged = self.judge(&laws, &principal(&operation.actor, &platform), deed).await?;
         Ok(enforced(&judged, &deed))
@@ -244,10 +255,17 @@ fn update_refused(
         }
     }
     order::check_maintenance(&maintenance(sent), next)?;
-    let Some(parameters) = sent.get("parameters").and_then(Value::as_object) else { return Ok(()) };
-    // As they were ordered: what is sent has ids where names stood.
-    let ordered = attributes.parameters.iter().filter(|(key, _)| parameters.contains_key(*key));
-    order::check_parameters(next.check_update(&Value::Object(ordered.map(|(k, v)| (k.clone(), v.clone())).collect())))
+    if sent.get("parameters").is_none_or(Value::is_null) {
+        return Ok(());
+    }
+    order::check_parameters(next.check_update(&Value::Object(as_ordered(attributes, sent))))
+}
+
+/// The parameters of an update as they were ordered: what is sent has ids where names stood.
+fn as_ordered(attributes: &InstanceAttributes, sent: &Value) -> osb::Object {
+    let sent = sent.get("parameters").and_then(Value::as_object);
+    let ordered = attributes.parameters.iter().filter(|(key, _)| sent.is_some_and(|sent| sent.contains_key(*key)));
+    ordered.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn orderable(plan: &PlanEntry) -> Result<(), Error> {

@@ -11,7 +11,7 @@ use crate::domain::event::EventKind;
 use crate::domain::instance::InstanceState;
 use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::store::approvals::{self, Decided};
-use crate::store::audit::{self, AuditRow};
+use crate::store::audit::AuditRow;
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
 use crate::store::{Tx, tenants};
@@ -111,49 +111,79 @@ pub(in crate::app) async fn call_off(
     Ok(())
 }
 
-impl App {
-    /// Ends an order that waits because whoever ordered, or an operator, wants it no more. False where it does not wait any more.
+/// The end of an order that waits, ready to be written.
+#[derive(Clone, Debug)]
+pub(in crate::app) struct Withdrawal {
+    operation_id: String,
+    instance_id: String,
+    hub: String,
+    end: End,
+    audited: Option<AuditRow>,
+}
+
+impl Withdrawal {
+    /// What waits.
+    pub(in crate::app) fn operation_id(&self) -> &str {
+        &self.operation_id
+    }
+
+    /// Writes it, within a transaction that has locked nothing yet of what comes after quotas. False where it does not wait any more.
     ///
     /// # Errors
     /// Where the database fails.
-    pub(in crate::app) async fn withdraw(&self, operation: &OperationRow, how: How) -> Result<bool, Error> {
+    pub(in crate::app) async fn end(self, tx: &mut Tx<'_>) -> Result<bool, Error> {
+        let Self { operation_id, instance_id, hub, end: wanted, audited } = self;
+        quotas::lock(tx, &instance_id).await?;
+        let Some(mut instance) = instances::lock(tx, &instance_id).await? else { return Ok(false) };
+        let locked = operations::lock_unfinished(tx, &operation_id).await?;
+        let Some(mut operation) = locked.filter(|row| row.phase == Phase::WaitingApproval) else { return Ok(false) };
+        end(tx, &hub, &mut instance, &mut operation, &wanted).await?;
+        super::super::audit::append(tx, &audited).await?;
+        Ok(true)
+    }
+}
+
+impl App {
+    /// The end of an order that waits because whoever ordered, or an operator, wants it no more.
+    pub(in crate::app) fn withdrawal(&self, operation: &OperationRow, how: How) -> Withdrawal {
         let now = self.clock().now();
-        let (by, text, state) = match &how {
-            How::Deleted { by, .. } => (by, "the order was deleted while it waited for approval", InstanceState::Gone),
+        let (by, text, state, audited) = match how {
+            How::Deleted { by, audited } => {
+                (by, "the order was deleted while it waited for approval", InstanceState::Gone, audited)
+            }
             How::CalledOff { audited } => {
-                (&audited.actor, "an operator called the operation off", InstanceState::Failed)
+                let by = audited.actor.clone();
+                (by, "an operator called the operation off", InstanceState::Failed, Some(audited))
             }
         };
-        let cancelled = ApprovalState::Cancelled;
-        let wanted = End {
-            pending: Decided { state: cancelled, reason: Some(text.to_owned()), by: Some(by.clone()), at: now },
-            operation: OperationState::Cancelled,
-            instance: state,
-            error: osb::Error::bad_request(text),
-        };
-        let (hub, key) = (self.config().server.hub.clone(), (operation.id.clone(), operation.instance_id.clone()));
+        let reason = Some(text.to_owned());
+        Withdrawal {
+            operation_id: operation.id.clone(),
+            instance_id: operation.instance_id.clone(),
+            hub: self.config().server.hub.clone(),
+            end: End {
+                pending: Decided { state: ApprovalState::Cancelled, reason, by: Some(by), at: now },
+                operation: OperationState::Cancelled,
+                instance: state,
+                error: osb::Error::bad_request(text),
+            },
+            audited,
+        }
+    }
+
+    /// Ends an order that waits. False where it does not wait any more.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(in crate::app) async fn withdraw(&self, withdrawal: Withdrawal) -> Result<bool, Error> {
+        let id = withdrawal.operation_id.clone();
         let withdrawn = self.db().write::<_, Error, _>(move |tx| {
-            let (hub, (id, instance_id), wanted, how) = (hub.clone(), key.clone(), wanted.clone(), how.clone());
-            Box::pin(async move {
-                quotas::lock(tx, &instance_id).await?;
-                let Some(mut instance) = instances::lock(tx, &instance_id).await? else { return Ok(false) };
-                let locked = operations::lock_unfinished(tx, &id).await?;
-                let Some(mut operation) = locked.filter(|row| row.phase == Phase::WaitingApproval) else {
-                    return Ok(false);
-                };
-                end(tx, &hub, &mut instance, &mut operation, &wanted).await?;
-                match &how {
-                    How::CalledOff { audited } | How::Deleted { audited: Some(audited), .. } => {
-                        audit::append(tx, audited).await?;
-                    }
-                    How::Deleted { audited: None, .. } => {}
-                }
-                Ok(true)
-            })
+            let withdrawal = withdrawal.clone();
+            Box::pin(async move { withdrawal.end(tx).await })
         });
         let withdrawn = withdrawn.await?;
         if withdrawn {
-            self.announce(&operation.id);
+            self.announce(&id);
         }
         Ok(withdrawn)
     }

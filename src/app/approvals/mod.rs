@@ -19,5 +19,5 @@ pub use rules::RuleView;
 pub use crate::store::approvals::ApprovalView;
 
 pub(in crate::app) use ask::{Asked, needs_time, record};
-pub(in crate::app) use end::{How, call_off};
+pub(in crate::app) use end::{How, Withdrawal, call_off};
 pub(in crate::app) use rules::Cache;

@@ -246,6 +246,7 @@ impl App {
             lease_token: None,
             answer: None,
             description: None,
+            warnings: None,
             actor: "bourse".into(),
             created_at: now,
             finished_at: None,
@@ -355,6 +356,7 @@ pub(in crate::app) fn event(
         plan: names.plan.clone(),
         previous_plan: names.previous_plan.clone(),
         reason,
+        warnings: operation.warnings.as_deref().and_then(|warnings| serde_json::from_str(warnings).ok()),
     };
     Event {
         id: event_id(&operation.id, kind),

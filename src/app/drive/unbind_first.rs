@@ -93,6 +93,7 @@ impl App {
             lease_token: Some(fresh_id()),
             answer: None,
             description: None,
+            warnings: None,
             created_at: now,
             id,
             ..job.operation.clone()

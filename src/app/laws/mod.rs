@@ -65,6 +65,11 @@ impl Laws {
         Self { parameters, policies }
     }
 
+    /// Whether there is a policy at all.
+    pub(in crate::app) fn judge(&self) -> bool {
+        !self.policies.is_empty()
+    }
+
     /// What is said of a plan's parameters for a tenant.
     pub(in crate::app) fn parameters(&self, plan: &PlanEntry, tenant: &str) -> Option<ParameterRules> {
         if self.parameters.is_empty() {

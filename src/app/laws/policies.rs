@@ -115,15 +115,6 @@ impl App {
         enforced(judged, &deed)
     }
 
-    /// The same where it is about nothing that previews show: the laws are read, too.
-    ///
-    /// # Errors
-    /// As [`App::obey`].
-    pub(in crate::app) async fn allowed(&self, rules: i64, orderer: &Orderer, deed: Deed<'_>) -> Result<(), Error> {
-        let laws = self.laws_at(rules).await?;
-        self.obey(&laws, orderer, deed, &mut Vec::new()).await
-    }
-
     /// Creates or replaces a policy. It holds at once, in all processes, for orders that come from now on.
     ///
     /// # Errors

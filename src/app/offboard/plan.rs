@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::super::laws::{Deed, principal};
 use super::super::tenants::changed;
 use super::super::{App, Error};
 use crate::clock::{Time, fresh_id};
@@ -11,6 +12,9 @@ use crate::domain::approval::REASON_MAX;
 use crate::domain::caller::Caller;
 use crate::domain::instance::InstanceState;
 use crate::domain::period::Month;
+use crate::domain::platform::Platform;
+use crate::domain::policy::{Action, Mode};
+use crate::domain::tenant::Tenant;
 use crate::store::offboardings::{self, Counts, LeftRow, OffboardingRow, OffboardingState, StepRow};
 use crate::store::{audit, events, platforms, tenants};
 
@@ -40,8 +44,12 @@ pub struct LeftView {
     pub bindings: i64,
     /// How many other instances depend on it: they go first.
     pub dependents: i64,
+    /// What is under way on it, and waited for.
+    pub under_way: Option<String>,
     /// What was tried.
     pub step: Option<StepRow>,
+    /// Policies that would refuse its deletion to whoever ordered it, by name. They do not hold up an off-boarding.
+    pub policies: Vec<String>,
 }
 
 /// How far a tenant is taken down, or what would have to be done.
@@ -177,20 +185,26 @@ impl App {
                 let mut names = HashMap::new();
                 for row in &left {
                     let id = &row.instance.platform_id;
-                    if !names.contains_key(id) {
-                        let platform = platforms::by_id(tx, id).await?;
-                        names.insert(id.clone(), platform.map(|platform| platform.name).unwrap_or_default());
+                    if !names.contains_key(id)
+                        && let Some(platform) = platforms::by_id(tx, id).await?
+                    {
+                        names.insert(id.clone(), platform);
                     }
                 }
-                Ok((counts, left, default_of, names))
+                Ok((counts, left, default_of, names, tenants::by_id(tx, &tenant_id).await?))
             })
         });
-        let (counts, left, default_of, names) = read.await?;
+        let (counts, left, default_of, names, owner) = read.await?;
+        let mut policies = match owner {
+            Some(owner) => self.overridden(&owner, &left, &names).await?,
+            None => HashMap::new(),
+        };
         let catalog = self.catalog();
-        let view = |LeftRow { instance, bindings, dependents, step }| {
+        let view = |LeftRow { instance, bindings, dependents, under_way, step }| {
             let plan = catalog.plan_by_id(&instance.plan_id);
             LeftView {
-                platform: names.get(&instance.platform_id).cloned().unwrap_or_default(),
+                policies: policies.remove(&instance.id).unwrap_or_default(),
+                platform: names.get(&instance.platform_id).map(|platform| platform.name.clone()).unwrap_or_default(),
                 offering: plan.map(|plan| plan.offering_name.clone()).unwrap_or_default(),
                 plan: plan.map(|plan| plan.plan_name.clone()).unwrap_or_default(),
                 id: instance.id,
@@ -198,11 +212,35 @@ impl App {
                 state: instance.state,
                 bindings,
                 dependents,
+                under_way,
                 step,
             }
         };
         let left = left.into_iter().map(view).collect();
         Ok(OffboardingView { tenant, row, counts, left, default_of, open_months })
+    }
+
+    /// The policies that would refuse deletions to whoever ordered what is left, by instance.
+    async fn overridden(
+        &self,
+        tenant: &Tenant,
+        left: &[LeftRow],
+        platforms: &HashMap<String, Platform>,
+    ) -> Result<HashMap<String, Vec<String>>, Error> {
+        let (laws, catalog, mut found) = (self.read_laws().await?, self.catalog(), HashMap::new());
+        if !laws.judge() {
+            return Ok(found);
+        }
+        for LeftRow { instance, .. } in left {
+            let plan = catalog.plan_by_id(&instance.plan_id);
+            let (Some(plan), Some(platform)) = (plan, platforms.get(&instance.platform_id)) else { continue };
+            let known = self.attributes_of(instance)?;
+            let deed = Deed { action: Action::Delete, tenant, plan, from: None, parameters: &known.parameters };
+            let judged = self.judge(&laws, &principal("", platform), deed).await?;
+            let refusing = judged.into_iter().filter(|judged| judged.mode == Mode::Enforce);
+            found.insert(instance.id.clone(), refusing.map(|judged| judged.policy).collect());
+        }
+        Ok(found)
     }
 
     async fn open_months(&self, tenant_id: &str) -> Result<Vec<Month>, Error> {

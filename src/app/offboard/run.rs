@@ -8,6 +8,7 @@ use osb::{Call, DeprovisionRequest};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::super::deprovision::Why;
 use super::super::error::to_osb;
 use super::super::order::Orderer;
 use super::super::tenants::delete_locked;
@@ -53,10 +54,24 @@ impl App {
         let looked = due.len();
         for row in due {
             if let Err(error) = Box::pin(self.offboard_on(&row)).await {
-                tracing::warn!(tenant.name = %row.tenant, %error, "an off-boarding could not go on; trying again");
+                tracing::warn!(tenant.name = %row.tenant, %error, "an off-boarding could not go on; trying again later");
+                // Else it came first each time, and enough of its kind would leave no place for others.
+                if let Err(error) = self.offboard_later(&row, error).await {
+                    tracing::warn!(tenant.name = %row.tenant, %error, "and that could not be written down");
+                }
             }
         }
         Ok(looked)
+    }
+
+    async fn offboard_later(&self, row: &OffboardingRow, error: Error) -> Result<(), Error> {
+        let (id, attempts) = (row.id.clone(), row.attempts.saturating_add(1));
+        let (at, said) = (self.clock().now().plus(pause(attempts)), shortened(&said(error)));
+        let written = self.db().write::<_, Error, _>(move |tx| {
+            let (id, said) = (id.clone(), said.clone());
+            Box::pin(async move { Ok(offboardings::later(tx, &id, at, attempts, Some(&said)).await?) })
+        });
+        written.await
     }
 
     async fn may_offboard(&self) -> Result<bool, Error> {
@@ -85,9 +100,12 @@ impl App {
             after.clone_from(&last.instance.id);
             any = true;
             let now = self.clock().now();
-            let ready = left
-                .into_iter()
-                .filter(|left| left.dependents == 0 && left.step.as_ref().is_none_or(|step| step.next_at <= now));
+            // What is under way, a deletion that takes its time too, is neither looked at nor counted: it holds up nothing else.
+            let ready = left.into_iter().filter(|left| {
+                left.dependents == 0
+                    && left.under_way.is_none()
+                    && left.step.as_ref().is_none_or(|step| step.next_at <= now)
+            });
             let ready: Vec<_> = ready.take(BEGUN_MAX.saturating_sub(begun)).collect();
             begun += ready.len();
             let steps = ready.into_iter().map(|left| self.offboard_one(row, left));
@@ -108,22 +126,20 @@ impl App {
         self.offboard_last(row).await
     }
 
-    /// One step of one instance: it is looked at how its deletion went, or a deletion is begun.
+    /// One step of one instance. What is wrong with one is written down with it, and holds up no other.
     async fn offboard_one(&self, row: &OffboardingRow, left: LeftRow) -> Result<(), Error> {
         let LeftRow { instance, step, .. } = left;
         let step = step.unwrap_or_default();
         let now = self.clock().now();
-        let latest = self.latest_operation(&instance.id).await?;
-        let deletion = latest.filter(|latest| latest.kind == OperationKind::Deprovision);
-        let next = match deletion {
-            Some(deletion) if deletion.state == OperationState::InProgress => {
-                StepRow { operation_id: Some(deletion.id), next_at: now.plus(LOOK_EVERY), ..step }
+        let next = match self.offboard_step(row, &instance, step.clone(), now).await {
+            Ok(next) => next,
+            // A test's failure point is no word of anybody.
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(error) => {
+                tracing::warn!(instance.id = %instance.id, %error, "an instance could not be deleted; trying again later");
+                let soon = error.is_busy() || error.is_unknown();
+                if soon { StepRow { next_at: now.plus(BUSY), ..step } } else { failed(step, &said(error), now) }
             }
-            Some(deletion) if step.operation_id.as_deref() == Some(deletion.id.as_str()) => {
-                let said = deletion.description.unwrap_or_else(|| "the service broker did not do it".to_owned());
-                failed(step, &said, now)
-            }
-            _ => self.begin_deletion(row, &instance, step, now).await?,
         };
         let (id, instance_id) = (row.id.clone(), instance.id);
         let written = self.db().write::<_, Error, _>(move |tx| {
@@ -133,12 +149,34 @@ impl App {
         written.await
     }
 
+    /// It is looked at how its deletion went, or a deletion is begun.
+    async fn offboard_step(
+        &self,
+        row: &OffboardingRow,
+        instance: &InstanceRow,
+        step: StepRow,
+        now: Time,
+    ) -> Result<StepRow, Error> {
+        let latest = self.latest_operation(&instance.id).await?;
+        let deletion = latest.filter(|latest| latest.kind == OperationKind::Deprovision);
+        match deletion {
+            Some(deletion) if deletion.state == OperationState::InProgress => {
+                Ok(StepRow { operation_id: Some(deletion.id), next_at: now.plus(LOOK_EVERY), ..step })
+            }
+            Some(deletion) if step.operation_id.as_deref() == Some(deletion.id.as_str()) => {
+                let said = deletion.description.unwrap_or_else(|| "the service broker did not do it".to_owned());
+                Ok(failed(step, &said, now))
+            }
+            _ => self.begin_deletion(row, instance, step, now).await,
+        }
+    }
+
     async fn latest_operation(&self, instance_id: &str) -> Result<Option<OperationRow>, Error> {
         let id = instance_id.to_owned();
         Ok(self.db().read(|tx| Box::pin(async move { operations::latest(tx, &id, None).await })).await?)
     }
 
-    /// Deletes an instance as the platform that ordered it would, and waits for nothing.
+    /// Deletes an instance as the platform that ordered it would, but for policies, and waits for nothing.
     async fn begin_deletion(
         &self,
         row: &OffboardingRow,
@@ -160,12 +198,12 @@ impl App {
             accepts_incomplete: true,
         };
         let call = Call { request_identity: Some(fresh_id()), ..Call::default() };
-        match self.deprovision_until(&orderer, &call, request, Instant::now()).await {
+        match self.deprovision_until(&orderer, &call, request, Why::Offboarding, Instant::now()).await {
             Ok(_) => {
                 let operation_id = self.latest_operation(&instance.id).await?.map(|latest| latest.id);
                 Ok(StepRow { operation_id, next_at: now.plus(LOOK_EVERY), ..step })
             }
-            // What the database or a test's failure point stopped is no word of anybody.
+            // That is this hub's own trouble.
             Err(error @ (Error::Store(_) | Error::Stopped | Error::LeaseLost | Error::Secret(_))) => Err(error),
             Err(error) => {
                 let answer = to_osb(error);
@@ -203,15 +241,7 @@ impl App {
         });
         match written.await {
             Ok(()) => Ok(()),
-            Err(Error::Conflict { message, .. }) => {
-                let (id, attempts) = (row.id.clone(), row.attempts.saturating_add(1));
-                let (at, said) = (now.plus(pause(attempts)), shortened(&message));
-                let written = self.db().write::<_, Error, _>(move |tx| {
-                    let (id, said) = (id.clone(), said.clone());
-                    Box::pin(async move { Ok(offboardings::later(tx, &id, at, attempts, Some(&said)).await?) })
-                });
-                written.await
-            }
+            Err(error @ Error::Conflict { .. }) => self.offboard_later(row, error).await,
             Err(error) => Err(error),
         }
     }
@@ -220,6 +250,11 @@ impl App {
 fn failed(step: StepRow, said: &str, now: Time) -> StepRow {
     let attempts = step.attempts.saturating_add(1);
     StepRow { operation_id: None, attempts, error: Some(shortened(said)), next_at: now.plus(pause(attempts)) }
+}
+
+/// What is told of this hub's own trouble, too.
+fn said(error: Error) -> String {
+    to_osb(error).description().unwrap_or("it could not be done now").to_owned()
 }
 
 fn shortened(text: &str) -> String {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::app::offboard::{LeftView, OffboardingView};
 use crate::clock::Time;
+use crate::domain::operation::OperationKind;
 use crate::http::admin::tenants::TenantOut;
 use crate::http::error::Failure;
 use crate::http::input::Body;
@@ -115,17 +116,23 @@ pub struct LeftOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next_at: Option<Time>,
+    /// Policies that would refuse its deletion to whoever ordered it. They do not hold up an off-boarding.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<String>,
 }
 
 impl From<LeftView> for LeftOut {
     fn from(view: LeftView) -> Self {
-        let LeftView { id, name, platform, offering, plan, state, bindings, dependents, step } = view;
+        let LeftView { id, name, platform, offering, plan, state, bindings, dependents, under_way, step, policies } =
+            view;
         let (attempts, error, next_at) = match step {
             Some(step) => (step.attempts, step.error, Some(step.next_at)),
             None => (0, None, None),
         };
+        let waits = under_way.filter(|kind| kind != OperationKind::Deprovision.as_str());
+        let error = waits.map(|kind| format!("waits until its {kind} is over")).or(error);
         let state = state.as_str();
-        Self { id, name, platform, offering, plan, state, bindings, dependents, attempts, error, next_at }
+        Self { id, name, platform, offering, plan, state, bindings, dependents, attempts, error, next_at, policies }
     }
 }
 

@@ -85,6 +85,22 @@ async fn what_an_order_that_waits_refers_to_stays_and_is_sent_as_it_was_found() 
 }
 
 #[tokio::test]
+async fn a_deletion_that_dependents_hold_back_does_not_call_off_a_change_that_waits() {
+    on_both(async |shop| {
+        let _recorder = related(shop).await;
+        assert_eq!(order(shop, "a", "network", json!({})).await.status, 201);
+        assert_eq!(order(shop, "c", "cluster", json!({"network": "a"})).await.status, 201);
+        shop.rule("networks", json!({"offering": "network", "on": ["update"]})).await;
+        assert_eq!(order(shop, "a", "network", json!({"x": 1})).await.status, 202);
+        assert_eq!(delete(shop, "a").await.status, 409, "somebody depends on it");
+        assert_eq!(shop.approvals("pending").await.len(), 1, "the change goes on waiting");
+        assert_eq!(approve(shop, "a").await.status, 200);
+        shop.ready("retail/a").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_order_whose_plan_went_away_while_it_waited_fails_and_is_not_sent() {
     on_both(async |shop| {
         let recorder = related(shop).await;

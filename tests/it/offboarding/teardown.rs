@@ -153,3 +153,72 @@ async fn an_off_boarding_is_called_off_and_leaves_the_tenant_suspended() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_policy_against_deletions_is_shown_and_holds_up_no_off_boarding() {
+    on_both(async |s| {
+        assert_eq!(s.order("kept", "ok", json!({"keep": true})).await.status, 201);
+        let text = "@remedy(\"ask\") forbid(principal, action == Bourse::Action::\"delete\", resource) \
+            when { context.parameters has keep && context.parameters.keep == true };";
+        let policy = json!({"text": text, "mode": "enforce"});
+        assert_eq!(s.admin(Method::PUT, "policies/keep", Some(policy)).await.status, 201);
+        let refused = s.admin(Method::DELETE, "tenants/shop/instances/kept", None).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("policy")), "{refused:?}");
+        assert_eq!(s.world.faults.instances().len(), 1);
+        let plan = s.offboard(json!({"dry_run": true})).await;
+        assert_eq!(plan.body["instances"][0]["policies"], json!(["keep"]), "{plan:?}");
+        assert_eq!(s.offboard(json!({})).await.status, 200);
+        s.progress("the tenant to be down", |told| told["state"] == "done").await;
+        assert!(s.world.faults.instances().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slow_deletions_hold_up_no_other_one() {
+    /// More than are begun in one round.
+    const SLOW: usize = 70;
+    on_both(async |s| {
+        let slow = json!({"fail_on": ["deprovision"], "delay_ms": 600_000});
+        let names: Vec<_> = (0..SLOW).map(|number| format!("slow-{number}")).collect();
+        let made = futures_util::future::join_all(names.iter().map(|name| s.order(name, "async-slow", slow.clone())));
+        assert!(made.await.iter().all(|reply| matches!(reply.status, 201 | 202)));
+        assert_eq!(s.order("last", "ok", json!({})).await.status, 201);
+        assert_eq!(s.offboard(json!({})).await.status, 200);
+        wait_until("the last one to be gone", BOUND, async || s.world.faults.instances().len() == SLOW).await;
+        let shown = s.progress("all to be begun", |told| {
+            let begun = |one: &Value| one["state"] == "deprovisioning";
+            told["instances"].as_array().is_some_and(|left| left.len() == SLOW && left.iter().all(begun))
+        });
+        assert_eq!(shown.await["state"], "running");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_instance_that_this_hub_cannot_handle_is_shown_and_holds_up_no_other_one() {
+    on_both(async |s| {
+        let broken = s.order("broken", "ok", json!({})).await;
+        assert_eq!(s.order("fine", "ok", json!({})).await.status, 201);
+        let id = broken.body["id"].as_str().expect("an id").to_owned();
+        let say = async |word: &'static str| {
+            let sql = "update operations set state = $1 where instance_id = $2";
+            let id = id.clone();
+            let said = s.hub.db.write::<_, bourse::store::Error, _>(move |tx| {
+                let id = id.clone();
+                Box::pin(async move { tx.execute(sqlx::query(sql).bind(word).bind(id)).await })
+            });
+            assert_eq!(said.await.expect("written"), 1);
+        };
+        say("nonsense").await;
+        assert_eq!(s.offboard(json!({})).await.status, 200);
+        let of = |told: &Value| told["instances"].as_array().and_then(|list| list.first().cloned()).unwrap_or_default();
+        let shown = s.progress("it to be shown", |told| of(told)["attempts"] == 1 && told["left"]["instances"] == 1);
+        let shown = shown.await;
+        assert!(of(&shown)["error"].as_str().is_some_and(|said| said.contains("could not do it")), "{shown}");
+        say("succeeded").await;
+        s.world.clock.advance(Duration::from_secs(60));
+        s.progress("the tenant to be down", |told| told["state"] == "done").await;
+    })
+    .await;
+}

@@ -1,5 +1,9 @@
 //! Orders that refer: what the broker gets, what is shown, and what counts as the same order.
 
+use std::collections::BTreeMap;
+
+use bourse::domain::caller::{Caller, Person};
+use bourse::domain::permission::Permission;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -136,4 +140,44 @@ async fn a_hub_in_front_of_a_hub_passes_on_what_its_own_names_mean() {
     let refused = pair.outer.admin(Method::DELETE, "/api/v1/tenants/retail/instances/net", None).await;
     assert_eq!((refused.status, &refused.body["code"]), (409, &json!("in_use")));
     pair.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_is_named_no_instance_of_another_broker_and_a_colleague_none_of_another_tenant() {
+    on_both(async |s| {
+        let second = Recorder::start(&catalog());
+        s.bench.register("second", &second, json!({"name_prefix": "s-"})).await;
+        let v = s.ordered("v", "s-vault/one", json!({})).await;
+        let n = s.ordered("n", "network/one", json!({})).await;
+        let c = s.ordered("c", "cluster/one", json!({"keys": {"vault": "v"}, "network": "n"})).await;
+        let hub = &s.bench.hub;
+        let shown = async |who: &Caller, id: &str| {
+            let sight = Permission::SeeInstances.sight(who).expect("a sight");
+            let relations = hub.app.instance(&sight, id).await.expect("it is there").relations;
+            let refers: Vec<_> = relations.references.into_iter().map(|(_, other)| other.id).collect();
+            (refers, relations.dependents.into_iter().map(|other| other.id).collect::<Vec<_>>())
+        };
+        let provider = |name: &str| {
+            let catalog = hub.app.catalog();
+            let part = catalog.parts().iter().find(|part| part.broker_name == name).expect("a broker");
+            let provides = BTreeMap::from([(part.broker_id.clone(), name.to_owned())]);
+            Caller::User(Box::new(Person { name: name.to_owned(), provides, ..Person::default() }))
+        };
+        let everybody = Caller::Admin("admin".into());
+        assert_eq!(shown(&everybody, &c).await, (vec![v.clone(), n.clone()], vec![]), "by the parameter's place");
+        assert_eq!(shown(&everybody, &v).await, (vec![], vec![c.clone()]));
+        assert_eq!(shown(&provider("related"), &c).await, (vec![n.clone()], vec![]), "v is another broker's");
+        assert_eq!(shown(&provider("related"), &n).await, (vec![], vec![c.clone()]));
+        assert_eq!(shown(&provider("second"), &v).await, (vec![], vec![]), "c is another broker's");
+        // Who was granted one instance of another tenant.
+        let until = s.bench.world.clock.now().plus(std::time::Duration::from_secs(3600));
+        let path = format!("/api/v1/instances/{c}/grants/ada");
+        let grant = json!({"role": "reader", "expires_at": until});
+        assert_eq!(hub.admin(Method::PUT, &path, Some(grant)).await.status, 200);
+        let member_of = BTreeMap::from([("another".to_owned(), "another".to_owned())]);
+        let ada = Caller::User(Box::new(Person { name: "ada".to_owned(), member_of, ..Person::default() }));
+        let seen = hub.app.ordered(&ada, "retail", "c").await.expect("granted").relations.expect("relations");
+        assert!(seen.references.is_empty() && seen.dependents.is_empty(), "{seen:?}");
+    })
+    .await;
 }

@@ -80,3 +80,35 @@ async fn a_newer_change_takes_the_place_of_one_that_was_not_told_and_failures_ar
     })
     .await;
 }
+
+#[tokio::test]
+async fn instances_that_this_hub_cannot_handle_are_given_up_and_hold_up_no_other_one() {
+    /// As many as are looked at in one round.
+    const BROKEN: usize = 50;
+    on_each(async |on| {
+        let b = Bench::new(on).await;
+        for number in 0..=BROKEN {
+            let line = format!("PUT i-{number}");
+            b.check("an order", &line, Some(b.order("readable/one", json!({}))), (201, "")).await;
+        }
+        let garbled = b.hub.db.write::<_, bourse::store::Error, _>(|tx| {
+            let sql = "update instances set attributes = $1 where platform_instance_id <> $2";
+            Box::pin(async move { tx.execute(sqlx::query(sql).bind(vec![0_u8]).bind(format!("i-{BROKEN}"))).await })
+        });
+        assert_eq!(garbled.await.expect("written"), 50);
+        put(&b, json!({"cost_center": "0815"})).await;
+        wait_until("the good one to be told", BOUND, async || b.recorder.count("update") == 1).await;
+        wait_until("the others to be shown", BOUND, async || {
+            let left = left(&b).await;
+            left.len() == BROKEN && left.iter().all(|one| one["attempts"] == 1 && one["error"].is_string())
+        })
+        .await;
+        wait_until("the others to be given up", BOUND, async || {
+            b.world.clock.advance(Duration::from_secs(600));
+            left(&b).await.iter().all(|one| one["attempts"] == 8)
+        })
+        .await;
+        b.hub.stop().await;
+    })
+    .await;
+}

@@ -29,6 +29,7 @@ pub(super) fn operation(kind: OperationKind) -> OperationRow {
         lease_token: None,
         answer: None,
         description: None,
+        warnings: None,
         correlation_id: String::new(),
         traceparent: None,
         actor: String::new(),
