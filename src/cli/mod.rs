@@ -16,6 +16,7 @@ mod delete;
 mod estimate;
 mod event;
 mod files;
+mod grant;
 mod instance;
 mod keyring;
 mod keys;
@@ -86,6 +87,8 @@ enum Command {
     List(Box<Remote<list::Args>>),
     /// Show an instance.
     Show(Box<Remote<show::Args>>),
+    /// Colleagues who may read an instance, until some time.
+    Grant(Box<Remote<grant::Args>>),
     /// Say what a month of an order would cost.
     Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
@@ -206,6 +209,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Delete(remote) => remote.run(delete::run),
         Command::List(remote) => remote.run(list::run),
         Command::Show(remote) => remote.run(show::run),
+        Command::Grant(remote) => remote.run(grant::run),
         Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),

@@ -58,7 +58,7 @@ macro_rules! permits {
 
 permits! {
     SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants SeeOrders
-    Order SeeInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
+    Order ReadOrder ReadBinding SeeInstances ReadInstances ShareInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
     ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents ManageEvents
     SeeAudit SeePeople ManagePeople
 }
