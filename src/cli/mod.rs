@@ -23,6 +23,7 @@ mod keys;
 mod list;
 mod login;
 mod logins;
+mod member;
 mod migrate;
 mod offering;
 mod openapi;

@@ -46,6 +46,8 @@ pub enum Permission {
     SeeTenants,
     /// Changes to tenants.
     ManageTenants,
+    /// Who is in a tenant.
+    ManageMembers,
     /// Instances of a tenant, by name.
     SeeOrders,
     /// Orders for a tenant, and the credentials of what was ordered.
@@ -144,7 +146,7 @@ impl Permission {
                 (TenantMember, OwnTenants),
             ],
             Self::Order | Self::ReadBinding => &[(TenantOwner, OwnTenants), (TenantMember, OwnTenants)],
-            Self::ShareInstances => &[(Operator, All), (TenantOwner, OwnTenants)],
+            Self::ShareInstances | Self::ManageMembers => &[(Operator, All), (TenantOwner, OwnTenants)],
             Self::SeeInstances | Self::ReadInstances | Self::SeeCosts => &[
                 (Operator, All),
                 (Finance, All),
@@ -200,7 +202,7 @@ impl Permission {
         match self {
             Self::ChangeBrokers | Self::ManageBrokers => Self::SeeBrokers,
             Self::ManagePlatforms => Self::SeePlatforms,
-            Self::ManageTenants => Self::SeeTenants,
+            Self::ManageTenants | Self::ManageMembers => Self::SeeTenants,
             Self::Order | Self::ReadOrder | Self::ReadBinding => Self::SeeOrders,
             Self::ManageInstances | Self::ShareInstances | Self::ReadInstances => Self::SeeInstances,
             Self::ManageBudgets => Self::SeeBudgets,

@@ -3,10 +3,10 @@
 use actix_web::web::to;
 
 use super::{Method, Permission, Route};
-use crate::http::admin::{identities, import, offboarding, tenants};
+use crate::http::admin::{identities, import, members, offboarding, tenants};
 
 use Method::{Delete, Get, Post, Put};
-use Permission::{ManageTenants, SeePlatforms, SeeTenants};
+use Permission::{ManageMembers, ManageTenants, SeePlatforms, SeeTenants};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Get, "/api/v1/tenants", SeeTenants, "List tenants", || to(tenants::list))
@@ -22,6 +22,24 @@ pub(super) const ROUTES: &[Route] = &[
         .gives::<tenants::TenantOut>()
         .with(&[200, 201]),
     Route::new(Delete, "/api/v1/tenants/{name}", ManageTenants, "Delete a tenant", || to(tenants::delete)).nothing(),
+    Route::new(
+        Put,
+        "/api/v1/tenants/{name}/members/{kind}/{member}",
+        ManageMembers,
+        "Make a user or a group a member of a tenant, or its owner",
+        || to(members::put),
+    )
+    .takes::<members::MembershipIn>()
+    .gives::<members::MembershipOut>()
+    .with(&[200, 201]),
+    Route::new(
+        Delete,
+        "/api/v1/tenants/{name}/members/{kind}/{member}",
+        ManageMembers,
+        "Take a user or a group out of a tenant",
+        || to(members::delete),
+    )
+    .nothing(),
     Route::new(Post, "/api/v1/tenants/{name}/suspend", ManageTenants, "Let a tenant order nothing more", || {
         to(offboarding::suspend)
     })

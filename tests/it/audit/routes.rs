@@ -128,6 +128,10 @@ async fn brokers_platforms_and_tenants(walk: &mut Walk, broker_url: &str) {
     walk.does(("PUT", name), &["books"], json!({"display_name": "Read"}), ("tenant.put", true, true)).await;
     let row = walk.last().await;
     assert_eq!((&row["before"]["display_name"], &row["after"]["display_name"]), (&json!("Books"), &json!("Read")));
+    let member = "/api/v1/tenants/{name}/members/{kind}/{member}";
+    let (ann, owner) = (["books", "users", "ann"], json!({"role": "owner"}));
+    walk.does(("PUT", member), &ann, owner, ("tenant.member.put", false, true)).await;
+    walk.does(("DELETE", member), &ann, Value::Null, ("tenant.member.delete", true, false)).await;
     walk.does(("DELETE", name), &["books"], Value::Null, ("tenant.delete", true, false)).await;
 }
 

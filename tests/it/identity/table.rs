@@ -245,6 +245,7 @@ fn body(route: &Route, things: &BTreeMap<&str, String>) -> Value {
         ("PUT", "/api/v1/instances/{id}/grants/{user}") => {
             json!({"role": "reader", "expires_at": "2099-01-01T00:00:00Z"})
         }
+        ("PUT", "/api/v1/tenants/{name}/members/{kind}/{member}") => json!({"role": "member"}),
         ("POST", "/api/v1/usage") => json!([]),
         ("PUT", "/api/v1/approval-rules/{name}") => json!({"on": []}),
         ("PUT", "/api/v1/users/{name}") => json!({"groups": [""]}),

@@ -85,10 +85,10 @@ async fn a_colleague_of_another_tenant_reads_by_name_what_was_granted_and_no_mor
 }
 
 /// What somebody with a token of the identity provider gets.
-struct Someone<'a>(&'a Hub, String);
+pub(super) struct Someone<'a>(pub(super) &'a Hub, pub(super) String);
 
 impl Someone<'_> {
-    async fn asks(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(super) async fn asks(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let request = CLIENT.request(method, format!("{}/api/v1{path}", self.0.url)).bearer_auth(&self.1);
         let request = match body {
             Some(body) => request.body(body.to_string()),
@@ -99,7 +99,7 @@ impl Someone<'_> {
         (status, serde_json::from_str(&answer.text().await.expect("no text")).unwrap_or_default())
     }
 
-    async fn gets(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn gets(&self, path: &str) -> (u16, Value) {
         self.asks(Method::GET, path, None).await
     }
 }
