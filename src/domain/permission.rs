@@ -92,8 +92,10 @@ pub enum Permission {
     SeeApprovals,
     /// Yes or no to an order.
     DecideApprovals,
-    /// Events, and what sinks did not take.
+    /// Events.
     SeeEvents,
+    /// What sinks did not take.
+    SeeDeadLetters,
     /// Repeats of deliveries.
     ManageEvents,
     /// Who changed what.
@@ -147,7 +149,7 @@ impl Permission {
             ],
             Self::Order | Self::ReadBinding => &[(TenantOwner, OwnTenants), (TenantMember, OwnTenants)],
             Self::ShareInstances | Self::ManageMembers => &[(Operator, All), (TenantOwner, OwnTenants)],
-            Self::SeeInstances | Self::ReadInstances | Self::SeeCosts => &[
+            Self::SeeInstances | Self::ReadInstances | Self::SeeCosts | Self::SeeEvents => &[
                 (Operator, All),
                 (Finance, All),
                 (Auditor, All),
@@ -173,7 +175,7 @@ impl Permission {
                 (TenantMember, OwnTenants),
             ],
             Self::DecideApprovals => &[(Approver, All)],
-            Self::SeeEvents => &[(Operator, All), (Finance, All), (Auditor, All)],
+            Self::SeeDeadLetters => &[(Operator, All), (Finance, All), (Auditor, All)],
             Self::SeePeople | Self::SeeAudit => &[(Auditor, All)],
         }
     }
@@ -210,7 +212,7 @@ impl Permission {
             Self::ManageQuotas => Self::SeeQuotas,
             Self::ManagePolicies => Self::SeePolicies,
             Self::DecideApprovals => Self::SeeApprovals,
-            Self::ManageEvents => Self::SeeEvents,
+            Self::ManageEvents => Self::SeeDeadLetters,
             Self::ManagePeople => Self::SeePeople,
             other => other,
         }
@@ -342,7 +344,12 @@ impl Sight {
         (!self.may.all && self.may.brokers.is_empty()).then_some(&self.may.tenants)
     }
 
-    /// The ids of brokers in the same way.
+    /// The ids of tenants and of brokers in reach; `None` where all is.
+    pub fn reach(&self) -> Option<(&BTreeSet<String>, &BTreeSet<String>)> {
+        (!self.may.all).then_some((&self.may.tenants, &self.may.brokers))
+    }
+
+    /// The ids of brokers in the same way as [`Sight::tenants`].
     pub fn brokers(&self) -> Option<String> {
         (!self.may.all).then(|| listed(&self.may.brokers))
     }

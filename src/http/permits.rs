@@ -59,6 +59,6 @@ macro_rules! permits {
 permits! {
     SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants ManageMembers SeeOrders
     Order ReadOrder ReadBinding SeeInstances ReadInstances ShareInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
-    ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents ManageEvents
+    ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents SeeDeadLetters ManageEvents
     SeeAudit SeePeople ManagePeople
 }

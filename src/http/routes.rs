@@ -29,8 +29,8 @@ use Permission::{
     Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
     ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, Open, Order,
     ReadBinding, ReadInstances, ReadOrder, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets,
-    SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas,
-    SeeStatements, ShareInstances, SignedIn,
+    SeeCosts, SeeDeadLetters, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies,
+    SeeQuotas, SeeStatements, ShareInstances, SignedIn,
 };
 
 /// All routes.
@@ -477,7 +477,7 @@ const ORDERED: &[Route] = &[
     })
     .gives::<events::FeedOut>()
     .asks(&["after", "limit", "type", "tenant"]),
-    Route::new(Get, "/api/v1/events/dead-letters", SeeEvents, "List events that a sink did not take", || {
+    Route::new(Get, "/api/v1/events/dead-letters", SeeDeadLetters, "List events that a sink did not take", || {
         to(events::dead_letters)
     })
     .pages::<events::DeadLetterOut>(&["sink"]),
