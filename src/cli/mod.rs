@@ -29,6 +29,7 @@ mod offering;
 mod openapi;
 mod operation;
 mod order;
+mod parameters;
 mod params;
 mod platform;
 mod policy;
@@ -116,6 +117,8 @@ enum Command {
     Quota(Box<Remote<quota::Args>>),
     /// Rules that refuse orders, or warn of them.
     Policy(Box<Remote<policy::Args>>),
+    /// Which parameters of a plan have another default, are forced, or may not be given.
+    Parameters(Box<Remote<parameters::Args>>),
     /// Orders that wait for somebody's yes.
     Approval(Box<Remote<approval::Args>>),
     /// Which orders wait for somebody's yes.
@@ -224,6 +227,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Budget(remote) => remote.run(budget::run),
         Command::Quota(remote) => remote.run(quota::run),
         Command::Policy(remote) => remote.run(policy::run),
+        Command::Parameters(remote) => remote.run(parameters::run),
         Command::Approval(remote) => remote.run(approval::run),
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),

@@ -345,6 +345,10 @@ const ORDERED: &[Route] = &[
     .with(&[200, 201]),
     Route::new(Delete, "/api/v1/quotas/{name}", ManageQuotas, "Delete a quota", || to(quotas::delete)).nothing(),
     // What is said about plans' parameters.
+    Route::new(Get, "/api/v1/parameters", SeePolicies, "List what is said about plans' parameters", || {
+        to(parameters::list)
+    })
+    .pages::<parameters::ParametersOut>(&[]),
     Route::new(
         Get,
         "/api/v1/offerings/{offering}/plans/{plan}/parameters",
