@@ -56,7 +56,7 @@ struct List {
     /// About one subject only, such as tenants/retail.
     #[arg(long)]
     subject: Option<String>,
-    /// By one actor only, such as users/admin.
+    /// By one actor only, such as administrators/admin.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
