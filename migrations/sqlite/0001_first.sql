@@ -643,3 +643,16 @@ create table instance_grants (
     primary key (instance_id, user_name)
 );
 create index instance_grants_user on instance_grants (user_name);
+
+-- Who is signed in at the portal: of the secret that their browser keeps, only the hash. What they may do is found out at each request.
+create table sessions (
+    id_hash text primary key,
+    kind text not null,
+    name text not null,
+    groups text not null,
+    created_at bigint not null,
+    seen_at bigint not null,
+    expires_at bigint not null
+);
+create index sessions_end on sessions (expires_at);
+create index sessions_person on sessions (kind, name, created_at);

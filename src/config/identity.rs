@@ -1,8 +1,10 @@
-//! Settings of who is believed and who is what: `[oidc]`, `[auth]`.
+//! Settings of who is believed and who is what: `[oidc]`, `[auth]`, `[portal]`.
 
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::secret::Secret;
 
 /// `[auth]`
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +25,18 @@ pub struct Grants {
     pub user: Option<String>,
     /// What they are; the command line refuses words that are none.
     pub roles: Vec<String>,
+}
+
+/// `[portal]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// How long somebody stays signed in at most.
+    #[serde(deserialize_with = "super::duration")]
+    pub session: Duration,
+    /// How long they may do nothing.
+    #[serde(deserialize_with = "super::duration")]
+    pub session_idle: Duration,
 }
 
 /// `[oidc]`
@@ -54,6 +68,12 @@ pub struct Oidc {
     pub login_scope: String,
     /// The resource that its token is for (RFC 8707); empty where the provider knows none.
     pub login_resource: String,
+    /// The client as which the portal asks; empty where people can't sign in there.
+    pub portal_client_id: String,
+    /// Its secret, where it has one.
+    pub portal_client_secret: Option<Secret<String>>,
+    /// What it asks for.
+    pub portal_scope: String,
 }
 
 impl Oidc {

@@ -28,6 +28,7 @@ pub mod quota;
 pub mod rating;
 pub mod reference;
 pub mod role;
+pub mod search;
 pub mod stamp;
 pub mod statement;
 pub mod tariff;

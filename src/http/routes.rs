@@ -14,7 +14,7 @@ use super::admin::{
     instances, keys, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
     statements, usage, users,
 };
-use super::{auth, error, health, jwks, login, metrics};
+use super::{auth, error, health, jwks, login, metrics, portal::pages::PAGES};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;
@@ -541,7 +541,7 @@ const ORDERED: &[Route] = &[
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.
 pub(in crate::http) fn known_path(pattern: &str) -> &'static str {
-    ROUTES.iter().find(|route| route.path == pattern).map_or("other", |route| route.path)
+    ROUTES.iter().chain(PAGES).find(|route| route.path == pattern).map_or("other", |route| route.path)
 }
 
 fn is_api(route: &&Route) -> bool {
@@ -573,16 +573,19 @@ fn resources<'a>(routes: impl Iterator<Item = &'a Route>, prefix: &str) -> Vec<R
             None => paths.push((route.path, vec![route])),
         }
     }
-    let resource = |(path, routes): (&str, Vec<&Route>)| {
-        let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
-        let mut resource = web::resource(path.strip_prefix(prefix).unwrap_or(path));
-        for route in routes {
-            resource = resource.route((route.handler)().method(route.method.http()));
-        }
-        resource.default_service(to(move || {
-            let answer = error::no_such_method(&allow);
-            async move { answer }
-        }))
-    };
-    paths.into_iter().map(resource).collect()
+    let within = |path: &'a str| path.strip_prefix(prefix).unwrap_or(path);
+    paths.into_iter().map(|(path, routes)| resource(within(path), routes)).collect()
+}
+
+/// A resource with its routes.
+pub(in crate::http) fn resource(path: &str, routes: Vec<&Route>) -> Resource {
+    let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+    let mut resource = web::resource(path);
+    for route in routes {
+        resource = resource.route((route.handler)().method(route.method.http()));
+    }
+    resource.default_service(to(move || {
+        let answer = error::no_such_method(&allow);
+        async move { answer }
+    }))
 }

@@ -435,7 +435,7 @@ async fn offerings_are_found_by_words() {
         register(&hub, "acme", &broker, json!({"name_prefix": "a-"})).await.expect("registered");
         let found = |query: &str, page: Page| {
             let listed = hub.app.offerings(query, None, &page);
-            (listed.items.into_iter().map(|item| item.offering.name).collect::<Vec<_>>(), listed.next)
+            (listed.items.into_iter().map(|item| item.offering().name.clone()).collect::<Vec<_>>(), listed.next)
         };
         assert_eq!(found("", page()).0, ["a-db", "a-mq"]);
         assert_eq!(found("ACME large", page()).0, ["a-mq"]);
