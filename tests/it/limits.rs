@@ -118,9 +118,10 @@ async fn of_many_wrong_passwords_at_once_no_more_are_tried_than_one_after_the_ot
         for reply in futures_util::future::join_all(right).await {
             assert_eq!(reply.status, 200, "right ones wait for each other: {reply:?}");
         }
-        let password = |number: usize| format!("wrong-{number}");
-        let wrong = (0..40)
-            .map(async |number| request(Method::GET, &url, Some(("admin", &password(number))), None).await.status);
+        let wrong = (0..40).map(|number| {
+            let (url, guess) = (&url, format!("wrong-{number}"));
+            async move { request(Method::GET, url, Some(("admin", &guess)), None).await.status }
+        });
         let mut told = futures_util::future::join_all(wrong).await;
         told.sort_unstable();
         assert_eq!(told[..4], [401, 401, 401, 429], "{told:?}");
