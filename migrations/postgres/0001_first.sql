@@ -273,6 +273,8 @@ create table events (
     type text not null,
     subject text not null,
     tenant_id text,
+    -- Whose people see it, besides the tenant's.
+    broker_id text,
     instance_id text,
     recorded_at bigint not null,
     document text not null
@@ -280,6 +282,7 @@ create table events (
 create unique index events_sequence on events (sequence);
 create index events_unnumbered on events (position) where sequence is null;
 create index events_tenant on events (tenant_id, sequence);
+create index events_broker on events (broker_id, sequence) where broker_id is not null;
 create index events_type on events (type, sequence);
 
 create table sinks (

@@ -35,7 +35,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub(in crate::app) async fn tenant_in_sight(&self, sight: &Sight, tenant: &str) -> Result<String, Error> {
+    pub async fn tenant_in_sight(&self, sight: &Sight, tenant: &str) -> Result<String, Error> {
         let id = self.feed_tenant(tenant).await?;
         check(sight, "tenant", tenant, &of_tenant(&id))?;
         Ok(id)

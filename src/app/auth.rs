@@ -181,7 +181,15 @@ impl App {
 
     /// Who has them, and the platform where it is one: read at once, since each of its requests needs both.
     async fn admitted(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
-        self.may_try()?;
+        let attempt = self.try_login().await?;
+        let found = self.found_login(username, password).await;
+        if matches!(found, Err(Error::Unauthorized)) {
+            attempt.failed();
+        }
+        found
+    }
+
+    async fn found_login(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
             return Err(self.wrong(None));
         }
@@ -195,10 +203,9 @@ impl App {
         Ok((caller_of(&found.credential), found.platform.clone()))
     }
 
-    /// Counts a login that failed: for the audit, and against the address it came from.
+    /// Counts a login that failed, for the audit.
     fn wrong(&self, credential: Option<&CredentialRow>) -> Error {
         self.note_failed_login(credential.map(|credential| caller_of(credential).actor()));
-        self.failed_to_try();
         Error::Unauthorized
     }
 

@@ -83,6 +83,9 @@ pub enum Error {
     /// The hub can't do it now, and has sent nothing.
     #[error("{0}")]
     Unavailable(String),
+    /// What was sent can't be judged yet, which is no fault of the hub's.
+    #[error("{0}")]
+    NotYet(String),
     /// The hub's own answer, in OSB's terms.
     #[error("{0}")]
     Answer(osb::Error),
@@ -178,7 +181,7 @@ pub(in crate::app) fn to_osb(error: Error) -> osb::Error {
         }
         Error::Stale => osb::Error::conflict("it was changed meanwhile"),
         Error::Stopped | Error::LeaseLost => osb::Error::internal("the request was interrupted"),
-        Error::Unavailable(message) => osb::Error::unavailable(message, 10),
+        Error::Unavailable(message) | Error::NotYet(message) => osb::Error::unavailable(message, 10),
         Error::Store(store::Error::Busy | store::Error::Late | store::Error::CommitUnknown) => {
             osb::Error::unavailable("the marketplace is busy; try again", 2)
         }

@@ -1,11 +1,12 @@
 //! The feed of events: `GET /events`, in the order in which they were numbered, and nothing skipped.
 //!
-//! The cursor is the number of the last event that was seen. Whoever may call this is decided where it is called: it is for
-//! operators.
+//! The cursor is the number of the last event that was seen. Whoever sees only what is of their own tenants or brokers is given that in the
+//! same order under the same numbers, with gaps.
 
 use serde_json::Value;
 
-use super::{App, Error};
+use super::{App, Error, access};
+use crate::domain::permission::Sight;
 use crate::store;
 use crate::store::events::{self, Bounds, Filter};
 
@@ -23,11 +24,13 @@ pub struct FeedQuery {
     pub kind: Option<String>,
     /// Of one tenant only, by id.
     pub tenant_id: Option<String>,
+    /// Of what the caller sees only.
+    pub sight: Sight,
 }
 
 impl Default for FeedQuery {
     fn default() -> Self {
-        Self { after: None, limit: 100, kind: None, tenant_id: None }
+        Self { after: None, limit: 100, kind: None, tenant_id: None, sight: Sight::everything() }
     }
 }
 
@@ -64,7 +67,10 @@ impl App {
             None => None,
         };
         let limit = query.limit.clamp(1, LIMIT_MAX);
-        let filter = Filter { kind: query.kind, tenant_id: query.tenant_id };
+        if let Some(tenant) = &query.tenant_id {
+            access::check(&query.sight, "tenant", tenant, &access::of_tenant(tenant))?;
+        }
+        let filter = Filter { kind: query.kind, tenant_id: query.tenant_id, sight: query.sight };
         // Three statements see three states. The end is read before the page and the beginning after it, so that what is
         // numbered or removed in between is never passed over.
         let (before, page, beyond) = self

@@ -1,14 +1,18 @@
-//! Access to one's own instances granted to colleagues, until some time.
+//! Access to instances granted to colleagues, until some time: by the owners of the tenant that an instance belongs to, and by operators.
+//!
+//! A grant adds to what roles allow and nothing else: with neither, an instance is not found.
 
 use serde_json::{Value, json};
 
+use super::instances::thing;
 use super::order::Orderer;
 use super::people::instance_id;
-use super::{App, Error, Listed, Page};
+use super::{App, Error, Listed, Page, access};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::grant::GrantRole;
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Permission, Sight};
+use crate::store::instances::InstanceRow;
 use crate::store::{audit, instance_grants, instances};
 
 pub use crate::store::instance_grants::GrantRow as GrantView;
@@ -23,16 +27,24 @@ fn told(row: &GrantView) -> Value {
     json!({ "role": row.role, "expires_at": row.expires_at })
 }
 
+/// Somebody who may read an instance.
+pub(in crate::app) struct Reader {
+    /// As who they ask.
+    pub orderer: Orderer,
+    /// Whether it is a grant that lets them: they learn of the one instance, not what it costs nor what else the tenant has.
+    pub by_grant: bool,
+}
+
 impl App {
     /// Grants somebody access to an instance, or changes what was granted.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] where there are too many.
+    /// [`Error::NotFound`], [`Error::Forbidden`], [`Error::Invalid`], [`Error::Conflict`] where there are too many.
     pub async fn put_grant(
         &self,
         caller: &Caller,
-        instance_id: &str,
-        user: &str,
+        sight: &Sight,
+        (instance_id, user): (&str, &str),
         role: GrantRole,
         expires_at: Time,
     ) -> Result<GrantView, Error> {
@@ -53,11 +65,13 @@ impl App {
         };
         let subject = format!("instances/{instance_id}/grants/{user}");
         let audited = self.audit_row(caller, "instance.grant", subject, json!({}));
+        let sight = sight.clone();
         let written = self.db().write::<_, Error, _>(move |tx| {
-            let (mut row, audited) = (row.clone(), audited.clone());
+            let (mut row, audited, sight) = (row.clone(), audited.clone(), sight.clone());
             Box::pin(async move {
                 let missing = || Error::not_found("instance", &row.instance_id);
                 let instance = instances::lock(tx, &row.instance_id).await?.ok_or_else(missing)?;
+                access::check(&sight, "instance", &row.instance_id, &thing(&instance))?;
                 if instance.gone_at.is_some() {
                     return Err(missing());
                 }
@@ -78,9 +92,11 @@ impl App {
     /// The grants of an instance by user, those that have expired, too.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn grants(&self, instance_id: &str, page: &Page) -> Result<Listed<GrantView>, Error> {
-        let id = self.instance_row(instance_id).await?.id;
+    /// [`Error::NotFound`], [`Error::Forbidden`].
+    pub async fn grants(&self, sight: &Sight, instance_id: &str, page: &Page) -> Result<Listed<GrantView>, Error> {
+        let row = self.instance_row(instance_id).await?;
+        access::check(sight, "instance", instance_id, &thing(&row))?;
+        let id = row.id;
         let (after, rows) = (page.after.clone(), i64::from(page.rows()));
         let read =
             self.db().read(|tx| Box::pin(async move { instance_grants::of_instance(tx, &id, &after, rows).await }));
@@ -90,8 +106,16 @@ impl App {
     /// Takes a grant back.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn delete_grant(&self, caller: &Caller, instance_id: &str, user: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::Forbidden`].
+    pub async fn delete_grant(
+        &self,
+        caller: &Caller,
+        sight: &Sight,
+        instance_id: &str,
+        user: &str,
+    ) -> Result<(), Error> {
+        let row = self.instance_row(instance_id).await?;
+        access::check(sight, "instance", instance_id, &thing(&row))?;
         let subject = format!("instances/{instance_id}/grants/{user}");
         let audited = self.audit_row(caller, "instance.grant.delete", subject, json!({}));
         let (id, user) = (instance_id.to_owned(), user.to_owned());
@@ -117,14 +141,14 @@ impl App {
         caller: &Caller,
         (tenant, name): (&str, &str),
         needed: GrantRole,
-    ) -> Result<Orderer, Error> {
+    ) -> Result<Reader, Error> {
         let permission = match needed {
-            GrantRole::Reader => Permission::SeeOrders,
-            GrantRole::User => Permission::Order,
+            GrantRole::Reader => Permission::ReadOrder,
+            GrantRole::User => Permission::ReadBinding,
         };
         let refused = match self.person(caller, permission, tenant).await {
             Err(refused @ (Error::NotFound { .. } | Error::Forbidden(_))) => refused,
-            other => return other,
+            other => return other.map(|orderer| Reader { orderer, by_grant: false }),
         };
         let (Some(user), Ok(found)) = (caller.user(), self.tenant_by_name(tenant).await) else { return Err(refused) };
         let orderer = Orderer {
@@ -136,7 +160,20 @@ impl App {
         };
         let row = self.current_instance(&orderer, &instance_id(tenant, name)).await?;
         match row {
-            Some(row) if self.is_granted(&row.id, user, needed).await? => Ok(orderer),
+            Some(row) if self.is_granted(&row.id, user, needed).await? => Ok(Reader { orderer, by_grant: true }),
+            // That the tenant is there is no business of theirs either.
+            _ => Err(refused),
+        }
+    }
+
+    /// Whether somebody sees an instance by a grant and in no other way.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`] where they see it in no way.
+    pub(in crate::app) async fn sees_by_grant(&self, sight: &Sight, row: &InstanceRow) -> Result<bool, Error> {
+        let Err(refused) = access::check(sight, "instance", &row.id, &thing(row)) else { return Ok(false) };
+        match sight.granted() {
+            Some(user) if self.is_granted(&row.id, user, GrantRole::Reader).await? => Ok(true),
             _ => Err(refused),
         }
     }

@@ -130,6 +130,7 @@ impl App {
             offering_id: None,
             state: filter.state,
             sight: sight.clone(),
+            now: self.clock().now(),
         };
         if let Some(name) = filter.tenant {
             let Some(tenant) = found(self.tenant_by_name(&name).await)? else { return Ok(None) };
@@ -158,7 +159,7 @@ impl App {
     /// [`Error::NotFound`].
     pub async fn instance(&self, sight: &Sight, id: &str) -> Result<InstanceDetail, Error> {
         let row = self.instance_row(id).await?;
-        access::check(sight, "instance", id, &thing(&row))?;
+        let by_grant = self.sees_by_grant(sight, &row).await?;
         let key = row.id.clone();
         let (bindings, operations, relations) = self
             .db()
@@ -166,12 +167,14 @@ impl App {
                 Box::pin(async move {
                     let bindings = bindings::of_instance(tx, &key).await?;
                     let operations = operations::of_instance(tx, &key).await?;
-                    Ok::<_, Error>((bindings, operations, references::relations(tx, &key).await?))
+                    let relations =
+                        if by_grant { Relations::default() } else { references::relations(tx, &key).await? };
+                    Ok::<_, Error>((bindings, operations, relations))
                 })
             })
             .await?;
         let relations = relations.in_sight(sight);
-        let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
+        let cost = if by_grant { None } else { self.cost_so_far(&row.tenant_id, &row.id).await? };
         Ok(InstanceDetail { instance: self.instance_view(row).await?, bindings, operations, relations, cost })
     }
 

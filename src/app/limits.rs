@@ -1,29 +1,36 @@
 //! Who may ask how often: platforms and users by identity, after authentication; logins that fail by address, before a password is
-//! looked at. Off unless the settings say otherwise, and each process counts for itself.
+//! looked at: one that is being looked at counts until it is known to be right, so however many come at once, no more are tried than may
+//! fail. Off unless the settings say otherwise, and each process counts for itself.
 //!
 //! Brokers that report usage are not limited: what they report is owed to somebody.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
 use super::audit::Origin;
 use super::{App, Error};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::config;
 use crate::domain::caller::Caller;
 use crate::domain::limit::{Buckets, Rate};
 
 /// Keys of one kind that are counted one by one.
 const KEYS_MAX: usize = 10_000;
+/// How long a login may wait for others from its address.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What was let through lately.
 #[derive(Debug)]
 pub(in crate::app) struct Limits {
     platforms: Limit<String>,
     users: Limit<String>,
-    failed_logins: Limit<IpAddr>,
+    failed_logins: Option<Arc<Tries>>,
 }
 
 #[derive(Debug)]
@@ -39,12 +46,6 @@ impl<K: Eq + Hash> Limit<K> {
             .as_ref()
             .map_or(Ok(()), |buckets| buckets.lock().unwrap_or_else(PoisonError::into_inner).take(key(), now))
     }
-
-    fn look(&self, key: impl FnOnce() -> K, now: Time) -> Result<(), Duration> {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |buckets| buckets.lock().unwrap_or_else(PoisonError::into_inner).look(&key(), now))
-    }
 }
 
 impl Limits {
@@ -52,7 +53,7 @@ impl Limits {
         Self {
             platforms: Limit::new(settings.platform_per_minute, settings.platform_burst),
             users: Limit::new(settings.user_per_minute, settings.user_burst),
-            failed_logins: Limit::new(settings.failed_logins_per_minute, settings.failed_logins_burst),
+            failed_logins: Tries::new(settings),
         }
     }
 }
@@ -73,21 +74,111 @@ impl App {
         limit.take(|| caller.actor(), now).map_err(too_many)
     }
 
-    /// Whether somebody from here may try a password.
-    pub(in crate::app) fn may_try(&self) -> Result<(), Error> {
-        if self.inner.limits.failed_logins.0.is_none() {
-            return Ok(());
+    /// Lets somebody from here try a password, which counts until it is known to be right. While those that are being looked at are as many
+    /// as may still fail, others wait for them.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub(in crate::app) async fn try_login(&self) -> Result<Try, Error> {
+        let limits = &self.inner.limits;
+        let (Some(tries), Some(address)) = (&limits.failed_logins, Origin::here().address) else {
+            return Ok(Try::default());
+        };
+        let key = network(address);
+        let until = tokio::time::Instant::now() + WAIT_MAX;
+        loop {
+            let news = match tries.begin(key, self.clock().now()) {
+                Begun::Counted => return Ok(Try(Some((Arc::clone(tries), key, self.clock().clone())))),
+                Begun::Refused(wait) => return Err(too_many(wait)),
+                Begun::Busy(news) => news,
+            };
+            if tokio::time::timeout_at(until, news).await.is_err() {
+                return Err(too_many(WAIT_MAX));
+            }
         }
-        let Some(address) = Origin::here().address else { return Ok(()) };
-        self.inner.limits.failed_logins.look(|| network(address), self.clock().now()).map_err(too_many)
+    }
+}
+
+/// Logins that failed, and those of which it is not known yet, by address.
+#[derive(Debug)]
+struct Tries {
+    buckets: Mutex<Buckets<IpAddr>>,
+    open: Mutex<HashMap<IpAddr, Open>>,
+}
+
+/// Tries from one address that are being looked at.
+#[derive(Debug, Default)]
+struct Open {
+    number: usize,
+    news: Arc<Notify>,
+}
+
+/// What became of an attempt to try.
+enum Begun {
+    Counted,
+    Refused(Duration),
+    /// As many are being looked at as may fail.
+    Busy(OwnedNotified),
+}
+
+impl Tries {
+    fn new(settings: &config::Limits) -> Option<Arc<Self>> {
+        let rate = Rate::per_minute(settings.failed_logins_per_minute, settings.failed_logins_burst)?;
+        Some(Arc::new(Self { buckets: Mutex::new(Buckets::new(rate, KEYS_MAX)), open: Mutex::default() }))
     }
 
-    /// A password from here was wrong.
-    pub(in crate::app) fn failed_to_try(&self) {
-        if let Some(address) = Origin::here().address {
-            // Those that were under way at once are counted as far as there is room.
-            self.inner.limits.failed_logins.take(|| network(address), self.clock().now()).ok();
+    fn begin(&self, key: IpAddr, now: Time) -> Begun {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(key, now);
+        match (taken, open.get(&key)) {
+            (Ok(()), _) => {
+                open.entry(key).or_default().number += 1;
+                Begun::Counted
+            }
+            (Err(_), Some(others)) => Begun::Busy(Arc::clone(&others.news).notified_owned()),
+            (Err(wait), None) => Begun::Refused(wait),
         }
+    }
+
+    fn end(&self, key: IpAddr, failed: bool, now: Time) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !failed {
+            self.buckets.lock().unwrap_or_else(PoisonError::into_inner).give_back(&key, now);
+        }
+        let Some(others) = open.get_mut(&key) else { return };
+        others.number -= 1;
+        if others.number == 0 {
+            // Whoever waits for news would wait in vain: they look again.
+            others.news.notify_waiters();
+            open.remove(&key);
+        } else if !failed {
+            others.news.notify_one();
+        }
+    }
+}
+
+/// A login that is being looked at. It counts as one that failed where that is said, and not where it is dropped: whoever goes away
+/// before the answer has learnt nothing, and a database that does not answer is nobody's fault.
+#[derive(Debug, Default)]
+#[must_use = "a try that is dropped is given back at once"]
+pub(in crate::app) struct Try(Option<(Arc<Tries>, IpAddr, Clock)>);
+
+impl Try {
+    /// It failed.
+    pub(in crate::app) fn failed(mut self) {
+        self.ends(true);
+    }
+
+    fn ends(&mut self, failed: bool) {
+        if let Some((tries, key, clock)) = self.0.take() {
+            tries.end(key, failed, clock.now());
+        }
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        self.ends(false);
     }
 }
 
@@ -114,6 +205,32 @@ mod tests {
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(of("192.0.2.1"), "192.0.2.1");
+    }
+
+    #[tokio::test]
+    async fn of_many_tries_at_once_no_more_are_looked_at_than_may_fail_and_right_ones_all_get_through() {
+        let settings = config::Limits {
+            platform_per_minute: 0,
+            platform_burst: 0,
+            user_per_minute: 0,
+            user_burst: 0,
+            failed_logins_per_minute: 1,
+            failed_logins_burst: 3,
+        };
+        let (tries, key, now) = (Tries::new(&settings).unwrap(), IpAddr::from([192, 0, 2, 1]), Time(1_000_000));
+        let begin = || tries.begin(key, now);
+        assert!((0..3).all(|_| matches!(begin(), Begun::Counted)));
+        let Begun::Busy(news) = begin() else { panic!("as many are looked at as may fail") };
+        tries.end(key, false, now);
+        tokio::time::timeout(Duration::from_secs(5), news).await.expect("one is free");
+        assert!(matches!(begin(), Begun::Counted));
+        tries.end(key, true, now);
+        tries.end(key, true, now);
+        let Begun::Busy(news) = begin() else { panic!("one is being looked at") };
+        tries.end(key, true, now);
+        tokio::time::timeout(Duration::from_secs(5), news).await.expect("nobody is left to wait for");
+        assert!(matches!(begin(), Begun::Refused(_)), "three have failed");
+        assert!(tries.open.lock().unwrap().is_empty(), "nothing is kept of an address from which nobody tries");
     }
 
     #[test]

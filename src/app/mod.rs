@@ -34,6 +34,7 @@ pub mod laws;
 pub mod limits;
 mod lookup;
 pub mod measure;
+mod members;
 pub mod offboard;
 pub mod operations;
 pub mod order;

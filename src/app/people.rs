@@ -8,6 +8,7 @@ use osb::{
 use serde_json::{Value, json};
 
 use super::costs::CostSoFar;
+use super::grants::Reader;
 use super::instances::{InstanceFilter, InstanceView};
 use super::order::Orderer;
 use super::prices::PlanPrice;
@@ -168,16 +169,17 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn ordered(&self, caller: &Caller, tenant: &str, name: &str) -> Result<Standing, Error> {
-        let orderer = self.reader(caller, (tenant, name), GrantRole::Reader).await?;
+        let Reader { orderer, by_grant } = self.reader(caller, (tenant, name), GrantRole::Reader).await?;
         let id = instance_id(tenant, name);
         let row = self.current_instance(&orderer, &id).await?;
         row.filter(|row| row.state != InstanceState::Gone).ok_or_else(|| Error::not_found("instance", name))?;
         let standing = self.standing(&orderer, &id).await?;
-        // Whoever was only granted this one instance sees no other.
-        let relations = match Permission::SeeOrders.sight(caller) {
-            Some(sight) => self.relations(&standing.instance.row.id).await?.in_sight(&sight),
-            None => Relations::default(),
-        };
+        if by_grant {
+            return Ok(standing);
+        }
+        let sight = Permission::SeeOrders.sight(caller);
+        let relations = self.relations(&standing.instance.row.id).await?;
+        let relations = sight.map_or_else(Relations::default, |sight| relations.in_sight(&sight));
         let row = &standing.instance.row;
         let cost = self.cost_so_far(&row.tenant_id, &row.id).await?;
         Ok(Standing { relations: Some(relations), cost, ..standing })
@@ -297,7 +299,7 @@ impl App {
         (tenant, name, binding): (&str, &str, &str),
         credentials: bool,
     ) -> Result<PersonalBinding, Error> {
-        let orderer = self.reader(caller, (tenant, name), GrantRole::User).await?;
+        let orderer = self.reader(caller, (tenant, name), GrantRole::User).await?.orderer;
         let instance = self.live(&orderer, &instance_id(tenant, name), name).await?;
         let missing = || Error::not_found("binding", binding);
         let row = self.current_binding(&instance, binding).await?;

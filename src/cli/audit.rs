@@ -19,8 +19,8 @@ use crate::domain::audit::verify::{Report, Verifier};
 
 /// Rows of one page.
 const PAGE: usize = 1000;
-/// Heads that are compared: about a year and a half of one in ten minutes.
-const HEADS_MAX: usize = 80_000;
+/// Heads without a signature that are named; more are counted.
+const UNSIGNED_MAX: usize = 100;
 
 /// Arguments of `bourse audit`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ struct List {
     /// About one subject only, such as tenants/retail.
     #[arg(long)]
     subject: Option<String>,
-    /// By one actor only, such as users/admin.
+    /// By one actor only, such as administrators/admin.
     #[arg(long)]
     actor: Option<String>,
     #[command(flatten)]
@@ -139,6 +139,7 @@ fn items(mut page: Value) -> Result<(Vec<Value>, String), Error> {
 struct Verdict {
     report: Report,
     unsigned: Vec<String>,
+    more_unsigned: u64,
 }
 
 async fn verify(client: &Client, files: &[PathBuf], keys: Option<PathBuf>) -> Result<Verdict, Error> {
@@ -147,16 +148,7 @@ async fn verify(client: &Client, files: &[PathBuf], keys: Option<PathBuf>) -> Re
         Some(file) => parse(&file)?,
         None => read(client.well_known("audit-keys.json").await?, "the hub's keys")?,
     };
-    let mut unsigned = Vec::new();
-    let mut heads = Vec::new();
-    for head in kept_by_hub(client).await? {
-        // Whoever changed the rows could have added it: without a signature it proves nothing but that.
-        if head.is_signed_by(&keys) {
-            heads.push(head);
-        } else {
-            unsigned.push(format!("the hub's head of row {} at {} is not signed by its keys", head.position, head.at));
-        }
-    }
+    let (mut unsigned, mut heads) = (Vec::new(), Vec::new());
     for file in files {
         let head: Head = parse(file)?;
         if !head.is_signed_by(&keys) {
@@ -168,30 +160,54 @@ async fn verify(client: &Client, files: &[PathBuf], keys: Option<PathBuf>) -> Re
         heads.push(head);
     }
     let mut verifier = Verifier::new(heads);
+    let mut kept = Kept { unsigned, more_unsigned: 0, after: None, read: Some(0) };
     let mut after = None;
     loop {
         let (rows, next) = page(client, &after, PAGE, &None, &None).await?;
-        if rows.is_empty() {
-            break;
-        }
+        let Some(last) = rows.last() else { break };
+        kept.read_to(client, &keys, &mut verifier, last.get("position").and_then(Value::as_i64).unwrap_or(i64::MAX))
+            .await?;
         rows.iter().for_each(|row| verifier.take(row));
         after = Some(next);
     }
-    Ok(Verdict { report: verifier.finish(), unsigned })
+    kept.read_to(client, &keys, &mut verifier, i64::MAX).await?;
+    let Kept { unsigned, more_unsigned, .. } = kept;
+    Ok(Verdict { report: verifier.finish(), unsigned, more_unsigned })
 }
 
-async fn kept_by_hub(client: &Client) -> Result<Vec<Head>, Error> {
-    let (mut heads, mut after, limit) = (Vec::new(), None, Some(PAGE.to_string()));
-    loop {
-        let query = given(&[("after", &after), ("limit", &limit)]);
-        let (items, next) = items(client.get(&["audit", "heads"], &query).await?)?;
-        if items.is_empty() || heads.len() >= HEADS_MAX {
-            return Ok(heads);
+/// Heads that the hub keeps, read along with the rows: they are never all in memory.
+struct Kept {
+    unsigned: Vec<String>,
+    more_unsigned: u64,
+    after: Option<String>,
+    /// Up to which row they were read; `None` where there are no more.
+    read: Option<i64>,
+}
+
+impl Kept {
+    /// Reads on until those up to that row are known.
+    async fn read_to(&mut self, client: &Client, keys: &Jwks, verifier: &mut Verifier, row: i64) -> Result<(), Error> {
+        let limit = Some(PAGE.to_string());
+        while self.read.is_some_and(|read| read < row) {
+            let query = given(&[("after", &self.after), ("limit", &limit)]);
+            let (items, next) = items(client.get(&["audit", "heads"], &query).await?)?;
+            self.read = None;
+            for item in items {
+                let head: Head = read(item, "a head of the hub")?;
+                self.read = Some(head.position);
+                // Whoever changed the rows could have added it: without a signature it proves nothing but that.
+                if head.is_signed_by(keys) {
+                    verifier.expect(head);
+                } else if self.unsigned.len() < UNSIGNED_MAX {
+                    let (row, at) = (head.position, head.at);
+                    self.unsigned.push(format!("the hub's head of row {row} at {at} is not signed by its keys"));
+                } else {
+                    self.more_unsigned += 1;
+                }
+            }
+            self.after = Some(next);
         }
-        for item in items {
-            heads.push(read(item, "a head of the hub")?);
-        }
-        after = Some(next);
+        Ok(())
     }
 }
 
@@ -209,8 +225,9 @@ fn read<T: serde::de::DeserializeOwned>(value: Value, what: &str) -> Result<T, E
 }
 
 fn told(verdict: Verdict, out: &Out) -> Result<(), Error> {
-    let Verdict { report, unsigned } = verdict;
+    let Verdict { report, unsigned, more_unsigned } = verdict;
     let Report { rows, last, hash, heads, findings, more } = report;
+    let more = more + more_unsigned;
     let findings: Vec<String> = findings.iter().map(ToString::to_string).chain(unsigned).collect();
     if out.is_json() {
         let answer = json!({

@@ -25,6 +25,9 @@ pub(super) struct Args {
     binding: String,
     #[command(flatten)]
     params: Params,
+    /// Make nothing: read a binding that is there, as whoever was granted its credentials may.
+    #[arg(long, conflicts_with_all = ["pairs", "file"])]
+    existing: bool,
     /// How the credentials are given: printed, or each as a file in a directory, which is made where it is not there.
     #[arg(
         short = 'o',
@@ -73,14 +76,18 @@ fn prefix(text: &str) -> Result<String, String> {
 
 /// Runs it.
 pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
-    let Args { name, tenant, binding, params, format, prefix, within } = args;
+    let Args { name, tenant, binding, params, existing, format, prefix, within } = args;
     let path = ["tenants", tenant.as_str(), "instances", name.as_str(), "bindings", binding.as_str()];
-    let mut body = Map::new();
-    if let Some(parameters) = params.read()? {
-        body.insert("parameters".to_owned(), parameters);
-    }
-    let answer = client.send(Method::PUT, &path, Some(&body.into())).await?;
-    let bound = if answer.is_accepted() { bound(client, &path, within).await? } else { answer.body };
+    let bound = if existing {
+        client.get(&path, &[("credentials", "true")]).await?
+    } else {
+        let mut body = Map::new();
+        if let Some(parameters) = params.read()? {
+            body.insert("parameters".to_owned(), parameters);
+        }
+        let answer = client.send(Method::PUT, &path, Some(&body.into())).await?;
+        if answer.is_accepted() { bound(client, &path, within).await? } else { answer.body }
+    };
     let none = Value::Object(Map::new());
     let given = bound.get("credentials").unwrap_or(&none);
     match format {

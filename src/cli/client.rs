@@ -252,7 +252,18 @@ impl Client {
 
     /// Does something.
     pub(super) async fn send(&self, method: Method, path: &[&str], body: Option<&Value>) -> Result<Answer, Error> {
-        let mut request = self.http.request(method, self.address(path, &[])?);
+        self.send_about(method, path, &[], body).await
+    }
+
+    /// The same with a query.
+    pub(super) async fn send_about(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
+        let mut request = self.http.request(method, self.address(path, query)?);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }

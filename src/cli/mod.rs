@@ -17,17 +17,20 @@ mod delete;
 mod estimate;
 mod event;
 mod files;
+mod grant;
 mod instance;
 mod keyring;
 mod keys;
 mod list;
 mod login;
 mod logins;
+mod member;
 mod migrate;
 mod offering;
 mod openapi;
 mod operation;
 mod order;
+mod parameters;
 mod params;
 mod platform;
 mod policy;
@@ -93,6 +96,8 @@ enum Command {
     Approve(Box<Remote<approval::DecideArgs>>),
     /// Refuse an order that waits for a yes; without one, list those.
     Deny(Box<Remote<approval::DecideArgs>>),
+    /// Colleagues who may read an instance, until some time.
+    Grant(Box<Remote<grant::Args>>),
     /// Say what a month of an order would cost.
     Estimate(Box<Remote<estimate::Args>>),
     /// Service brokers behind the hub.
@@ -119,6 +124,8 @@ enum Command {
     Quota(Box<Remote<quota::Args>>),
     /// Rules that refuse orders, or warn of them.
     Policy(Box<Remote<policy::Args>>),
+    /// Which parameters of a plan have another default, are forced, or may not be given.
+    Parameters(Box<Remote<parameters::Args>>),
     /// Orders that wait for somebody's yes.
     Approval(Box<Remote<approval::Args>>),
     /// Which orders wait for somebody's yes.
@@ -218,6 +225,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Show(remote) => remote.run(show::run),
         Command::Approve(remote) => remote.run(approval::approve),
         Command::Deny(remote) => remote.run(approval::deny),
+        Command::Grant(remote) => remote.run(grant::run),
         Command::Estimate(remote) => remote.run(estimate::run),
         Command::Broker(remote) => remote.run(broker::run),
         Command::Platform(remote) => remote.run(platform::run),
@@ -231,6 +239,7 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Budget(remote) => remote.run(budget::run),
         Command::Quota(remote) => remote.run(quota::run),
         Command::Policy(remote) => remote.run(policy::run),
+        Command::Parameters(remote) => remote.run(parameters::run),
         Command::Approval(remote) => remote.run(approval::run),
         Command::ApprovalRule(remote) => remote.run(approval_rule::run),
         Command::Event(remote) => remote.run(event::run),

@@ -50,7 +50,7 @@ pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 /// JSON where it is that, and else the text as it is.
-fn value(text: &str) -> Value {
+pub(super) fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 

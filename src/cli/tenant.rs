@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Error;
 use super::broker::set;
 use super::client::{self, Client};
+use super::member;
 use super::params::{self, identity, pair};
 use super::print::{self, Column, Out};
 use super::remote::Limit;
@@ -62,6 +63,11 @@ enum Verb {
     Resume {
         /// The tenant.
         name: String,
+    },
+    /// Who is in a tenant.
+    Member {
+        #[command(subcommand)]
+        verb: member::Verb,
     },
     /// Delete all instances of a tenant, dependents first, and then the tenant.
     Offboard {
@@ -209,6 +215,7 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             let body = json!({ "reason": reason });
             out.one(&client.send(Method::POST, &["tenants", &name, "suspend"], Some(&body)).await?.body, FIELDS)
         }
+        Verb::Member { verb } => member::run(client, verb, &out).await,
         Verb::Resume { name } => {
             out.one(&client.send(Method::POST, &["tenants", &name, "resume"], None).await?.body, FIELDS)
         }

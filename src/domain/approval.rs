@@ -255,8 +255,10 @@ impl ApprovalState {
 /// Who wants an approval, and of whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The user of Bourse who ordered, where that is known.
+    /// The name of who ordered, where that is known.
     pub user: Option<&'a str>,
+    /// As which actor, where that is a person: `None` where a platform's user was found to be the one of that name.
+    pub actor: Option<&'a str>,
     /// Who may agree; any administrator or approver where there are none.
     pub approvers: &'a [String],
     /// The tenant that it is for.
@@ -269,7 +271,8 @@ impl Request<'_> {
     /// Why that caller may not decide it; `None` where they may.
     pub fn refuses(&self, caller: &Caller) -> Option<&'static str> {
         let Some(name) = caller.user() else { return Some("only people decide about approvals") };
-        if self.user == Some(name) {
+        // A platform's user is known by name alone: whoever has it, of whichever kind, keeps out.
+        if self.actor.map_or(self.user == Some(name), |actor| actor == caller.actor()) {
             return Some("nobody decides about their own order");
         }
         if !self.approvers.is_empty() && !self.approvers.iter().any(|approver| approver == name) {
@@ -363,7 +366,7 @@ mod tests {
         let tenant: TenantDocument = serde_json::from_value(members).unwrap();
         let admin = |name: &str| Caller::Admin(name.to_owned());
         let approvers = ["ann".to_owned(), "mem".to_owned()];
-        let asked = |user, approvers| Request { user, approvers, tenant: &tenant, tenant_id: "t" };
+        let asked = |user, approvers| Request { user, actor: None, approvers, tenant: &tenant, tenant_id: "t" };
         assert!(asked(Some("ann"), &approvers).refuses(&admin("ann")).is_some(), "an own order");
         assert!(asked(Some("bob"), &approvers).refuses(&admin("ann")).is_none());
         assert!(asked(Some("bob"), &approvers).refuses(&admin("mem")).is_none(), "a member, of somebody known");
@@ -376,6 +379,14 @@ mod tests {
         let ann = |owns| Caller::User(Box::new(Person { name: "ann".to_owned(), owns, ..Person::default() }));
         assert!(asked(None, &approvers).refuses(&ann(named("t"))).is_some(), "a member by the settings");
         assert!(asked(None, &approvers).refuses(&ann(named("u"))).is_none(), "of another tenant");
+        let by = |actor| Request { actor: Some(actor), ..asked(Some("ann"), &approvers) };
+        for (actor, own, other) in
+            [("users/ann", ann(named("u")), admin("ann")), ("administrators/ann", admin("ann"), ann(named("u")))]
+        {
+            assert!(by(actor).refuses(&own).is_some(), "{actor}");
+            assert!(by(actor).refuses(&other).is_none(), "{actor}: somebody else of that name");
+        }
+        assert!(asked(Some("ann"), &approvers).refuses(&ann(named("u"))).is_some(), "known by name only");
     }
 
     #[test]

@@ -55,10 +55,11 @@ impl Person {
 }
 
 impl Caller {
-    /// How audit rows and operations name it.
+    /// How audit rows and operations name it. An administrator of the settings and a user of the identity provider who have the same name are
+    /// two: nobody keeps a provider from giving somebody any name.
     pub fn actor(&self) -> String {
         match self {
-            Self::Admin(name) => format!("users/{name}"),
+            Self::Admin(name) => format!("administrators/{name}"),
             Self::User(person) => format!("users/{}", person.name),
             Self::ServiceAccount(account) => format!("service-accounts/{}", account.name),
             Self::Platform(id) => format!("platforms/{id}"),
@@ -91,4 +92,9 @@ impl Caller {
             Self::Admin(_) | Self::Platform(_) | Self::Broker(_) => None,
         }
     }
+}
+
+/// The name of the person whom an actor is; `None` where it is none.
+pub fn person_of(actor: &str) -> Option<&str> {
+    actor.strip_prefix("users/").or_else(|| actor.strip_prefix("administrators/"))
 }

@@ -154,6 +154,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// The broker whose providers see it. Who is to agree to an order, and why, is its tenant's and its approvers' business.
+    pub fn seen_by_broker(&self) -> Option<&str> {
+        let private = matches!(self.kind, EventKind::ApprovalRequested | EventKind::ApprovalDecided);
+        self.broker_id.as_deref().filter(|_| !private)
+    }
+
     /// The CloudEvent, as feed and sinks give it out.
     pub fn document(&self, hub: &str) -> Value {
         let mut document = Map::new();

@@ -63,6 +63,22 @@ impl<K: Eq + Hash> Buckets<K> {
         Ok(())
     }
 
+    /// Gives one back that was taken and not used.
+    pub fn give_back(&mut self, key: &K, now: Time) {
+        let crowded = self.full_at.len() >= self.keys_max;
+        match self.full_at.get_mut(key) {
+            Some(full_at) => {
+                *full_at = full_at.saturating_sub(self.rate.each);
+                if *full_at <= now.0 {
+                    self.full_at.remove(key);
+                }
+            }
+            // Of those without room it is the shared one's, if it was full again it needs nothing.
+            None if crowded => self.shared = self.shared.saturating_sub(self.rate.each),
+            None => {}
+        }
+    }
+
     /// Whether there is one, without taking it.
     ///
     /// # Errors
@@ -134,6 +150,29 @@ mod tests {
         }
         assert_eq!(buckets.look(&1, Time(SECOND)), Ok(()));
         assert_eq!(buckets.take(1, Time(SECOND)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_that() {
+        let mut buckets = buckets(60, 2, 1);
+        for _ in 0..50 {
+            assert_eq!((buckets.take(1, Time(SECOND)), buckets.take(1, Time(SECOND))), (Ok(()), Ok(())));
+            assert!(buckets.take(1, Time(SECOND)).is_err());
+            buckets.give_back(&1, Time(SECOND));
+            assert_eq!(buckets.take(1, Time(SECOND)), Ok(()));
+            assert!(buckets.take(1, Time(SECOND)).is_err());
+            buckets.give_back(&1, Time(SECOND));
+            buckets.give_back(&1, Time(SECOND));
+            assert!(buckets.full_at.is_empty(), "one that is full has no entry");
+            buckets.give_back(&1, Time(SECOND));
+        }
+        assert_eq!(buckets.take(1, Time(SECOND)), Ok(()));
+        for _ in 0..2 {
+            assert_eq!((buckets.take(2, Time(SECOND)), buckets.take(3, Time(SECOND))), (Ok(()), Ok(())));
+            assert!(buckets.take(4, Time(SECOND)).is_err(), "they share one");
+            buckets.give_back(&2, Time(SECOND));
+            buckets.give_back(&3, Time(SECOND));
+        }
     }
 
     #[test]

@@ -46,12 +46,22 @@ pub enum Permission {
     SeeTenants,
     /// Changes to tenants.
     ManageTenants,
+    /// Who is in a tenant.
+    ManageMembers,
     /// Instances of a tenant, by name.
     SeeOrders,
     /// Orders for a tenant, and the credentials of what was ordered.
     Order,
+    /// One instance by name; whoever was granted it sees it, too.
+    ReadOrder,
+    /// A binding with its credentials; whoever was granted them gets at them, too.
+    ReadBinding,
     /// Instances and what is under way on them.
     SeeInstances,
+    /// Instances, and those that somebody was granted.
+    ReadInstances,
+    /// Grants of instances to colleagues.
+    ShareInstances,
     /// Purges, adoptions, cancellations.
     ManageInstances,
     /// Price books to come, and simulations.
@@ -82,8 +92,10 @@ pub enum Permission {
     SeeApprovals,
     /// Yes or no to an order.
     DecideApprovals,
-    /// Events, and what sinks did not take.
+    /// Events.
     SeeEvents,
+    /// What sinks did not take.
+    SeeDeadLetters,
     /// Repeats of deliveries.
     ManageEvents,
     /// Who changed what.
@@ -128,15 +140,16 @@ impl Permission {
                 (TenantMember, OwnTenants),
             ],
             Self::ManageTenants | Self::ManageEvents => &[(Operator, All)],
-            Self::SeeOrders => &[
+            Self::SeeOrders | Self::ReadOrder => &[
                 (Operator, All),
                 (Finance, All),
                 (Auditor, All),
                 (TenantOwner, OwnTenants),
                 (TenantMember, OwnTenants),
             ],
-            Self::Order => &[(TenantOwner, OwnTenants), (TenantMember, OwnTenants)],
-            Self::SeeInstances | Self::SeeCosts => &[
+            Self::Order | Self::ReadBinding => &[(TenantOwner, OwnTenants), (TenantMember, OwnTenants)],
+            Self::ShareInstances | Self::ManageMembers => &[(Operator, All), (TenantOwner, OwnTenants)],
+            Self::SeeInstances | Self::ReadInstances | Self::SeeCosts | Self::SeeEvents => &[
                 (Operator, All),
                 (Finance, All),
                 (Auditor, All),
@@ -162,7 +175,7 @@ impl Permission {
                 (TenantMember, OwnTenants),
             ],
             Self::DecideApprovals => &[(Approver, All)],
-            Self::SeeEvents => &[(Operator, All), (Finance, All), (Auditor, All)],
+            Self::SeeDeadLetters => &[(Operator, All), (Finance, All), (Auditor, All)],
             Self::SeePeople | Self::SeeAudit => &[(Auditor, All)],
         }
     }
@@ -181,20 +194,25 @@ impl Permission {
         matches!(self, Self::SeeApprovals | Self::DecideApprovals)
     }
 
+    /// Whether a grant of an instance is enough: [`super::grant`].
+    pub fn by_grant(self) -> bool {
+        matches!(self, Self::ReadOrder | Self::ReadBinding | Self::ReadInstances)
+    }
+
     /// What seeing the same things takes.
     fn seen_by(self) -> Self {
         match self {
             Self::ChangeBrokers | Self::ManageBrokers => Self::SeeBrokers,
             Self::ManagePlatforms => Self::SeePlatforms,
-            Self::ManageTenants => Self::SeeTenants,
-            Self::Order => Self::SeeOrders,
-            Self::ManageInstances => Self::SeeInstances,
+            Self::ManageTenants | Self::ManageMembers => Self::SeeTenants,
+            Self::Order | Self::ReadOrder | Self::ReadBinding => Self::SeeOrders,
+            Self::ManageInstances | Self::ShareInstances | Self::ReadInstances => Self::SeeInstances,
             Self::ManageBudgets => Self::SeeBudgets,
             Self::ManageApprovalRules => Self::SeeApprovalRules,
             Self::ManageQuotas => Self::SeeQuotas,
             Self::ManagePolicies => Self::SeePolicies,
             Self::DecideApprovals => Self::SeeApprovals,
-            Self::ManageEvents => Self::SeeEvents,
+            Self::ManageEvents => Self::SeeDeadLetters,
             Self::ManagePeople => Self::SeePeople,
             other => other,
         }
@@ -233,6 +251,9 @@ impl Permission {
         if self.by_name() {
             scope.name = caller.user().map(str::to_owned);
         }
+        if self.by_grant() {
+            scope.granted = caller.user().map(str::to_owned);
+        }
         scope
     }
 }
@@ -244,6 +265,7 @@ pub struct Scope {
     tenants: BTreeSet<String>,
     brokers: BTreeSet<String>,
     name: Option<String>,
+    granted: Option<String>,
 }
 
 impl Scope {
@@ -252,7 +274,7 @@ impl Scope {
     }
 
     fn is_empty(&self) -> bool {
-        !self.all && self.tenants.is_empty() && self.brokers.is_empty() && self.name.is_none()
+        !self.all && self.tenants.is_empty() && self.brokers.is_empty() && self.name.is_none() && self.granted.is_none()
     }
 
     fn covers(&self, thing: &Thing<'_>) -> bool {
@@ -322,9 +344,24 @@ impl Sight {
         (!self.may.all && self.may.brokers.is_empty()).then_some(&self.may.tenants)
     }
 
-    /// The ids of brokers in the same way.
+    /// The ids of tenants and of brokers in reach; `None` where all is.
+    pub fn reach(&self) -> Option<(&BTreeSet<String>, &BTreeSet<String>)> {
+        (!self.may.all).then_some((&self.may.tenants, &self.may.brokers))
+    }
+
+    /// The ids of brokers in the same way as [`Sight::tenants`].
     pub fn brokers(&self) -> Option<String> {
         (!self.may.all).then(|| listed(&self.may.brokers))
+    }
+
+    /// Whose grants are to be looked at for what is not in reach: nobody's where all is.
+    pub fn granted(&self) -> Option<&str> {
+        self.may.granted.as_deref().filter(|_| !self.may.all)
+    }
+
+    /// Whether it takes a grant to reach anything.
+    pub fn is_only_granted(&self) -> bool {
+        self.granted().is_some() && self.may.tenants.is_empty() && self.may.brokers.is_empty()
     }
 
     /// Who sees what they are named in, where a list is narrowed.
@@ -401,6 +438,9 @@ mod tests {
         assert_eq!(Permission::SeeInstances.sight(&nobody), None);
         assert!(Permission::SignedIn.sight(&nobody).is_some());
         assert_eq!(Permission::Admin.sight(&nobody), None);
+        let shared = Permission::ReadInstances.sight(&nobody).unwrap();
+        assert_eq!((shared.granted(), shared.is_only_granted()), (Some("ada"), true));
+        assert_eq!(shared.of(&tenant("t")), Access::Hidden, "a grant is looked up where it is needed");
     }
 
     #[test]

@@ -87,6 +87,50 @@ pub struct Member {
     pub role: Role,
 }
 
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A user.
+    User,
+    /// A group.
+    Group,
+}
+
+impl MemberKind {
+    /// Its word in paths.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "users",
+            Self::Group => "groups",
+        }
+    }
+
+    /// Reads what [`MemberKind::as_str`] gave.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::User, Self::Group].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl Member {
+    /// A user or a group in a role.
+    pub fn new(kind: MemberKind, name: &str, role: Role) -> Self {
+        let (user, group) = match kind {
+            MemberKind::User => (Some(name.to_owned()), None),
+            MemberKind::Group => (None, Some(name.to_owned())),
+        };
+        Self { user, group, role }
+    }
+
+    /// Whether it is that user or group.
+    pub fn is(&self, kind: MemberKind, name: &str) -> bool {
+        let named = match kind {
+            MemberKind::User => &self.user,
+            MemberKind::Group => &self.group,
+        };
+        named.as_deref() == Some(name)
+    }
+}
+
 /// What a member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -105,6 +149,17 @@ impl Tenant {
 }
 
 impl TenantDocument {
+    /// What a user or a group may do; the most, where it is in the list more than once.
+    pub fn role_of(&self, kind: MemberKind, name: &str) -> Option<Role> {
+        let roles = self.members.iter().filter(|member| member.is(kind, name)).map(|member| member.role);
+        roles.reduce(|most, role| if most == Role::Owner { most } else { role })
+    }
+
+    /// Whether a user or a group in it is an owner.
+    pub fn has_owner(&self) -> bool {
+        self.members.iter().any(|member| member.role == Role::Owner)
+    }
+
     /// Everything that is wrong with it, as (JSON pointer, message); empty where it is fine. `name` counts too, because
     /// it travels in the stamp.
     pub fn problems(&self, name: &str) -> Vec<(String, String)> {
@@ -259,6 +314,20 @@ mod tests {
         };
         check(|d| d.members = vec![member(Some("a"), None), member(None, Some("g"))], &[]);
         check(|d| d.members = vec![member(None, None), member(Some("a"), Some("b"))], &["/members/0", "/members/1"]);
+    }
+
+    #[test]
+    fn a_member_is_found_by_kind_and_name_with_the_most_that_they_may() {
+        let add = |document: &mut TenantDocument, kind, role| document.members.push(Member::new(kind, "a", role));
+        let mut document = document();
+        assert!(!document.has_owner());
+        add(&mut document, MemberKind::User, Role::Owner);
+        add(&mut document, MemberKind::User, Role::Member);
+        add(&mut document, MemberKind::Group, Role::Member);
+        assert_eq!(document.role_of(MemberKind::User, "a"), Some(Role::Owner));
+        assert_eq!(document.role_of(MemberKind::Group, "a"), Some(Role::Member));
+        assert_eq!(document.role_of(MemberKind::Group, "b"), None);
+        assert!(document.has_owner());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Cell {
     Own,
     /// With what names them.
     Named,
+    /// With what was granted to them.
+    Shared,
     /// Not at all: 403, without credentials 401.
     No,
 }
@@ -71,6 +73,7 @@ impl Cell {
             Some((_, Reach::All)) => Self::All,
             Some((_, Reach::OwnBrokers | Reach::OwnTenants)) => Self::Own,
             None if permission.by_name() => Self::Named,
+            None if permission.by_grant() => Self::Shared,
             None => Self::No,
         }
     }
@@ -81,6 +84,7 @@ impl Cell {
             Self::All => "all",
             Self::Own => "own",
             Self::Named => "named",
+            Self::Shared => "shared",
             Self::No => "-",
         }
     }
@@ -92,6 +96,7 @@ Who may do what, by route and role. Made by `bourse authorization`; a test tries
 all    everything
 own    what is of their own brokers or tenants; the rest does not exist for them (404), or is forbidden where they see it (403)
 named  what names them as approver
+shared what was granted to them, until the grant ends; the rest does not exist for them
 -      not at all: 403, without credentials 401
 
 ";

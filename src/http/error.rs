@@ -190,6 +190,10 @@ impl From<app::Error> for Failure {
                 cause: Some(Box::new(error)),
                 ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             },
+            E::NotYet(_) => Self {
+                retry_after_seconds: Some(UNAVAILABLE_SECONDS),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            },
             E::Answer(answer) => Self::of_answer(own_code(&answer), answer),
             E::Broker(answer) => Self::of_answer("broker_answer", answer),
             E::Store(_) if error.is_busy() => Self {
@@ -293,6 +297,8 @@ mod tests {
         check(E::Stale, 412, "stale");
         check(E::Gone("m".to_owned()), 410, "gone");
         check(E::Unavailable("m".to_owned()), 503, "unavailable");
+        check(E::NotYet("m".to_owned()), 503, "unavailable");
+        assert!(Failure::from(E::NotYet("m".to_owned())).fault().is_none(), "anybody can make up a key");
         check(E::LeaseLost, 500, "internal");
         check(E::Answer(osb::Error::bad_request("m")), 400, "bad_request");
         check(E::Answer(osb::Error::concurrency("m")), 422, "concurrency_error");

@@ -57,8 +57,8 @@ macro_rules! permits {
 }
 
 permits! {
-    SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants SeeOrders
-    Order SeeInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
-    ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents ManageEvents
+    SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants ManageMembers SeeOrders
+    Order ReadOrder ReadBinding SeeInstances ReadInstances ShareInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
+    ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents SeeDeadLetters ManageEvents
     SeeAudit SeePeople ManagePeople
 }

@@ -1,6 +1,9 @@
 //! The table of what is served besides OSB: method, path, who may, what it is, handler, and what goes in and out. It registers
-//! the routes, makes `openapi/bourse.json`, and is what the tests walk. To add a route, add an entry, then run
+//! the routes, makes `openapi/bourse.json`, and is what the tests walk. Tenants have a file of their own.
+//! To add a route, add an entry, then run
 //! `bourse openapi > openapi/bourse.json`.
+
+mod tenants;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
@@ -8,8 +11,8 @@ use actix_web::{Resource, web};
 
 use super::admin::{
     adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
-    identities, import, instances, keys, offboarding, offerings, orders, parameters, platforms, policies, preview,
-    prices, quotas, service_accounts, statements, tenants, usage, users,
+    instances, keys, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
+    statements, usage, users,
 };
 use super::{auth, error, health, jwks, login, metrics, portal::pages::PAGES};
 
@@ -24,14 +27,34 @@ pub const API: &str = "/api/v1";
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
     Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
-    Order, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents,
-    SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants,
-    SignedIn,
+    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, Open, Order,
+    ReadBinding, ReadInstances, ReadOrder, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets,
+    SeeCosts, SeeDeadLetters, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies,
+    SeeQuotas, SeeStatements, ShareInstances, SignedIn,
 };
 
 /// All routes.
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] =
+    &joined::<{ OFFERED.len() + tenants::ROUTES.len() + ORDERED.len() }>(&[OFFERED, tenants::ROUTES, ORDERED]);
+
+/// The parts of the table in one piece.
+const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
+    let mut all = [parts[0][0]; N];
+    let (mut part, mut next) = (0, 0);
+    while part < parts.len() {
+        let mut row = 0;
+        while row < parts[part].len() {
+            all[next] = parts[part][row];
+            next += 1;
+            row += 1;
+        }
+        part += 1;
+    }
+    all
+}
+
+/// What stands before tenants.
+const OFFERED: &[Route] = &[
     Route::new(Get, "/healthz", Open, "Whether the process lives", || to(health::live)),
     Route::new(Get, "/readyz", Open, "Whether the process can do its work", || to(health::ready))
         .gives::<health::Readiness>()
@@ -135,50 +158,10 @@ pub const ROUTES: &[Route] = &[
         || to(platforms::delete_credentials),
     )
     .nothing(),
-    // Tenants, and what platforms call them.
-    Route::new(Get, "/api/v1/tenants", SeeTenants, "List tenants", || to(tenants::list))
-        .pages::<tenants::TenantOut>(&[]),
-    Route::new(Post, "/api/v1/tenants/import", ManageTenants, "Take tenants over from a list", || to(import::import))
-        .takes::<import::ImportIn>()
-        .gives::<import::ImportOut>()
-        .asks(&["dry_run"]),
-    Route::new(Get, "/api/v1/tenants/{name}", SeeTenants, "Show a tenant", || to(tenants::show))
-        .gives::<tenants::TenantOut>(),
-    Route::new(Put, "/api/v1/tenants/{name}", ManageTenants, "Create or replace a tenant", || to(tenants::put))
-        .takes::<crate::domain::tenant::TenantDocument>()
-        .gives::<tenants::TenantOut>()
-        .with(&[200, 201]),
-    Route::new(Delete, "/api/v1/tenants/{name}", ManageTenants, "Delete a tenant", || to(tenants::delete)).nothing(),
-    Route::new(Post, "/api/v1/tenants/{name}/suspend", ManageTenants, "Let a tenant order nothing more", || {
-        to(offboarding::suspend)
-    })
-    .takes::<offboarding::SuspensionIn>()
-    .gives::<tenants::TenantOut>(),
-    Route::new(Post, "/api/v1/tenants/{name}/resume", ManageTenants, "Let a tenant order again", || {
-        to(offboarding::resume)
-    })
-    .gives::<tenants::TenantOut>(),
-    Route::new(Get, "/api/v1/tenants/{name}/offboard", ManageTenants, "Show how far a tenant is taken down", || {
-        to(offboarding::show)
-    })
-    .gives::<offboarding::OffboardingOut>(),
-    Route::new(
-        Post,
-        "/api/v1/tenants/{name}/offboard",
-        ManageTenants,
-        "Take a tenant down with all its instances",
-        || to(offboarding::start),
-    )
-    .takes::<offboarding::OffboardingIn>()
-    .gives::<offboarding::OffboardingOut>(),
-    Route::new(Delete, "/api/v1/tenants/{name}/offboard", ManageTenants, "Call an off-boarding off", || {
-        to(offboarding::cancel)
-    })
-    .nothing(),
-    Route::new(Get, "/api/v1/identities/unmapped", SeePlatforms, "List identities that no tenant has", || {
-        to(identities::unmapped)
-    })
-    .pages::<identities::UnmappedOut>(&[]),
+];
+
+/// What comes after them.
+const ORDERED: &[Route] = &[
     // Orders by people.
     Route::new(Get, "/api/v1/tenants/{tenant}/instances", SeeOrders, "List a tenant's instances", || to(orders::list))
         .pages::<instances::InstanceOut>(&[]),
@@ -188,7 +171,7 @@ pub const ROUTES: &[Route] = &[
     .takes::<orders::OrderIn>()
     .gives::<orders::OrderedOut>()
     .with(&[200, 201, 202]),
-    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", SeeOrders, "Show an instance by name", || {
+    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}", ReadOrder, "Show an instance by name", || {
         to(orders::show)
     })
     .gives::<orders::OrderedOut>(),
@@ -207,9 +190,13 @@ pub const ROUTES: &[Route] = &[
     .takes::<orders::BindIn>()
     .gives::<orders::OrderedBindingOut>()
     .with(&[201, 202]),
-    Route::new(Get, "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}", Order, "Show a binding", || {
-        to(orders::binding)
-    })
+    Route::new(
+        Get,
+        "/api/v1/tenants/{tenant}/instances/{name}/bindings/{binding}",
+        ReadBinding,
+        "Show a binding",
+        || to(orders::binding),
+    )
     .gives::<orders::OrderedBindingOut>(),
     Route::new(
         Delete,
@@ -221,7 +208,7 @@ pub const ROUTES: &[Route] = &[
     .gives::<orders::OrderedBindingOut>()
     .with(&[202, 204]),
     // What stands and what is under way.
-    Route::new(Get, "/api/v1/instances", SeeInstances, "List instances", || to(instances::list))
+    Route::new(Get, "/api/v1/instances", ReadInstances, "List instances", || to(instances::list))
         .pages::<instances::InstanceOut>(&[
             "tenant",
             "platform",
@@ -235,7 +222,7 @@ pub const ROUTES: &[Route] = &[
     })
     .takes::<adoption::AdoptionIn>()
     .gives::<adoption::AdoptionOut>(),
-    Route::new(Get, "/api/v1/instances/{id}", SeeInstances, "Show an instance", || to(instances::show))
+    Route::new(Get, "/api/v1/instances/{id}", ReadInstances, "Show an instance", || to(instances::show))
         .gives::<instances::DetailOut>(),
     Route::new(
         Post,
@@ -249,7 +236,7 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Get,
         "/api/v1/instances/{id}/grants",
-        ManageInstances,
+        ShareInstances,
         "List who was granted access to an instance",
         || to(grants::list),
     )
@@ -257,13 +244,13 @@ pub const ROUTES: &[Route] = &[
     Route::new(
         Put,
         "/api/v1/instances/{id}/grants/{user}",
-        ManageInstances,
+        ShareInstances,
         "Grant somebody access to an instance",
         || to(grants::put),
     )
     .takes::<grants::GrantIn>()
     .gives::<grants::GrantOut>(),
-    Route::new(Delete, "/api/v1/instances/{id}/grants/{user}", ManageInstances, "Take access back", || {
+    Route::new(Delete, "/api/v1/instances/{id}/grants/{user}", ShareInstances, "Take access back", || {
         to(grants::delete)
     })
     .nothing(),
@@ -358,6 +345,10 @@ pub const ROUTES: &[Route] = &[
     .with(&[200, 201]),
     Route::new(Delete, "/api/v1/quotas/{name}", ManageQuotas, "Delete a quota", || to(quotas::delete)).nothing(),
     // What is said about plans' parameters.
+    Route::new(Get, "/api/v1/parameters", SeePolicies, "List what is said about plans' parameters", || {
+        to(parameters::list)
+    })
+    .pages::<parameters::ParametersOut>(&[]),
     Route::new(
         Get,
         "/api/v1/offerings/{offering}/plans/{plan}/parameters",
@@ -490,7 +481,7 @@ pub const ROUTES: &[Route] = &[
     })
     .gives::<events::FeedOut>()
     .asks(&["after", "limit", "type", "tenant"]),
-    Route::new(Get, "/api/v1/events/dead-letters", SeeEvents, "List events that a sink did not take", || {
+    Route::new(Get, "/api/v1/events/dead-letters", SeeDeadLetters, "List events that a sink did not take", || {
         to(events::dead_letters)
     })
     .pages::<events::DeadLetterOut>(&["sink"]),

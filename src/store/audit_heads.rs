@@ -21,23 +21,47 @@ pub struct AuditKey {
     pub created_at: Time,
 }
 
-const KEYS: &str =
-    "select kid, private_key, public_key, created_at from audit_keys order by created_at, kid limit 1000";
+/// Keys that are read at once.
+const KEYS_AT_ONCE: i64 = 1000;
+const KEYS: &str = "select kid, private_key, public_key, created_at from audit_keys where (created_at, kid) > ($1, $2) \
+     order by created_at, kid limit $3";
 
-/// All keys; the last one signs.
+fn key(row: &AnyRow) -> Result<AuditKey, Error> {
+    Ok(AuditKey {
+        kid: column(row, "kid")?,
+        private_key: column(row, "private_key")?,
+        public_key: column(row, "public_key")?,
+        created_at: Time(column(row, "created_at")?),
+    })
+}
+
+/// All keys, however many there are by now; the last one signs.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn keys(tx: &mut Tx<'_>) -> Result<Vec<AuditKey>, Error> {
-    let read = |row: &AnyRow| {
-        Ok(AuditKey {
-            kid: column(row, "kid")?,
-            private_key: column(row, "private_key")?,
-            public_key: column(row, "public_key")?,
-            created_at: Time(column(row, "created_at")?),
-        })
-    };
-    tx.fetch_all(sqlx::query(KEYS)).await?.iter().map(read).collect()
+    let mut all: Vec<AuditKey> = Vec::new();
+    loop {
+        let (at, kid) = all.last().map_or((i64::MIN, String::new()), |last| (last.created_at.0, last.kid.clone()));
+        let rows = tx.fetch_all(sqlx::query(KEYS).bind(at).bind(kid).bind(KEYS_AT_ONCE)).await?;
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        for row in &rows {
+            all.push(key(row)?);
+        }
+    }
+}
+
+const SIGNING: &str =
+    "select kid, private_key, public_key, created_at from audit_keys order by created_at desc, kid desc limit 1";
+
+/// The key that signs.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn signing(tx: &mut Tx<'_>) -> Result<Option<AuditKey>, Error> {
+    tx.fetch_optional(sqlx::query(SIGNING)).await?.as_ref().map(key).transpose()
 }
 
 const INSERT_KEY: &str = "insert into audit_keys (kid, private_key, public_key, created_at) values ($1, $2, $3, $4)";

@@ -4,20 +4,31 @@
 //! Invariant: numbers have no gap and never change, and the row with the highest one is never removed, so that the next
 //! number follows from the table alone.
 
+use std::collections::BTreeSet;
+
 use sqlx::any::AnyRow;
 
 use super::db::column;
 use super::{Error, Tx};
 use crate::clock::Time;
 use crate::domain::event::{Event, Numbered};
+use crate::domain::permission::Sight;
 
-/// Which events a page holds; both must match.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which events a page holds; all must match.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// The CloudEvents type.
     pub kind: Option<String>,
-    /// The tenant's id.
+    /// The tenant's id, which is in sight.
     pub tenant_id: Option<String>,
+    /// Whose events are seen.
+    pub sight: Sight,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { kind: None, tenant_id: None, sight: Sight::everything() }
+    }
 }
 
 /// Where the feed begins and ends.
@@ -29,8 +40,8 @@ pub struct Bounds {
     pub last: i64,
 }
 
-const APPEND: &str = "insert into events (id, type, subject, tenant_id, instance_id, recorded_at, document) \
-     values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing";
+const APPEND: &str = "insert into events (id, type, subject, tenant_id, instance_id, recorded_at, document, broker_id) \
+     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing";
 
 /// Records an event, without a number. One that is there already stays as it is: a replayed transition has the same id.
 ///
@@ -44,7 +55,8 @@ pub async fn append(tx: &mut Tx<'_>, hub: &str, event: &Event, now: Time) -> Res
         .bind(event.tenant_id.clone())
         .bind(event.instance_id.clone())
         .bind(now.0)
-        .bind(event.document(hub).to_string());
+        .bind(event.document(hub).to_string())
+        .bind(event.seen_by_broker().map(str::to_owned));
     tx.execute(sql).await.map(drop)
 }
 
@@ -81,11 +93,36 @@ const PAGE_TENANT: &str = "select sequence, id, document from events where seque
 const PAGE_BOTH: &str = "select sequence, id, document from events where sequence > $1 and type = $3 \
      and tenant_id = $4 order by sequence limit $2";
 
+// Of each tenant and broker the first numbers only, each list from its index: what is read is bounded by the limit and by how many they are,
+// not by what the feed holds.
+const PAGE_OWN_SQLITE: &str = "select sequence, id, document from events where sequence in (select sequence from ( \
+       select found.value as sequence from json_each($3) as wanted join json_each((select json_group_array(sequence) from ( \
+         select sequence from events where tenant_id = wanted.value and sequence > $1 and ($5 is null or type = $5) \
+         order by sequence limit $2))) as found \
+       union select found.value as sequence from json_each($4) as wanted join json_each((select json_group_array(sequence) from ( \
+         select sequence from events where broker_id = wanted.value and sequence > $1 and ($5 is null or type = $5) \
+         order by sequence limit $2))) as found \
+     ) as own order by sequence limit $2) order by sequence";
+const PAGE_OWN_POSTGRES: &str = "select sequence, id, document from events where sequence in (select sequence from ( \
+       select found.sequence from json_array_elements_text($3::json) as wanted cross join lateral ( \
+         select sequence from events where tenant_id = wanted.value and sequence > $1 and ($5 is null or type = $5) \
+         order by sequence limit $2) as found \
+       union select found.sequence from json_array_elements_text($4::json) as wanted cross join lateral ( \
+         select sequence from events where broker_id = wanted.value and sequence > $1 and ($5 is null or type = $5) \
+         order by sequence limit $2) as found \
+     ) as own order by sequence limit $2) order by sequence";
+
 /// Events with a number above `after`, lowest first, at most `limit`.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn page(tx: &mut Tx<'_>, after: i64, limit: i64, filter: &Filter) -> Result<Vec<Numbered>, Error> {
+    if let (None, Some((tenants, brokers))) = (&filter.tenant_id, filter.sight.reach()) {
+        let list = |ids: &BTreeSet<String>| serde_json::json!(ids).to_string();
+        let sql = sqlx::query(tx.shared(PAGE_OWN_SQLITE, PAGE_OWN_POSTGRES)).bind(after).bind(limit);
+        let sql = sql.bind(list(tenants)).bind(list(brokers)).bind(filter.kind.clone());
+        return tx.fetch_all(sql).await?.iter().map(numbered).collect();
+    }
     let sql = match (&filter.kind, &filter.tenant_id) {
         (None, None) => sqlx::query(PAGE).bind(after).bind(limit),
         (Some(kind), None) => sqlx::query(PAGE_TYPE).bind(after).bind(limit).bind(kind.clone()),

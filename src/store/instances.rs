@@ -235,8 +235,10 @@ pub struct Filter {
     pub offering_id: Option<String>,
     /// By state; without it those that are gone are left out.
     pub state: Option<InstanceState>,
-    /// By whose they are.
+    /// By whose they are, and to whom they were granted.
     pub sight: Sight,
+    /// When grants must not have ended.
+    pub now: Time,
 }
 
 const READY_TIMES: &str = "select ready_at - created_at as took from (select offering_id, created_at, ready_at from instances \
@@ -252,18 +254,36 @@ pub async fn ready_times(tx: &mut Tx<'_>, broker_id: &str, offering_id: &str) ->
     tx.fetch_all(sql).await?.iter().map(|row| column(row, "took")).collect()
 }
 
-const LIST: &str = "select * from instances where id > $1 \
-    and ($2 is null or tenant_id = $2) and ($3 is null or platform_id = $3) and ($4 is null or platform_instance_id = $4) \
-    and ($5 is null or broker_id = $5) and ($6 is null or offering_id = $6) \
-    and (($7 is null and state <> 'gone') or state = $7) \
-    and ($9 is null or $9 like '%|' || tenant_id || '|%' or $10 like '%|' || broker_id || '|%') order by id limit $8";
+macro_rules! list {
+    ($sight:literal) => {
+        concat!(
+            "select * from instances where id > $1 and ($2 is null or tenant_id = $2) \
+            and ($3 is null or platform_id = $3) and ($4 is null or platform_instance_id = $4) \
+            and ($5 is null or broker_id = $5) and ($6 is null or offering_id = $6) \
+            and (($7 is null and state <> 'gone') or state = $7) ",
+            $sight,
+            " order by id limit $8"
+        )
+    };
+}
+
+const LIST: &str = list!(
+    "and ($9 is null or $9 like '%|' || tenant_id || '|%' or $10 like '%|' || broker_id || '|%' \
+    or id in (select instance_id from instance_grants where user_name = $11 and expires_at > $12))"
+);
+/// For somebody who sees by grants only: those are few, and found first.
+const LIST_GRANTED: &str = list!(
+    "and $9 is not null and $10 is not null \
+    and id in (select instance_id from instance_grants where user_name = $11 and expires_at > $12)"
+);
 
 /// A page of instances in the order of their ids, after one id.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> Result<Vec<InstanceRow>, Error> {
-    let query = sqlx::query(LIST)
+    let sql = if filter.sight.is_only_granted() { LIST_GRANTED } else { LIST };
+    let query = sqlx::query(sql)
         .bind(after.to_owned())
         .bind(filter.tenant_id.clone())
         .bind(filter.platform_id.clone())
@@ -273,6 +293,8 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
         .bind(filter.state.map(InstanceState::as_str))
         .bind(limit)
         .bind(filter.sight.tenants())
-        .bind(filter.sight.brokers());
+        .bind(filter.sight.brokers())
+        .bind(filter.sight.granted().map(str::to_owned))
+        .bind(filter.now.0);
     tx.fetch_all(query).await?.iter().map(read).collect()
 }

@@ -50,6 +50,18 @@ pub async fn all(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<ParametersRow>, Erro
     tx.fetch_all(sqlx::query(ALL).bind(limit)).await?.iter().map(read).collect()
 }
 
+const PAGE: &str = "select * from plan_parameters where (offering, plan, tenant) > ($1, $2, $3) \
+    order by offering, plan, tenant limit $4";
+
+/// Those after one, by offering, plan and tenant.
+///
+/// # Errors
+/// [`Error`].
+pub async fn page(tx: &mut Tx<'_>, after: &Key, limit: u32) -> Result<Vec<ParametersRow>, Error> {
+    let sql = sqlx::query(PAGE).bind(after.offering.clone()).bind(after.plan.clone()).bind(after.tenant.clone());
+    tx.fetch_all(sql.bind(i64::from(limit))).await?.iter().map(read).collect()
+}
+
 const ONE: &str = "select * from plan_parameters where offering = $1 and plan = $2 and tenant = $3";
 
 /// What is said of a plan for one tenant, or for all.

@@ -86,9 +86,9 @@ pub async fn list(
 
 const PUT: &str = "insert into quotas (name, tenant_id, document, most, used, told_at, version, created_at) \
     values ($1, $2, $3, $4, 0, null, 1, $5) on conflict (name) do update set document = excluded.document, \
-    most = excluded.most, told_at = null, version = quotas.version + 1 returning *";
+    most = excluded.most, told_at = null, version = quotas.version + 1 where quotas.tenant_id = excluded.tenant_id returning *";
 
-/// Creates or replaces a quota, and locks it. What is used of it is left as it is.
+/// Creates or replaces a quota, and locks it. What is used of it is left as it is. `None` where another tenant's has the name.
 ///
 /// # Errors
 /// [`Error`].
@@ -98,14 +98,14 @@ pub async fn put(
     tenant_id: &str,
     document: &QuotaDocument,
     now: Time,
-) -> Result<QuotaRow, Error> {
+) -> Result<Option<QuotaRow>, Error> {
     let sql = sqlx::query(PUT)
         .bind(name.to_owned())
         .bind(tenant_id.to_owned())
         .bind(serde_json::json!(document).to_string())
         .bind(document.most().0)
         .bind(now.0);
-    tx.fetch_optional(sql).await?.as_ref().map(read).transpose()?.ok_or(Error::Taken)
+    tx.fetch_optional(sql).await?.as_ref().map(read).transpose()
 }
 
 const SET_USED: &str = "update quotas set used = $2 where name = $1";

@@ -17,7 +17,7 @@ use crate::support::hub::request;
 fn row(number: usize) -> AuditRow {
     AuditRow {
         at: Time(1_763_769_600_000_000),
-        actor: "users/admin".to_owned(),
+        actor: "administrators/admin".to_owned(),
         origin: json!({"channel": "hub"}),
         action: "tenant.put".to_owned(),
         subject: format!("tenants/t-{number}"),

@@ -1,5 +1,7 @@
 //! The command line as people and scripts use it: the built binary against a hub with real brokers behind it.
 
+mod shared;
+
 use std::process::Stdio;
 
 use reqwest::Method;

@@ -1,6 +1,8 @@
 //! The feed: every committed event gets one number, nothing is skipped, and each instance's events keep their order,
 //! however many write at once and whoever numbers.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

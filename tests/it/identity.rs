@@ -3,6 +3,7 @@
 mod accounts;
 mod forged;
 mod login;
+mod namesake;
 mod oidc;
 mod table;
 

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::bare::on_each;
-use crate::support::hub::{Hub, Platform, Reply, World, request};
+use crate::support::hub::{CLIENT, Hub, Platform, Reply, World, request};
+use crate::support::oidc::{AUDIENCE, Forger};
 
 async fn catalog(hub: &Hub, p: &Platform) -> Reply {
     hub.osb(p, Method::GET, "/v2/catalog", None).await
@@ -97,6 +98,65 @@ async fn an_address_with_too_many_wrong_passwords_is_not_listened_to_for_a_while
         world.clock.advance(Duration::from_secs(60));
         assert_eq!(hub.admin(Method::GET, "/api/v1/tenants", None).await.status, 200);
         assert_eq!(catalog(&hub, &p).await.status, 200);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_wrong_passwords_at_once_no_more_are_tried_than_one_after_the_other() {
+    on_each(async |on| {
+        let world = World::new(on, |config| {
+            config.limits.failed_logins_per_minute = 1;
+            config.limits.failed_logins_burst = 3;
+        })
+        .await;
+        let hub = world.hub().await;
+        let p = world.furnish(&hub).await;
+        let url = format!("{}/api/v1/tenants", hub.url);
+        let right = (0..40).map(|_| catalog(&hub, &p));
+        for reply in futures_util::future::join_all(right).await {
+            assert_eq!(reply.status, 200, "right ones wait for each other: {reply:?}");
+        }
+        let wrong = (0..40).map(|number| {
+            let (url, guess) = (&url, format!("wrong-{number}"));
+            async move { request(Method::GET, url, Some(("admin", &guess)), None).await.status }
+        });
+        let mut told = futures_util::future::join_all(wrong).await;
+        told.sort_unstable();
+        assert_eq!(told[..4], [401, 401, 401, 429], "{told:?}");
+        world.clock.advance(Duration::from_secs(60));
+        assert_eq!(hub.admin(Method::GET, "/api/v1/tenants", None).await.status, 200);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_keys_of_tokens_are_counted_as_wrong_passwords_are() {
+    on_each(async |on| {
+        let forger = Forger::start().await;
+        let issuer = forger.url.clone();
+        let world = World::new(on, |config| {
+            config.oidc.issuer = issuer;
+            config.oidc.audience = AUDIENCE.to_owned();
+            config.limits.failed_logins_per_minute = 1;
+            config.limits.failed_logins_burst = 3;
+        })
+        .await;
+        let hub = world.hub().await;
+        let made_up = async |number: usize| {
+            let header = json!({"alg": "EdDSA", "kid": format!("made-up-{number}"), "typ": "at+jwt"});
+            let token = forger.signed(&header, hub.app.clock().now().seconds(), json!({}));
+            let url = format!("{}/api/v1/me", hub.url);
+            CLIENT.get(url).bearer_auth(token).send().await.expect("no answer").status().as_u16()
+        };
+        let mut told = Vec::new();
+        for number in 0..5 {
+            told.push(made_up(number).await);
+        }
+        assert!(told[..3].iter().all(|status| matches!(status, 401 | 503)), "{told:?}");
+        assert_eq!(told[3..], [429, 429], "{told:?}");
         hub.stop().await;
     })
     .await;

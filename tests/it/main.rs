@@ -15,6 +15,7 @@ mod cancel;
 mod cases;
 mod chaos;
 mod cli;
+mod collation;
 mod concurrency;
 mod conformance;
 mod corpus;

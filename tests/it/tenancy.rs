@@ -5,3 +5,4 @@ mod contexts;
 mod grants;
 mod imports;
 mod lookups;
+mod members;

@@ -11,6 +11,7 @@ use super::super::{App, Error};
 use super::tell;
 use crate::clock::fresh_id;
 use crate::domain::approval::{self, ApprovalState, Cause, On, Ordered};
+use crate::domain::caller::person_of;
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::operation::{OperationKind, Phase, Told};
@@ -88,7 +89,7 @@ impl App {
         operation.told = Told::Accepted;
         operation.next_at = expires_at;
         operation.description = Some(approval::waiting_for(groups.iter().flat_map(|group| &group.causes)));
-        let requested_user = match orderer.actor.strip_prefix("users/") {
+        let requested_user = match person_of(&orderer.actor) {
             Some(user) => Some(user.to_owned()),
             None => self.user_of(&orderer.platform.id, call).await?,
         };
@@ -158,7 +159,7 @@ const NAMES: [&str; 4] = ["user_name", "username", "user_id", "uid"];
 
 /// Who ordered, for people. A platform's user is what the platform says, and is believed by nobody.
 fn requested_by(orderer: &Orderer, call: &Call) -> String {
-    if orderer.actor.starts_with("users/") {
+    if person_of(&orderer.actor).is_some() {
         return orderer.actor.clone();
     }
     let platform = format!("platforms/{}", orderer.platform.name);

@@ -16,7 +16,7 @@ use super::end::{End, end};
 use super::{ApprovalView, tell};
 use crate::clock::Time;
 use crate::domain::approval::{self, ApprovalState, REASON_MAX, Request};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, person_of};
 use crate::domain::catalog::PlanEntry;
 use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
@@ -82,6 +82,7 @@ impl App {
         let tenant = self.tenant(&view.row.tenant_id).await?;
         let request = Request {
             user: view.row.requested_user.as_deref(),
+            actor: person_of(&view.row.requested_by).map(|_| view.row.requested_by.as_str()),
             approvers: &view.row.approvers,
             tenant: &tenant.document,
             tenant_id: &tenant.id,

@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use osb::stamp::{Jwk, Jwks, Signer};
+use serde_json::json;
 
 use super::chain::LEASE;
 use crate::app::{App, Error};
 use crate::clock::Time;
 use crate::domain::audit::Head;
+use crate::store::audit::AuditRow;
 use crate::store::audit_heads::AuditKey;
 use crate::store::leases::{self, Holder};
 use crate::store::{self, audit, audit_heads};
@@ -90,20 +92,20 @@ impl App {
 
     /// The key that signs heads; made where there is none.
     async fn audit_signer(&self) -> Result<Signer, Error> {
-        if let Some(row) = self.audit_key_rows().await?.last() {
-            return self.opened(row);
+        if let Some(row) = self.db().read(|tx| Box::pin(audit_heads::signing(tx))).await? {
+            return self.opened(&row);
         }
         let (_, fresh) = self.fresh_audit_key()?;
-        self.opened(&self.add_audit_key(fresh, false).await?)
+        self.opened(&self.add_audit_key(fresh, None).await?)
     }
 
-    /// Makes another key sign from now on. The private half of the one before is forgotten, its public half stays.
+    /// Makes another key sign from now on, with that row of the audit. The private half of the one before is forgotten, its public half stays.
     ///
     /// # Errors
     /// Where the database fails.
-    pub(in crate::app) async fn next_audit_key(&self) -> Result<String, Error> {
+    pub(in crate::app) async fn next_audit_key(&self, audited: AuditRow) -> Result<String, Error> {
         let (kid, fresh) = self.fresh_audit_key()?;
-        self.add_audit_key(fresh, true).await?;
+        self.add_audit_key(fresh, Some(audited)).await?;
         Ok(kid)
     }
 
@@ -122,21 +124,26 @@ impl App {
     }
 
     /// Adds a key, unless there is one and no other is wanted; the key that signs.
-    async fn add_audit_key(&self, fresh: AuditKey, another: bool) -> Result<AuditKey, Error> {
+    async fn add_audit_key(&self, fresh: AuditKey, another: Option<AuditRow>) -> Result<AuditKey, Error> {
         let process = self.process().to_owned();
         let added = self.db().write(move |tx| {
-            let (process, mut fresh) = (process.clone(), fresh.clone());
+            let (process, mut fresh, another) = (process.clone(), fresh.clone(), another.clone());
             Box::pin(async move {
                 leases::lock(tx, LOCK, &process).await?;
-                if let Some(last) = audit_heads::keys(tx).await?.pop() {
-                    if !another {
-                        return Ok(last);
+                let last = audit_heads::signing(tx).await?;
+                if let Some(last) = &last {
+                    if another.is_none() {
+                        return Ok(last.clone());
                     }
                     // The last one signs, also where a clock went back.
                     fresh.created_at = fresh.created_at.max(Time(last.created_at.0.saturating_add(1)));
                 }
                 audit_heads::insert_key(tx, &fresh).await?;
                 audit_heads::retire_others(tx, &fresh.kid).await?;
+                if let Some(audited) = another {
+                    let signs = |key: &AuditKey| json!({ "signs": key.kid });
+                    audit::append(tx, &audited.changed(last.as_ref().map(signs), Some(signs(&fresh)))).await?;
+                }
                 Ok::<_, store::Error>(fresh)
             })
         });

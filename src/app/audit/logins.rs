@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn attempts_of_one_address_are_one_row_that_names_accounts() {
         let attempts = Attempts::default();
-        for (at, account) in [(3, Some("users/admin")), (1, None), (2, Some("users/admin"))] {
+        for (at, account) in [(3, Some("administrators/admin")), (1, None), (2, Some("administrators/admin"))] {
             attempts.note(&from(1), account.map(str::to_owned), Time(at));
         }
         let rows = attempts.drain();
         assert_eq!(rows.len(), 1);
         let (_, attempt) = &rows[0];
         assert_eq!((attempt.times, attempt.first, attempt.last), (3, Time(1), Time(3)));
-        assert_eq!(attempt.accounts, BTreeMap::from([("users/admin".to_owned(), 2)]));
+        assert_eq!(attempt.accounts, BTreeMap::from([("administrators/admin".to_owned(), 2)]));
         assert!(attempts.drain().is_empty());
     }
 

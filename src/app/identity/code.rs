@@ -79,11 +79,13 @@ impl App {
         secret: &Secret<String>,
         (state, code): (&str, &str),
     ) -> Result<Secret<String>, Error> {
-        self.may_try()?;
+        let attempt = self.try_login().await?;
         let found = self.named_by(secret, (state, code)).await;
-        if matches!(found, Err(Error::BadToken(_))) {
+        if matches!(found, Err(Error::BadToken(_) | Error::NotYet(_))) {
             self.note_failed_login(None);
-            self.failed_to_try();
+            attempt.failed();
+        } else {
+            drop(attempt);
         }
         let Bearer { name, groups } = found?;
         self.open_session(Kind::User, name, groups).await

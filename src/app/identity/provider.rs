@@ -72,7 +72,7 @@ impl Provider {
     /// Whose token that is.
     ///
     /// # Errors
-    /// [`Error::BadToken`] with the reason; [`Error::Unavailable`] where it can't be judged.
+    /// [`Error::BadToken`] with the reason; [`Error::NotYet`] where its key may be too new; [`Error::Unavailable`] where it can't be judged.
     pub(in crate::app) async fn bearer(
         &self,
         settings: &Oidc,
@@ -187,7 +187,7 @@ impl Provider {
         }
         if !may_ask(&known, clock.now()) {
             // The key may be younger than what is known.
-            return Err(Error::Unavailable("the token's key is not known yet: try again in a few seconds".to_owned()));
+            return Err(Error::NotYet("the token's key is not known yet: try again in a few seconds".to_owned()));
         }
         let asked = self.ask(settings, outgoing, clock).await;
         drop(turn);

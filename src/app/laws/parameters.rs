@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::tenants::Put;
-use super::super::{App, Error, Issue};
+use super::super::{App, Error, Issue, Listed, Page};
 use super::{Key, PARAMETERS_MAX, ParametersView};
 use crate::domain::caller::Caller;
 use crate::domain::parameters::ParameterRules;
@@ -83,6 +83,18 @@ impl App {
         let wanted = key.clone();
         let found = self.db().read(move |tx| Box::pin(async move { plan_parameters::one(tx, &wanted).await })).await?;
         found.ok_or_else(|| Error::not_found("rule of parameters", &key.plan))
+    }
+
+    /// What is said about plans' parameters, by offering, plan and tenant. The key of a page is these three, a line each.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn all_parameters(&self, page: &Page) -> Result<Listed<ParametersView>, Error> {
+        let mut parts = page.after.splitn(3, '\n').map(str::to_owned);
+        let mut part = || parts.next().unwrap_or_default();
+        let (after, rows) = (Key { offering: part(), plan: part(), tenant: part() }, page.rows());
+        let read = self.db().read(|tx| Box::pin(async move { plan_parameters::page(tx, &after, rows).await }));
+        Ok(page.cut(read.await?, |row| format!("{}\n{}\n{}", row.key.offering, row.key.plan, row.key.tenant)))
     }
 
     /// Says nothing about the parameters of a plan any more.

@@ -34,7 +34,7 @@ pub(in crate::app) struct Deed<'a> {
 /// Who does it, as policies see them. What a platform says of its own users is believed by nobody.
 pub(in crate::app) fn principal(actor: &str, platform: &Platform) -> Principal {
     match actor.split_once('/') {
-        Some(("users", user)) => Principal::User(user.to_owned()),
+        Some(("users" | "administrators", user)) => Principal::User(user.to_owned()),
         Some(("service-accounts", account)) => Principal::ServiceAccount(account.to_owned()),
         _ => Principal::Platform(platform.name.clone(), platform.kind.as_str()),
     }

@@ -68,16 +68,21 @@ impl App {
                 };
                 let tenant = tenant.tenant;
                 let before = quotas::one(tx, &name).await?;
-                if before.as_ref().is_some_and(|before| before.tenant_id != tenant.id) {
+                let taken = || {
                     let message =
                         format!("quota `{name}` is another tenant's; choose another name, or delete it first");
-                    return Err(Error::conflict("name_taken", message));
+                    Error::conflict("name_taken", message)
+                };
+                if before.as_ref().is_some_and(|before| before.tenant_id != tenant.id) {
+                    return Err(taken());
                 }
                 if before.is_none() && quotas::count(tx, &tenant.id).await? >= OF_TENANT_MAX {
                     let message = format!("a tenant has at most {OF_TENANT_MAX} quotas");
                     return Err(Error::Unprocessable { code: "too_many", message });
                 }
                 let row = quotas::put(tx, &name, &tenant.id, &document, now).await?;
+                // Somebody else may have made it for another tenant since.
+                let row = row.ok_or_else(taken)?;
                 let row = app.count_standing(tx, row).await?;
                 tenants::count_quotas(tx, &tenant.id).await?;
                 let was = before.as_ref().map(|row| json!(row.document));

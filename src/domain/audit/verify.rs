@@ -18,7 +18,7 @@ const PENDING_MAX: usize = 64;
 const SHIFT_MAX: i64 = 64;
 /// Findings that are kept; more are counted.
 const FINDINGS_MAX: usize = 100;
-/// Heads that are compared.
+/// Heads that wait for their rows.
 const HEADS_MAX: usize = 100_000;
 
 /// Something that is wrong.
@@ -154,12 +154,22 @@ impl Verifier {
             findings: Vec::new(),
             more: 0,
         };
-        for head in heads.into_iter().filter(|head| head.position > 0).take(HEADS_MAX) {
-            // Two heads of one place that contradict each other: one of them is found out below, whichever is kept.
-            verifier.heads.insert(head.position, head);
-        }
+        heads.into_iter().for_each(|head| verifier.expect(head));
         verifier.remember(GENESIS.to_owned(), 0);
         verifier
+    }
+
+    /// One more head to compare with, whose signature was verified before. It has to come before its row.
+    pub fn expect(&mut self, head: Head) {
+        if head.position <= self.last {
+            return;
+        }
+        // Two heads of one place that contradict each other: one of them is found out below, whichever is kept.
+        self.heads.insert(head.position, head);
+        if self.heads.len() > HEADS_MAX {
+            // So many are only there behind the end of the rows, and of those the last one tells.
+            self.heads.pop_first();
+        }
     }
 
     /// The next row, as `GET /audit` gives it. Rows come by rising numbers.
@@ -179,6 +189,8 @@ impl Verifier {
         } else {
             self.broken(position, id, &previous, &stored, row);
         }
+        // Those of rows that are missing: nothing is left to compare them with.
+        self.heads = self.heads.split_off(&position);
         if let Some(head) = self.heads.remove(&position) {
             self.compared += 1;
             if head.hash == stored {

@@ -26,7 +26,7 @@ pub struct AuditParams {
     limit: Option<u32>,
     /// To what something was done, such as `tenants/retail`.
     subject: Option<String>,
-    /// Who did it, such as `users/admin`.
+    /// Who did it, such as `administrators/admin`.
     actor: Option<String>,
 }
 

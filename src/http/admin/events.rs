@@ -13,7 +13,7 @@ use crate::clock::Time;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, page};
-use crate::http::permits::{Can, ManageEvents, SeeEvents};
+use crate::http::permits::{Can, ManageEvents, SeeDeadLetters, SeeEvents};
 
 /// The query of the feed.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,17 +51,17 @@ impl From<FeedPage> for FeedOut {
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn list(_: Can<SeeEvents>, app: Data<App>, params: Params<FeedParams>) -> Result<Json<FeedOut>, Failure> {
+pub async fn list(who: Can<SeeEvents>, app: Data<App>, params: Params<FeedParams>) -> Result<Json<FeedOut>, Failure> {
     let FeedParams { after, limit, kind, tenant } = params.0;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(app::Error::invalid("", format!("limit must be 1 to {LIMIT_MAX}")).into());
     }
     let tenant_id = match tenant {
-        Some(tenant) => Some(app.feed_tenant(&tenant).await?),
+        Some(tenant) => Some(app.tenant_in_sight(&who.sight, &tenant).await?),
         None => None,
     };
-    Ok(Json(app.feed(FeedQuery { after, limit, kind, tenant_id }).await?.into()))
+    Ok(Json(app.feed(FeedQuery { after, limit, kind, tenant_id, sight: who.sight }).await?.into()))
 }
 
 /// The query of the list of dead letters.
@@ -107,7 +107,7 @@ impl From<DeadLetter> for DeadLetterOut {
 /// # Errors
 /// [`Failure`].
 pub async fn dead_letters(
-    _: Can<SeeEvents>,
+    _: Can<SeeDeadLetters>,
     app: Data<App>,
     params: Params<DeadLetterParams>,
 ) -> Result<Json<PageOut<DeadLetterOut>>, Failure> {

@@ -14,7 +14,7 @@ use crate::domain::grant::GrantRole;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{PageOut, PageParams, page};
-use crate::http::permits::{Can, ManageInstances};
+use crate::http::permits::{Can, ManageInstances, ShareInstances};
 
 /// What is granted.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -58,12 +58,12 @@ impl From<GrantView> for GrantOut {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    _: Can<ManageInstances>,
+    who: Can<ShareInstances>,
     app: Data<App>,
     id: Path<String>,
     params: Params<PageParams>,
 ) -> Result<Json<PageOut<GrantOut>>, Failure> {
-    Ok(Json(app.grants(&id, &params.0.page()?).await?.map(GrantOut::from).into()))
+    Ok(Json(app.grants(&who.sight, &id, &params.0.page()?).await?.map(GrantOut::from).into()))
 }
 
 /// `PUT /instances/{id}/grants/{user}`
@@ -71,13 +71,13 @@ pub async fn list(
 /// # Errors
 /// [`Failure`].
 pub async fn put(
-    who: Can<ManageInstances>,
+    who: Can<ShareInstances>,
     app: Data<App>,
     names: Path<(String, String)>,
     body: Body<GrantIn>,
 ) -> Result<Json<GrantOut>, Failure> {
     let GrantIn { role, expires_at } = body.0;
-    Ok(Json(app.put_grant(&who.caller, &names.0, &names.1, role, expires_at).await?.into()))
+    Ok(Json(app.put_grant(&who.caller, &who.sight, (&names.0, &names.1), role, expires_at).await?.into()))
 }
 
 /// `DELETE /instances/{id}/grants/{user}`
@@ -85,11 +85,11 @@ pub async fn put(
 /// # Errors
 /// [`Failure`].
 pub async fn delete(
-    who: Can<ManageInstances>,
+    who: Can<ShareInstances>,
     app: Data<App>,
     names: Path<(String, String)>,
 ) -> Result<HttpResponse, Failure> {
-    app.delete_grant(&who.caller, &names.0, &names.1).await?;
+    app.delete_grant(&who.caller, &who.sight, &names.0, &names.1).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -15,7 +15,7 @@ use crate::domain::operation::{OperationKind, OperationState, Phase};
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{self, PageOut};
-use crate::http::permits::{Can, ManageInstances, SeeInstances};
+use crate::http::permits::{Can, ManageInstances, ReadInstances, SeeInstances};
 
 /// An instance.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -246,7 +246,7 @@ pub struct InstanceParams {
 /// # Errors
 /// [`Failure`].
 pub async fn list(
-    who: Can<SeeInstances>,
+    who: Can<ReadInstances>,
     app: Data<App>,
     params: Params<InstanceParams>,
 ) -> Result<Json<PageOut<InstanceOut>>, Failure> {
@@ -267,7 +267,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(who: Can<SeeInstances>, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
+pub async fn show(who: Can<ReadInstances>, app: Data<App>, id: Path<String>) -> Result<Json<DetailOut>, Failure> {
     Ok(Json(app.instance(&who.sight, &id).await?.into()))
 }
 

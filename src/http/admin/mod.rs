@@ -16,6 +16,7 @@ pub mod identities;
 pub mod import;
 pub mod instances;
 pub mod keys;
+pub mod members;
 pub mod offboarding;
 pub mod offerings;
 pub mod orders;

@@ -18,7 +18,7 @@ use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::observe;
 use crate::http::page::{PageOut, PageParams};
-use crate::http::permits::{Can, Order, SeeOrders};
+use crate::http::permits::{Can, Order, ReadBinding, ReadOrder, SeeOrders};
 
 /// An order.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -146,7 +146,7 @@ pub async fn put(
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    who: Can<SeeOrders>,
+    who: Can<ReadOrder>,
     app: Data<App>,
     path: Path<(String, String)>,
 ) -> Result<Json<OrderedOut>, Failure> {
@@ -206,7 +206,7 @@ pub struct BindingParams {
 /// # Errors
 /// [`Failure`].
 pub async fn binding(
-    who: Can<Order>,
+    who: Can<ReadBinding>,
     app: Data<App>,
     path: Path<(String, String, String)>,
     request: HttpRequest,

@@ -14,6 +14,7 @@ use crate::clock::Time;
 use crate::domain::parameters::ParameterRules;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
+use crate::http::page::{PageOut, PageParams};
 use crate::http::permits::{Can, ManagePolicies, SeePolicies};
 
 /// What is said about a plan's parameters.
@@ -51,6 +52,18 @@ pub struct Whose {
 fn key(path: Path<(String, String)>, whose: Params<Whose>) -> Key {
     let (offering, plan) = path.into_inner();
     Key { offering, plan, tenant: whose.0.tenant.unwrap_or_default() }
+}
+
+/// `GET /parameters`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn list(
+    _: Can<SeePolicies>,
+    app: Data<App>,
+    params: Params<PageParams>,
+) -> Result<Json<PageOut<ParametersOut>>, Failure> {
+    Ok(Json(app.all_parameters(&params.0.page()?).await?.map(ParametersOut::from).into()))
 }
 
 /// `GET /offerings/{offering}/plans/{plan}/parameters`

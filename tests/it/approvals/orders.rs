@@ -35,7 +35,7 @@ async fn an_approved_order_goes_through_for_whoever_only_polls() {
         assert_eq!((decided.status, &decided.body["state"]), (200, &json!("approved")), "{decided:?}");
         assert_eq!(
             (&decided.body["decided_by"], &decided.body["reason"]),
-            (&json!("users/admin"), &json!("in the plan"))
+            (&json!("administrators/admin"), &json!("in the plan"))
         );
         assert_eq!(hub.outcome(p, "i-1").await, "succeeded");
         let again = hub.provision(p, "i-1", "ok", polling().with(json!({"size": 1}))).await;

@@ -21,7 +21,7 @@ async fn nobody_agrees_to_their_own_order() {
         let other = hub.admin(Method::PUT, NET, Some(json!({"offering": "faults", "plan": "async"}))).await;
         assert_eq!((other.status, &other.body["code"]), (409, &json!("operation_in_progress")), "{other:?}");
         let pending = shop.pending().await;
-        assert_eq!((&pending["requested_by"], &pending["name"]), (&json!("users/admin"), &json!("net")));
+        assert_eq!((&pending["requested_by"], &pending["name"]), (&json!("administrators/admin"), &json!("net")));
         for verb in ["approve", "deny"] {
             let own = shop.decide("admin", &pending, verb, "").await;
             assert_eq!((own.status, &own.body["code"]), (403, &json!("forbidden")), "{own:?}");

@@ -58,7 +58,7 @@ impl Walk {
         let (action, was, is) = expected;
         assert_eq!(row["action"], action, "{route:?}: {row}");
         assert_eq!((!row["before"].is_null(), !row["after"].is_null()), (was, is), "{route:?}: {row}");
-        assert_eq!((&row["actor"], &row["from"]["channel"]), (&json!("users/admin"), &json!("api")), "{row}");
+        assert_eq!((&row["actor"], &row["from"]["channel"]), (&json!("administrators/admin"), &json!("api")), "{row}");
         assert_eq!(row["from"]["address"], "127.0.0.1", "{row}");
         assert_eq!(row["from"]["request_id"].as_str().map(str::len), Some(36), "{row}");
         reply.body
@@ -82,7 +82,7 @@ impl Walk {
         })
         .await;
         assert_eq!((!row["before"].is_null(), !row["after"].is_null()), (was, is), "{route:?}: {row}");
-        assert_eq!(row["actor"], "users/admin", "{row}");
+        assert_eq!(row["actor"], "administrators/admin", "{row}");
     }
 
     /// The row that was added last, once it is chained.
@@ -128,6 +128,10 @@ async fn brokers_platforms_and_tenants(walk: &mut Walk, broker_url: &str) {
     walk.does(("PUT", name), &["books"], json!({"display_name": "Read"}), ("tenant.put", true, true)).await;
     let row = walk.last().await;
     assert_eq!((&row["before"]["display_name"], &row["after"]["display_name"]), (&json!("Books"), &json!("Read")));
+    let member = "/api/v1/tenants/{name}/members/{kind}/{member}";
+    let (ann, owner) = (["books", "users", "ann"], json!({"role": "owner"}));
+    walk.does(("PUT", member), &ann, owner, ("tenant.member.put", false, true)).await;
+    walk.does(("DELETE", member), &ann, Value::Null, ("tenant.member.delete", true, false)).await;
     walk.does(("DELETE", name), &["books"], Value::Null, ("tenant.delete", true, false)).await;
 }
 
@@ -333,7 +337,10 @@ async fn logins_that_fail_are_one_row_for_an_address_and_orders_by_platforms_are
         let walk = Walk { hub, seen: BTreeSet::new() };
         let row = walk.last().await;
         assert_eq!((&row["action"], &row["subject"]), (&json!("login.failed"), &json!("logins/127.0.0.1")));
-        assert_eq!((&row["detail"]["times"], &row["detail"]["accounts"]["users/admin"]), (&json!(4), &json!(2)));
+        assert_eq!(
+            (&row["detail"]["times"], &row["detail"]["accounts"]["administrators/admin"]),
+            (&json!(4), &json!(2))
+        );
         assert!(!row.to_string().contains("nobody\":"), "a name that nobody has is not kept: {row}");
         walk.hub.stop().await;
     })

@@ -221,3 +221,57 @@ async fn who_cannot_look_ends_with_2() {
     assert_eq!(finish(wrong).await.code, 2);
     assert_eq!(scene.run(&["verify", "--head", "/nonexistent"]).await.code, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_heads_are_looked_at_however_many_there_are() {
+    on_each(async |on| {
+        let scene = Scene::new(on).await;
+        scene
+            .sql(
+                "insert into audit_heads (position, hash, at, signature, kid) with recursive n (i) as \
+                 (select 1001 union all select i + 1 from n where i < 81500) select i, '', 0, '', 'nobody' from n",
+            )
+            .await;
+        let done = scene.run(&["verify", "--output", "json"]).await;
+        let said: Value = serde_json::from_str(&done.out).unwrap_or_else(|reason| panic!("{reason}: {done:?}"));
+        let named = said["findings"].as_array().expect("findings").len() as u64;
+        assert_eq!((done.code, named + said["more_findings"].as_u64().expect("a number")), (1, 80_500));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_rotates_with_its_row_or_not_at_all_and_the_thousandth_is_not_the_last() {
+    on_each(async |on| {
+        let scene = Scene::new(on).await;
+        let app = &scene.bare.app;
+        let first = app.audit_head().await.expect("a head").kid;
+        // As if keys had rotated a thousand times before.
+        scene
+            .sql(
+                "insert into audit_keys (kid, private_key, public_key, created_at) with recursive n (i) as \
+                 (select 1 union all select i + 1 from n where i < 1500) select 'old-' || i, \
+                 (select private_key from audit_keys), (select public_key from audit_keys), i from n",
+            )
+            .await;
+        assert_eq!(app.audit_head().await.expect("it goes on signing").kid, first);
+        assert_eq!(app.audit_keys().await.expect("keys").keys.len(), 1501, "all are published");
+        let by = bourse::domain::caller::Caller::Admin("admin".to_owned());
+        let next = app.rotate_audit_key(&by).await.expect("another key");
+        assert_eq!(app.audit_head().await.expect("a head").kid, next);
+
+        chain_all(&scene.bare).await;
+        let told = rows(&scene.url).await.pop().expect("a row");
+        assert_eq!((&told["action"], &told["before"]["signs"]), (&json!("keys.audit.rotate"), &json!(first)));
+        assert_eq!(told["after"]["signs"], next.as_str());
+        let rename = async |statement: &'static str| {
+            let done = scene.bare.db.write(move |tx| Box::pin(async move { tx.execute(sqlx::query(statement)).await }));
+            done.await.expect("could not rename");
+        };
+        rename("alter table audit rename to away").await;
+        app.rotate_audit_key(&by).await.expect_err("its row can't be written");
+        rename("alter table away rename to audit").await;
+        assert_eq!(app.audit_head().await.expect("a head").kid, next, "so nothing was rotated");
+    })
+    .await;
+}

@@ -24,7 +24,7 @@ async fn a_service_accounts_token_is_given_once_and_works_until_it_is_renewed_or
         let found = me(&hub, &first).await.body;
         assert_eq!((&found["kind"], &found["roles"]), (&json!("service_account"), &json!(["operator"])));
         let shown = hub.admin(Method::GET, "/api/v1/service-accounts/ci", None).await.body;
-        assert_eq!((shown["token"].is_null(), &shown["created_by"]), (true, &json!("users/admin")));
+        assert_eq!((shown["token"].is_null(), &shown["created_by"]), (true, &json!("administrators/admin")));
         let again = json!({"name": "ci", "roles": ["auditor"]});
         assert_eq!(hub.admin(Method::POST, "/api/v1/service-accounts", Some(again)).await.status, 409);
         for roles in

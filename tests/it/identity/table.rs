@@ -74,9 +74,9 @@ impl Market {
             own: BTreeMap::new(),
             other: BTreeMap::new(),
         };
-        let approvers: Vec<_> = Role::ALL.into_iter().map(user).chain(["person".to_owned()]).collect();
+        let people: Vec<_> = Role::ALL.into_iter().map(user).chain(["person".to_owned()]).collect();
         for (tenant, broker, offering, who, approvers) in [
-            ("retail", "faults", "faults", "buyer", json!(approvers)),
+            ("retail", "faults", "faults", "buyer", json!(people)),
             ("smith", "others", "x-faults", "smith", json!([])),
         ] {
             let mut things = BTreeMap::from([("tenant", tenant.to_owned()), ("broker", broker.to_owned())]);
@@ -101,6 +101,11 @@ impl Market {
             let approval = pending.iter().find(|item| item["instance_id"] == waits["id"]).expect("it waits");
             things.insert("approval", text(&approval["id"]));
             *(if tenant == "retail" { &mut market.own } else { &mut market.other }) = things;
+        }
+        for user in &people {
+            let path = format!("/api/v1/instances/{}/grants/{user}", market.own["instance"]);
+            let grant = json!({"role": "user", "expires_at": "2099-01-01T00:00:00Z"});
+            assert_eq!(market.hub.admin(Method::PUT, &path, Some(grant)).await.status, 200);
         }
         market
     }
@@ -152,11 +157,13 @@ impl Market {
                 told("should be allowed", &other)
             }
             Cell::All => None,
-            Cell::Own | Cell::Named if matches!(own.0, 401 | 403) || self.hides(&own, &self.own) => {
+            Cell::Own | Cell::Named | Cell::Shared if matches!(own.0, 401 | 403) || self.hides(&own, &self.own) => {
                 told("the own should be allowed", &own)
             }
-            Cell::Own | Cell::Named if shows(&other, &self.other) => told("somebody else's should be hidden", &other),
-            Cell::Own | Cell::Named => None,
+            Cell::Own | Cell::Named | Cell::Shared if shows(&other, &self.other) => {
+                told("somebody else's should be hidden", &other)
+            }
+            Cell::Own | Cell::Named | Cell::Shared => None,
         }
     }
 
@@ -235,6 +242,10 @@ fn body(route: &Route, things: &BTreeMap<&str, String>) -> Value {
         ("POST", "/api/v1/orders/preview") => {
             json!({"tenant": things["tenant"], "offering": "faults", "plan": "ok"})
         }
+        ("PUT", "/api/v1/instances/{id}/grants/{user}") => {
+            json!({"role": "reader", "expires_at": "2099-01-01T00:00:00Z"})
+        }
+        ("PUT", "/api/v1/tenants/{name}/members/{kind}/{member}") => json!({"role": "member"}),
         ("POST", "/api/v1/usage") => json!([]),
         ("PUT", "/api/v1/approval-rules/{name}") => json!({"on": []}),
         ("PUT", "/api/v1/users/{name}") => json!({"groups": [""]}),

@@ -217,3 +217,27 @@ async fn a_quota_of_what_does_not_exist_is_refused_with_its_place() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_tenants_who_take_one_name_at_once_one_has_it_and_the_other_is_told() {
+    on_both(async |shop| {
+        let books = json!({"display_name": "Books"});
+        assert_eq!(shop.hub.admin(Method::PUT, "/api/v1/tenants/books", Some(books)).await.status, 201);
+        for round in 0..20 {
+            let name = format!("q-{round}");
+            let put = async |tenant: &str| shop.put(&name, json!({"limit": "1", "tenant": tenant})).await;
+            let (one, other) = tokio::join!(put("retail"), put("books"));
+            let mut told = [one.status, other.status];
+            told.sort_unstable();
+            assert_eq!(told, [201, 409], "{one:?} {other:?}");
+            let (winner, loser) = if one.status == 201 { ("retail", "books") } else { ("books", "retail") };
+            let of = async |tenant: &str| items(&shop.hub.url, &format!("quotas?tenant={tenant}")).await;
+            let found = of(winner).await.into_iter().find(|quota| quota["name"] == name.as_str());
+            assert_eq!(found.expect("it is there")["tenant"], winner);
+            assert!(of(loser).await.iter().all(|quota| quota["name"] != name.as_str()));
+            let path = format!("/api/v1/quotas/{name}");
+            assert_eq!(shop.hub.admin(Method::DELETE, &path, None).await.status, 204);
+        }
+    })
+    .await;
+}

@@ -92,6 +92,12 @@ impl Postgres {
         self.create(name, "template0").await
     }
 
+    /// An empty database that does not sort by bytes, but as English does.
+    pub(crate) async fn english(&self, name: &str) -> Database {
+        let how = "template template0 encoding 'UTF8' locale_provider icu icu_locale 'en'";
+        self.created(name, how).await
+    }
+
     /// A copy of the template `template`, which `migrate` fills (given the URL of an empty database) the first time.
     pub(crate) async fn database_from(
         &self,
@@ -135,11 +141,15 @@ impl Postgres {
     }
 
     async fn create(&self, name: &str, source: &str) -> Database {
+        self.created(name, &format!(r#"template "{source}""#)).await
+    }
+
+    async fn created(&self, name: &str, how: &str) -> Database {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let plain: String = name.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
         let name = format!("{}_{number}", plain.to_ascii_lowercase());
         let server = format!("postgres://bourse@127.0.0.1:{}", self.port);
-        administer(&server, format!(r#"create database "{name}" template "{source}""#)).await.expect("no database");
+        administer(&server, format!(r#"create database "{name}" {how}"#)).await.expect("no database");
         Database { url: format!("{server}/{name}"), name, server }
     }
 }
