@@ -57,7 +57,7 @@ macro_rules! permits {
 }
 
 permits! {
-    SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants SeeOrders
+    SignedIn SeeBrokers ChangeBrokers RegisterBrokers ManageBrokers SeeReviews SubmitOfferings SeePriceProposals ProposePrices SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants SeeOrders
     Order SeeInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
     ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents ManageEvents
     SeeAudit SeePeople ManagePeople

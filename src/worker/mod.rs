@@ -5,6 +5,7 @@ pub mod alive;
 pub mod approvals;
 pub mod budgets;
 pub mod close;
+pub mod conformance;
 pub mod context_updates;
 pub mod driver;
 pub mod offboard;
@@ -52,6 +53,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(pull::run(app.clone(), stop.clone()));
     tasks.spawn(context_updates::run(app.clone(), stop.clone()));
     tasks.spawn(offboard::run(app.clone(), stop.clone()));
+    tasks.spawn(conformance::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }
