@@ -6,7 +6,7 @@ use crate::app::{App, Error, Listed, Page, access};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::catalog::{Merged, Offering, Plan, State};
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Access, Permission, Thing};
 use crate::domain::role::Role;
 use crate::domain::visibility::{Lifecycle, Order, Stage};
 
@@ -31,8 +31,9 @@ pub type PlanView = Plan;
 
 impl App {
     /// Offerings by name that hold every word of `query` in their names, descriptions, tags or broker's name. Those that
-    /// left their catalog are left out; where tenants are named, so is what none of them can order by name.
-    pub fn offerings(&self, query: &str, tenants: Option<&[String]>, page: &Page) -> Listed<OfferingView> {
+    /// left their catalog are left out; where tenants are named, so is what none of them can order by name; where none are, so are drafts of
+    /// brokers that the caller does not see.
+    pub fn offerings(&self, caller: &Caller, query: &str, tenants: Option<&[String]>, page: &Page) -> Listed<OfferingView> {
         let words: Vec<_> = query.split_whitespace().take(WORDS_MAX).map(str::to_lowercase).collect();
         let catalog = self.catalog();
         let parts = catalog.parts().iter().filter(|part| !part.deleted);
@@ -40,18 +41,27 @@ impl App {
         let mut found: Vec<_> = offered
             .filter(|(_, offering)| offering.state != State::Removed)
             .filter(|(part, offering)| matches(&words, &part.broker_name, offering))
-            .map(|(part, offering)| (key(offering), &part.broker_name, offering))
+            .map(|(part, offering)| (key(offering), part, offering))
             .filter(|(key, ..)| *key > page.after)
             .collect();
         found.sort_by(|left, right| left.0.cmp(&right.0));
         let now = self.clock().now();
-        let views = found.into_iter().filter_map(|(key, broker, offering)| {
+        let brokers = Permission::SeeBrokers.sight(caller);
+        let sees = |broker_id: &str| {
+            let thing = Thing { broker: Some(broker_id), ..Thing::default() };
+            brokers.as_ref().is_some_and(|sight| sight.of(&thing) == Access::Allowed)
+        };
+        let views = found.into_iter().filter_map(|(key, part, offering)| {
+            let broker = &part.broker_name;
             let offering = match tenants {
                 Some(tenants) => offered_to(&catalog, offering, tenants, now)?,
                 None => offering.clone(),
             };
             let lifecycle = catalog.audience().rules.offerings.get(&offering.id).cloned().unwrap_or_default();
             let stage = lifecycle.at(now);
+            if stage == Stage::Draft && tenants.is_none() && !sees(&part.broker_id) {
+                return None;
+            }
             Some((key, OfferingView { broker: broker.clone(), offering, lifecycle, stage }))
         });
         let most = usize::try_from(page.rows()).unwrap_or(usize::MAX);
