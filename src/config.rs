@@ -14,13 +14,14 @@ use crate::secret::Secret;
 
 mod identity;
 
-pub use identity::{Algorithm, Auth, Grants, Oidc};
+pub use identity::{Algorithm, Auth, Grants, Oidc, Portal};
 
 /// The manual and the defaults.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 /// Keys whose value is a list, comma-separated in the environment.
-const LISTS: [&str; 4] = ["egress.allow", "oidc.algorithms", "security.encryption_key", "server.trusted_proxies"];
+const LISTS: [&str; 5] =
+    ["catalog.synonyms", "egress.allow", "oidc.algorithms", "security.encryption_key", "server.trusted_proxies"];
 
 /// What can be wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,8 @@ pub struct Config {
     pub auth: Auth,
     /// Whose tokens are believed.
     pub oidc: Box<Oidc>,
+    /// The pages for people.
+    pub portal: Portal,
     /// Keys.
     pub security: Security,
     /// What may go out.
@@ -176,6 +179,8 @@ pub struct Catalog {
     pub default_visibility: Visibility,
     /// Whether new offerings are drafts until somebody publishes them.
     pub review: bool,
+    /// Words that mean the same in a search, a list of words each.
+    pub synonyms: Vec<String>,
 }
 
 /// Who may order a new plan.
@@ -421,6 +426,9 @@ impl Config {
         }
         if let Some((key, message)) = self.oidc.problem() {
             return invalid(key, message);
+        }
+        if self.portal.session_idle.is_zero() || self.portal.session_idle > self.portal.session {
+            return invalid("portal.session_idle", "must be above zero and not longer than portal.session");
         }
         if self.auth.grants.iter().any(|grant| grant.group.is_some() == grant.user.is_some()) {
             return invalid("auth.grants", "give each exactly one of `group` and `user`");

@@ -642,6 +642,19 @@ create table instance_grants (
 );
 create index instance_grants_user on instance_grants (user_name);
 
+-- Who is signed in at the portal: of the secret that their browser keeps, only the hash. What they may do is found out at each request.
+create table sessions (
+    id_hash text primary key,
+    kind text not null,
+    name text not null,
+    groups text not null,
+    created_at bigint not null,
+    seen_at bigint not null,
+    expires_at bigint not null
+);
+create index sessions_end on sessions (expires_at);
+create index sessions_person on sessions (kind, name, created_at);
+
 -- Runs of the conformance suite against brokers. `request` and `report` are sealed: parameters stand in them. `owner` is the process that
 -- runs it; `digest` says which form of the offering was judged.
 create table conformance_runs (

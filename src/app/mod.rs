@@ -59,6 +59,7 @@ mod rotate;
 mod rows;
 mod sealed;
 pub mod sequence;
+pub mod sessions;
 mod settle;
 pub mod simulate;
 pub mod stamps;

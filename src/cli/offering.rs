@@ -1,5 +1,7 @@
 //! `bourse offering`: what can be ordered.
 
+mod review;
+
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Map, json};
@@ -35,6 +37,8 @@ enum Verb {
     Visibility(Visibility),
     /// Show how far an offering has come, or say so.
     Lifecycle(Lifecycle),
+    #[command(flatten)]
+    Review(review::Review),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +100,7 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             query.extend(tenant.iter().map(|tenant| ("tenant", tenant.as_str())));
             out.list(&client.list(&["offerings"], &query, limit.get()).await?, COLUMNS)
         }
+        Verb::Review(verb) => review::run(client, &out, verb).await,
         Verb::Visibility(Visibility { offering, plan, access, tenants, platforms }) => {
             let path = ["offerings", &offering, "plans", &plan, "visibility"];
             let shown = match access {

@@ -1,4 +1,4 @@
-//! Settings of who is believed and who is what: `[oidc]`, `[auth]`.
+//! Settings of who is believed and who is what: `[oidc]`, `[auth]`, `[portal]`.
 
 use std::time::Duration;
 
@@ -23,6 +23,18 @@ pub struct Grants {
     pub user: Option<String>,
     /// What they are; the command line refuses words that are none.
     pub roles: Vec<String>,
+}
+
+/// `[portal]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// How long somebody stays signed in at most.
+    #[serde(deserialize_with = "super::duration")]
+    pub session: Duration,
+    /// How long they may do nothing.
+    #[serde(deserialize_with = "super::duration")]
+    pub session_idle: Duration,
 }
 
 /// `[oidc]`

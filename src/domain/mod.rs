@@ -31,6 +31,7 @@ pub mod rating;
 pub mod reference;
 pub mod review;
 pub mod role;
+pub mod search;
 pub mod stamp;
 pub mod statement;
 pub mod tariff;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::portal::pages::PAGES;
 use super::routes::{Permission, ROUTES};
 use crate::domain::permission::Reach;
 use crate::domain::role::Role;
@@ -98,7 +99,7 @@ named  what names them as approver
 /// The table, with a line break at its end.
 pub fn document() -> String {
     let mut text = HEAD.to_owned();
-    let width = ROUTES.iter().map(|route| route.path.len()).max().unwrap_or_default();
+    let width = ROUTES.iter().chain(PAGES).map(|route| route.path.len()).max().unwrap_or_default();
     let mut line = format!("{:6} {:width$}", "", "");
     for column in Column::all() {
         // Writing to a String can't fail.
@@ -106,7 +107,7 @@ pub fn document() -> String {
     }
     text.push_str(line.trim_end());
     text.push('\n');
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(PAGES) {
         let mut line = format!("{:6} {:width$}", route.method.as_str(), route.path);
         for column in Column::all() {
             let cell = Cell::of(route.permission, column).as_str();

@@ -95,6 +95,21 @@ impl Failure {
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(CHALLENGE))
     }
 
+    /// What is wrong and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What is wrong where.
+    pub fn errors(&self) -> &[ProblemIssue] {
+        &self.errors
+    }
+
+    /// After how many seconds to ask again.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
     /// The error chain, where the fault is the hub's own.
     pub fn fault(&self) -> Option<&app::Error> {
         self.cause.as_deref().filter(|_| self.status.is_server_error())

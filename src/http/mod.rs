@@ -1,4 +1,4 @@
-//! What comes in over HTTP: the management API and its housekeeping. [`routes`] is the table of everything that is served,
+//! What comes in over HTTP: the management API and its housekeeping, the portal ([`portal`]), and platforms ([`osb`]). [`routes`] is the table of everything that is served,
 //! [`error`] alone turns outcomes into status codes, [`auth`] says who calls before a body is looked at, [`observe`] sees
 //! each request first and last.
 //!
@@ -20,6 +20,7 @@ pub mod osb;
 pub mod page;
 pub mod permits;
 pub mod pointer;
+pub mod portal;
 pub mod route;
 pub mod routes;
 
@@ -105,6 +106,7 @@ pub fn configure(app: App, draining: Draining, surface: Surface) -> impl FnOnce(
         routes::register_open(config);
         if surface == Surface::Everything {
             routes::register_api(config);
+            portal::pages::register(config);
             let platforms = osb::server(app);
             config.service(web::scope("/brokers/{broker}").configure(platforms.configure()));
             config.configure(platforms.configure());

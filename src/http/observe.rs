@@ -94,9 +94,9 @@ pub async fn observe(
     async move {
         let mut response = origin.scope(next.call(request)).await?.map_into_boxed_body();
         if let Some(failure) = response.response().error().and_then(|error| error.as_error::<Failure>())
-            && let Some(fault) = failure.fault()
+            && failure.fault().is_some()
         {
-            tracing::error!(error = %chain(fault), "the request failed");
+            report(failure);
             let told = failure.response(Some(&trace.request_id));
             response = response.into_response(told);
         }
@@ -119,6 +119,13 @@ pub async fn observe(
     }
     .instrument(span)
     .await
+}
+
+/// Logs what went wrong, where the fault is the hub's.
+pub fn report(failure: &Failure) {
+    if let Some(fault) = failure.fault() {
+        tracing::error!(error = %chain(fault), "the request failed");
+    }
 }
 
 /// An error and all its causes in one line.

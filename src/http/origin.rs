@@ -26,7 +26,17 @@ pub(in crate::http) fn of(request: &ServiceRequest, trace: &Trace, trusted: &[Ip
         address: request.peer_addr().map(|peer| client(peer.ip().to_canonical(), headers, trusted)),
         request_id: Some(trace.request_id.clone()),
         user_agent: agent.map(decent).filter(|agent| !agent.is_empty()),
-        channel: if request.path().starts_with(API) { "api" } else { "osb" },
+        channel: channel(request.path()),
+    }
+}
+
+fn channel(path: &str) -> &'static str {
+    if path.starts_with(API) {
+        "api"
+    } else if path.starts_with("/v2/") || path.starts_with("/brokers/") {
+        "osb"
+    } else {
+        "portal"
     }
 }
 

@@ -1,16 +1,20 @@
 //! The table of what is served besides OSB: method, path, who may, what it is, handler, and what goes in and out. It registers
-//! the routes, makes `openapi/bourse.json`, and is what the tests walk. To add a route, add an entry, then run
+//! the routes, makes `openapi/bourse.json`, and is what the tests walk. Its parts are this file's and those of the files below. To add a
+//! route, add an entry, then run
 //! `bourse openapi > openapi/bourse.json`.
+
+mod brokers;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::to;
 use actix_web::{Resource, web};
 
 use super::admin::{
-    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
-    identities, import, instances, keys, offboarding, offerings, orders, parameters, platforms, policies, preview,
-    prices, quotas, service_accounts, statements, tenants, usage, users,
+    adoption, approval_rules, approvals, audit, budgets, cases, costs, estimates, events, exports, grants, identities,
+    import, instances, keys, offboarding, orders, parameters, platforms, policies, preview, prices, quotas,
+    service_accounts, statements, tenants, usage, users,
 };
+use super::portal::pages::PAGES;
 use super::{auth, error, health, jwks, login, metrics};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
@@ -23,15 +27,30 @@ pub const API: &str = "/api/v1";
 
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
-    Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open,
-    Order, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents,
-    SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants,
-    SignedIn,
+    Admin, Broker, DecideApprovals, ManageApprovalRules, ManageBudgets, ManageEvents, ManageInstances, ManagePeople,
+    ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, ManageTenants, Open, Order, SeeApprovalRules,
+    SeeApprovals, SeeAudit, SeeBooks, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders,
+    SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, SeeTenants, SignedIn,
 };
 
 /// All routes.
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[Route] = &ALL;
+
+const ALL: [Route; TABLE.len() + brokers::TABLE.len()] = joined();
+
+/// One table of its parts.
+const fn joined() -> [Route; TABLE.len() + brokers::TABLE.len()] {
+    let mut all = [TABLE[0]; TABLE.len() + brokers::TABLE.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = if place < TABLE.len() { TABLE[place] } else { brokers::TABLE[place - TABLE.len()] };
+        place += 1;
+    }
+    all
+}
+
+/// Everything but what [`brokers`] has.
+const TABLE: &[Route] = &[
     Route::new(Get, "/healthz", Open, "Whether the process lives", || to(health::live)),
     Route::new(Get, "/readyz", Open, "Whether the process can do its work", || to(health::ready))
         .gives::<health::Readiness>()
@@ -42,68 +61,6 @@ pub const ROUTES: &[Route] = &[
     Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
         to(metrics::show)
     }),
-    // Brokers, and what they offer.
-    Route::new(Get, "/api/v1/brokers", SeeBrokers, "List brokers", || to(brokers::list))
-        .pages::<brokers::BrokerOut>(&[]),
-    Route::new(Post, "/api/v1/brokers", ManageBrokers, "Register a broker", || to(brokers::create))
-        .takes::<crate::app::registry::NewBroker>()
-        .gives::<brokers::BrokerOut>()
-        .with(&[201]),
-    Route::new(Get, "/api/v1/brokers/{name}", SeeBrokers, "Show a broker", || to(brokers::show))
-        .gives::<brokers::BrokerOut>(),
-    Route::new(Patch, "/api/v1/brokers/{name}", ChangeBrokers, "Change a broker", || to(brokers::change))
-        .takes::<crate::app::registry::BrokerChange>()
-        .gives::<brokers::BrokerOut>(),
-    Route::new(Delete, "/api/v1/brokers/{name}", ManageBrokers, "Delete a broker", || to(brokers::delete)).nothing(),
-    Route::new(Post, "/api/v1/brokers/{name}/refresh", ChangeBrokers, "Fetch a broker's catalog again", || {
-        to(brokers::refresh)
-    })
-    .gives::<brokers::BrokerOut>(),
-    Route::new(
-        Post,
-        "/api/v1/brokers/{name}/credentials",
-        ChangeBrokers,
-        "Give a broker a pair of credentials to report usage with",
-        || to(brokers::add_credentials),
-    )
-    .gives::<platforms::PairOut>()
-    .with(&[201]),
-    Route::new(
-        Delete,
-        "/api/v1/brokers/{name}/credentials/{username}",
-        ChangeBrokers,
-        "Delete one pair of a broker's credentials",
-        || to(brokers::delete_credentials),
-    )
-    .nothing(),
-    Route::new(Get, "/api/v1/offerings", SeeOfferings, "Search what can be ordered", || to(offerings::list))
-        .pages::<offerings::OfferingOut>(&["q", "tenant"]),
-    Route::new(Get, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Show how far an offering has come", || {
-        to(offerings::lifecycle)
-    })
-    .gives::<crate::app::visibility::LifecycleView>(),
-    Route::new(Put, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Say how far an offering has come", || {
-        to(offerings::put_lifecycle)
-    })
-    .takes::<crate::app::visibility::LifecycleDocument>()
-    .gives::<crate::app::visibility::LifecycleView>(),
-    Route::new(
-        Get,
-        "/api/v1/offerings/{name}/plans/{plan}/visibility",
-        ManageBrokers,
-        "Show who may order a plan",
-        || to(offerings::visibility),
-    )
-    .gives::<crate::app::visibility::VisibilityDocument>(),
-    Route::new(
-        Put,
-        "/api/v1/offerings/{name}/plans/{plan}/visibility",
-        ManageBrokers,
-        "Say who may order a plan",
-        || to(offerings::put_visibility),
-    )
-    .takes::<crate::app::visibility::VisibilityDocument>()
-    .gives::<crate::app::visibility::VisibilityDocument>(),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", SeePlatforms, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),
@@ -550,7 +507,7 @@ pub const ROUTES: &[Route] = &[
 
 /// The path of the table that a pattern is; `other` where it is none of it. Metrics take only words that are few.
 pub(in crate::http) fn known_path(pattern: &str) -> &'static str {
-    ROUTES.iter().find(|route| route.path == pattern).map_or("other", |route| route.path)
+    ROUTES.iter().chain(PAGES).find(|route| route.path == pattern).map_or("other", |route| route.path)
 }
 
 fn is_api(route: &&Route) -> bool {
@@ -582,16 +539,19 @@ fn resources<'a>(routes: impl Iterator<Item = &'a Route>, prefix: &str) -> Vec<R
             None => paths.push((route.path, vec![route])),
         }
     }
-    let resource = |(path, routes): (&str, Vec<&Route>)| {
-        let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
-        let mut resource = web::resource(path.strip_prefix(prefix).unwrap_or(path));
-        for route in routes {
-            resource = resource.route((route.handler)().method(route.method.http()));
-        }
-        resource.default_service(to(move || {
-            let answer = error::no_such_method(&allow);
-            async move { answer }
-        }))
-    };
-    paths.into_iter().map(resource).collect()
+    let within = |path: &'a str| path.strip_prefix(prefix).unwrap_or(path);
+    paths.into_iter().map(|(path, routes)| resource(within(path), routes)).collect()
+}
+
+/// A resource with its routes.
+pub(in crate::http) fn resource(path: &str, routes: Vec<&Route>) -> Resource {
+    let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+    let mut resource = web::resource(path);
+    for route in routes {
+        resource = resource.route((route.handler)().method(route.method.http()));
+    }
+    resource.default_service(to(move || {
+        let answer = error::no_such_method(&allow);
+        async move { answer }
+    }))
 }

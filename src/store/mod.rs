@@ -41,6 +41,7 @@ pub mod references;
 pub mod reviews;
 pub mod sealed;
 pub mod service_accounts;
+pub mod sessions;
 pub mod sinks;
 pub mod spans;
 pub mod stamp_keys;

@@ -17,6 +17,7 @@ use crate::clock::Time;
 use crate::domain::meter::Meter;
 use crate::domain::parameters::ParameterRules;
 use crate::domain::platform::PlatformKind;
+use crate::domain::search::Terms;
 use crate::domain::tariff::Tariffs;
 
 /// One broker's share of the catalog.
@@ -33,6 +34,8 @@ pub struct Part {
     /// In the broker's order.
     pub offerings: Vec<Offering>,
     plans: Vec<Arc<PlanEntry>>,
+    /// Made when somebody searches for the first time.
+    terms: OnceLock<Vec<Terms>>,
 }
 
 impl Part {
@@ -42,7 +45,13 @@ impl Part {
         for offering in &offerings {
             plans.extend(entries(&broker_id, &broker_name, deleted, offering));
         }
-        Self { broker_id, broker_name, version, deleted, offerings, plans }
+        Self { broker_id, broker_name, version, deleted, offerings, plans, terms: OnceLock::new() }
+    }
+
+    /// The words that lead to each of the offerings, in their order.
+    pub fn terms(&self) -> &[Terms] {
+        self.terms
+            .get_or_init(|| self.offerings.iter().map(|offering| Terms::of(&self.broker_name, offering)).collect())
     }
 
     /// What platforms may see.

@@ -26,7 +26,7 @@ use crate::http::permits::{Can, ManageBrokers, SeeOfferings};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchParams {
-    /// Words, each of which must be somewhere in names, descriptions, tags or the broker's name.
+    /// Words, each of which must lead to it: by names, descriptions, tags or the broker's name.
     #[serde(default)]
     q: String,
     /// Only what this tenant can order by name.
@@ -94,7 +94,7 @@ fn text(document: &Value, name: &str) -> String {
 }
 
 impl OfferingPlan {
-    fn new(plan: Plan, offering: &str, tariffs: Option<&Arc<Tariffs>>) -> Self {
+    fn new(plan: &Plan, offering: &str, tariffs: Option<&Arc<Tariffs>>) -> Self {
         let price = tariffs
             .and_then(|tariffs| PlanPrice::of(tariffs, offering, &plan.name, &Meter::declared(&plan.document).0));
         Self {
@@ -103,31 +103,31 @@ impl OfferingPlan {
             free: plan.document.get("free").and_then(Value::as_bool).unwrap_or(true),
             price: price.map(PriceOut::from),
             metadata: plan.document.get("metadata").cloned(),
-            id: plan.id,
-            name: plan.name,
+            id: plan.id.clone(),
+            name: plan.name.clone(),
         }
     }
 }
 
 impl OfferingOut {
-    fn new(view: OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Self {
-        let OfferingView { broker, offering, lifecycle, stage } = view;
+    fn new(view: &OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Self {
+        let offering = view.offering();
         let document = &offering.document;
         let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
-        let plans = offering.plans.into_iter().filter(|plan| plan.state == State::Available);
+        let plans = view.plans().filter(|plan| plan.state == State::Available);
         Self {
             description: text(document, "description"),
             tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
             bindable: document.get("bindable").and_then(Value::as_bool).unwrap_or_default(),
             metadata: document.get("metadata").cloned(),
             plans: plans.map(|plan| OfferingPlan::new(plan, &offering.name, tariffs)).collect(),
-            id: offering.id,
-            name: offering.name,
-            broker,
+            id: offering.id.clone(),
+            name: offering.name.clone(),
+            broker: view.broker().to_owned(),
             state: offering.state,
-            lifecycle: stage,
-            sunset: lifecycle.sunset,
-            successor: lifecycle.successor,
+            lifecycle: view.stage,
+            sunset: view.lifecycle.sunset,
+            successor: view.lifecycle.successor.clone(),
         }
     }
 }
@@ -145,7 +145,11 @@ pub async fn list(
     let page = page(limit, cursor.as_deref())?;
     let tariffs = app.tariffs().await?;
     let tenants = app.offered_tenants(&who.caller, tenant.as_deref()).await?;
-    Ok(Json(app.offerings(&who.caller, &q, tenants.as_deref(), &page).map(|view| OfferingOut::new(view, tariffs.as_ref())).into()))
+    Ok(Json(
+        app.offerings(&who.caller, &q, tenants.as_deref(), &page)
+            .map(|view| OfferingOut::new(&view, tariffs.as_ref()))
+            .into(),
+    ))
 }
 
 /// `GET /offerings/{name}/plans/{plan}/visibility`

@@ -150,11 +150,7 @@ pub async fn list(
 ///
 /// # Errors
 /// [`Failure`].
-pub async fn show(
-    who: Can<SeePriceProposals>,
-    app: Data<App>,
-    id: Path<String>,
-) -> Result<Json<ProposalOut>, Failure> {
+pub async fn show(who: Can<SeePriceProposals>, app: Data<App>, id: Path<String>) -> Result<Json<ProposalOut>, Failure> {
     Ok(Json(app.price_proposal(&who.sight, &id).await?.into()))
 }
 

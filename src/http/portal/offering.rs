@@ -1,0 +1,157 @@
+//! `/catalog/{offering}`: what an offering is, its plans side by side, and who runs it.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::catalog::{is_free, price_of, provider, stage};
+use super::frame::Page;
+use super::kit::{self, Tone};
+use super::shown;
+use super::visit::Visit;
+use crate::app::App;
+use crate::app::registry::OfferingView;
+use crate::domain::catalog::{Plan, State};
+use crate::domain::permission::Permission;
+use crate::domain::tariff::Tariffs;
+use crate::domain::visibility::Stage;
+use crate::http::error::Failure;
+use crate::http::permits::{Can, SeeOfferings};
+
+/// `GET /catalog/{offering}`
+///
+/// # Errors
+/// 404 where there is none of that name that they may see.
+pub async fn show(
+    who: Can<SeeOfferings>,
+    visit: Visit,
+    app: Data<App>,
+    name: Path<String>,
+) -> Result<HttpResponse, Failure> {
+    let tenants = app.offered_tenants(&who.caller, None).await?;
+    let view = app.offering(&who.caller, &name, tenants.as_deref())?;
+    let tariffs = app.tariffs().await?;
+    let orders = Permission::Order.sight(&who.caller).is_some();
+    let offering = view.offering();
+    let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    let display = Some(text("/metadata/displayName")).filter(|name| !name.is_empty()).unwrap_or(&offering.name);
+    let plans: Vec<&Plan> = view.plans().filter(|plan| plan.state == State::Available).collect();
+    let trail = kit::trail(&[("Catalog", "/catalog")]);
+    Ok(Page::new(&visit, display).above(trail).show(html! {
+        p.lead { (text("/description")) }
+        (lifecycle(&view))
+        @if !text("/metadata/longDescription").is_empty() { p { (text("/metadata/longDescription")) } }
+        section aria-labelledby="plans" {
+            h2 id="plans" { "Plans" }
+            @if plans.is_empty() { (kit::empty("No plan can be ordered", "Its broker offers none at the moment.", None)) }
+            ul.cards.plans {
+                @for plan in &plans {
+                    li { (card(&view, plan, tariffs.as_ref(), orders)) }
+                }
+            }
+        }
+        section aria-labelledby="about" {
+            h2 id="about" { "About" }
+            (facts(&view))
+        }
+        (kit::same_by_program(
+            &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/offerings?q={}\"", kit::part(&offering.name)),
+            Some(&format!("bourse offerings {}", offering.name)),
+        ))
+    }))
+}
+
+fn lifecycle(view: &OfferingView) -> Markup {
+    let successor = view.lifecycle.successor.as_deref();
+    let instead = |name: &str| html! { " " a href={ "/catalog/" (kit::part(name)) } { (name) } " takes its place." };
+    match view.stage {
+        Stage::Published if view.offering().state == State::Available => html! {},
+        Stage::Published => kit::notice(
+            Tone::Bad,
+            &html! { p { "Its broker's catalog has something wrong here, so that it can't be ordered." } },
+        ),
+        Stage::Draft => {
+            kit::notice(Tone::Busy, &html! { p { "This is a draft: only named pilot tenants may order it." } })
+        }
+        Stage::Deprecated => kit::notice(
+            Tone::Warn,
+            &html! {
+                p { "This is being retired" @if let Some(sunset) = view.lifecycle.sunset { " on " (shown::day(sunset)) }
+                    ". What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
+            },
+        ),
+        Stage::Retired => kit::notice(
+            Tone::Bad,
+            &html! {
+                p { "This can't be ordered any more. What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
+            },
+        ),
+    }
+}
+
+fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders: bool) -> Markup {
+    let offering = &view.offering().name;
+    let text = |place: &str| plan.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
+    let display = Some(text("/metadata/displayName")).filter(|name| !name.is_empty()).unwrap_or(&plan.name);
+    let bullets = plan.document.pointer("/metadata/bullets").and_then(Value::as_array).into_iter().flatten();
+    let bullets: Vec<&str> = bullets.filter_map(Value::as_str).take(12).collect();
+    let price = price_of(tariffs, offering, plan);
+    let may = orders && matches!(view.stage, Stage::Published | Stage::Deprecated | Stage::Draft);
+    html! {
+        article.card.plan {
+            h3 { (display) }
+            p.under { code { (plan.name) } }
+            p { (text("/description")) }
+            @if !bullets.is_empty() { ul.bullets { @for bullet in bullets { li { (bullet) } } } }
+            div.price {
+                @match (&price, tariffs) {
+                    (Some(price), Some(tariffs)) => {
+                        ul.plain { @for line in &price.lines { li { (line.words(&tariffs.currency)) } } }
+                    },
+                    _ => { p { @if is_free(plan) { "Free" } @else { "No price yet" } } },
+                }
+            }
+            @if may {
+                p.actions {
+                    a.button href={ "/catalog/" (kit::part(offering)) "/order?plan=" (kit::part(&plan.name)) } {
+                        "Order" span.hidden-text { " " (display) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(view: &OfferingView) -> Markup {
+    let document = &view.offering().document;
+    let text = |place: &str| document.pointer(place).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let link = |place: &str| {
+        // Addresses come from the broker: only those of the web are links.
+        text(place).map(|address| {
+            html! {
+                @if address.starts_with("https://") || address.starts_with("http://") {
+                    a href=(address) rel="noopener noreferrer" { (address) }
+                } @else { (address) }
+            }
+        })
+    };
+    let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let tags: Vec<&str> = tags.take(30).collect();
+    let bindable = document.get("bindable").and_then(Value::as_bool).unwrap_or_default();
+    let mut rows = vec![
+        ("Name", html! { code { (view.offering().name) } " " (stage(view)) }),
+        ("Run by", html! { (provider(view)) }),
+        ("Service broker", html! { code { (view.broker()) } }),
+        ("Credentials", html! { @if bindable { "given by bindings" } @else { "none: it can't be bound to" } }),
+    ];
+    for (name, place) in [("Documentation", "/metadata/documentationUrl"), ("Support", "/metadata/supportUrl")] {
+        rows.push((name, link(place).unwrap_or_else(|| html! { "not given" })));
+    }
+    if !tags.is_empty() {
+        rows.push(("Tags", html! { span.tags { @for tag in &tags { a.badge.plain href=(kit::with("/catalog", "q", tag)) { (tag) } " " } } }));
+    }
+    kit::facts(&rows)
+}

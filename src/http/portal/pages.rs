@@ -1,0 +1,39 @@
+//! The table of pages: method, path, who may, what it is. It registers them, and the tests walk it. A form is sent to the address of
+//! the page that shows it, so that a reload and a step back always have something to show.
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{ServiceConfig, to};
+
+use super::{assets, catalog, home, offering, sign_in, visit};
+use crate::domain::permission::Permission::{Open, SeeOfferings, SignedIn};
+use crate::http::route::Method::{Get, Post};
+use crate::http::route::Route;
+use crate::http::routes::resource;
+
+/// All pages.
+pub const PAGES: &[Route] = &[
+    Route::new(Get, "/", SignedIn, "Where one begins", || to(home::begin)).with(&[303]),
+    Route::new(Get, "/assets/{name}", Open, "Styles, scripts and the icon", || to(assets::show)),
+    Route::new(Get, "/sign-in", Open, "Sign in", || to(sign_in::show)),
+    Route::new(Post, "/sign-in", Open, "Sign in as the administrator", || to(sign_in::sign_in)).with(&[303]),
+    Route::new(Post, "/sign-out", SignedIn, "Sign out", || to(sign_in::sign_out)).with(&[303]),
+    Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
+    Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),
+    Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show)),
+];
+
+/// Registers them.
+pub(in crate::http) fn register(config: &mut ServiceConfig) {
+    let mut paths: Vec<&str> = PAGES.iter().map(|page| page.path).collect();
+    paths.dedup();
+    for path in paths {
+        let here: Vec<&Route> = PAGES.iter().filter(|page| page.path == path).collect();
+        let open = here.iter().all(|page| page.permission == Open);
+        let resource = resource(path, here);
+        if open {
+            config.service(resource.wrap(from_fn(visit::open)));
+        } else {
+            config.service(resource.wrap(from_fn(visit::closed)));
+        }
+    }
+}
