@@ -45,6 +45,7 @@ mod points;
 mod policies;
 mod preview;
 mod prices;
+mod providers;
 mod quickstart;
 mod quotas;
 mod rater;
