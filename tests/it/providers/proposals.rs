@@ -49,10 +49,8 @@ async fn somebody_else_of_finance_decides_once_and_a_no_has_a_reason() {
         );
         assert_eq!(market.get("fin", "/price-books").await.is(200)["items"], json!([]));
         let second = proposed(&market, "ann", proposal("3")).await;
-        let (one, other) = tokio::join!(
-            market.post("fin", &place(&second, "accept"), json!({})),
-            market.post("flo", &place(&second, "accept"), json!({}))
-        );
+        let accept = place(&second, "accept");
+        let (one, other) = tokio::join!(market.post("fin", &accept, json!({})), market.post("flo", &accept, json!({})));
         let mut statuses = [one.status, other.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 409], "{one:?} {other:?}");

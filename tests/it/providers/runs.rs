@@ -1,7 +1,6 @@
 //! Runs of the conformance suite by the hub: one at a time, and what becomes of one that is cut off.
 
 use bourse::app::Points;
-use bourse::store::fuse::Fuse;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -59,15 +58,9 @@ async fn a_run_that_the_end_of_its_hub_cuts_off_is_said_to_be_interrupted_and_cl
 async fn what_a_killed_run_left_at_a_broker_that_is_gone_is_named() {
     on_each(async |on| {
         let market = Market::open(on).await;
-        let Market { world, hub, forger, platform, own } = market;
-        hub.stop().await;
-        let fuse = Fuse::new(true);
-        let hub = world.hub_with_fuse(fuse.clone()).await;
-        let market = Market { world, hub, forger, platform, own };
         under_way(&market).await;
         let Market { world, hub, own, .. } = market;
-        fuse.arm(1);
-        wait_until("the process to be dead", BOUND, async || hub.app.beat().await.is_err() || fuse.has_blown()).await;
+        // It says good-bye to nobody.
         hub.abandon().await;
         world.bury_the_dead().await;
         let held = own.broker.faults.instances().first().expect("something is left").id.clone();
