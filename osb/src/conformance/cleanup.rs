@@ -15,6 +15,8 @@ use super::{Error, Made, Options, silent};
 
 /// How often a deletion is asked for, while another operation stands in its way.
 const ATTEMPTS_MAX: usize = 30;
+/// The same while nobody is there at all: some ten seconds, in which a broker may come back.
+const UNREACHABLE_MAX: usize = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -79,7 +81,7 @@ async fn delete(
     let mut plan_id = if held.plan_id.is_empty() { plans.next().map_or("", String::as_str) } else { &held.plan_id };
     let mut pause = FIRST_PAUSE;
     let (mut said, mut likely) = (String::new(), held.likely);
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
         let request = Request::new(endpoint, &thing.instance, &thing.binding)
             .query("service_id", service_id)
             .query("plan_id", plan_id)
@@ -103,7 +105,8 @@ async fn delete(
             None => drop(probe.send_unjudged(&operation_of(thing)).await),
             Some(_) => return Err(said),
         }
-        if Instant::now() + pause > ends || !likely {
+        let nobody = probe.is_unreachable() && attempt >= UNREACHABLE_MAX;
+        if Instant::now() + pause > ends || !likely || nobody {
             break;
         }
         probe.pause(pause).await;
