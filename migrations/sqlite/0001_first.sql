@@ -69,7 +69,8 @@ create table brokers (
     check_at bigint not null,
     version bigint not null,
     created_at bigint not null,
-    deleted_at bigint
+    deleted_at bigint,
+    provider text
 );
 create unique index brokers_name on brokers (name) where deleted_at is null;
 
@@ -657,3 +658,76 @@ create table sessions (
 );
 create index sessions_end on sessions (expires_at);
 create index sessions_person on sessions (kind, name, created_at);
+
+-- Runs of the conformance suite against brokers. `request` and `report` are sealed: parameters stand in them. `owner` is the process that
+-- runs it; `digest` says which form of the offering was judged.
+create table conformance_runs (
+    id text primary key,
+    broker_id text not null references brokers (id),
+    offering_id text not null,
+    offering text not null,
+    service_id text not null,
+    state text not null,
+    digest text not null,
+    catalog_version bigint not null,
+    requested_by text not null,
+    requested_at bigint not null,
+    owner text,
+    claimed_at bigint,
+    started_at bigint,
+    finished_at bigint,
+    request blob not null,
+    report blob,
+    outcome text,
+    failed bigint,
+    reason text
+);
+create unique index conformance_runs_one on conformance_runs (broker_id) where state in ('waiting', 'running', 'cleaning');
+create index conformance_runs_broker on conformance_runs (broker_id, requested_at);
+create index conformance_runs_under_way on conformance_runs (state) where state in ('waiting', 'running', 'cleaning');
+
+-- What a run may have made at the broker, written down before it is sent; gone with the end of the run.
+create table conformance_made (
+    run_id text not null references conformance_runs (id),
+    instance text not null,
+    binding text not null,
+    plan_id text not null,
+    primary key (run_id, instance, binding)
+);
+
+-- Prices that providers propose for their own offerings, until somebody of finance has said yes or no. `books` are the ids of the price
+-- books that came of it.
+create table price_proposals (
+    id text primary key,
+    broker_id text not null references brokers (id),
+    state text not null,
+    document text not null,
+    proposed_by text not null,
+    proposed_at bigint not null,
+    decided_by text,
+    decided_at bigint,
+    reason text,
+    books text
+);
+create unique index price_proposals_one on price_proposals (broker_id) where state = 'pending';
+create index price_proposals_broker on price_proposals (broker_id, id);
+
+-- Offerings that were submitted for publication. `digest` is of what was submitted, `checks` what was found of it.
+create table offering_reviews (
+    id text primary key,
+    offering_id text not null references offerings (id),
+    broker_id text not null references brokers (id),
+    offering text not null,
+    state text not null,
+    digest text not null,
+    checks text not null,
+    note text,
+    submitted_by text not null,
+    submitted_at bigint not null,
+    decided_by text,
+    decided_at bigint,
+    reason text
+);
+create unique index offering_reviews_one on offering_reviews (offering_id) where state = 'submitted';
+create index offering_reviews_offering on offering_reviews (offering_id, id);
+create index offering_reviews_broker on offering_reviews (broker_id, state);

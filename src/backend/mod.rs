@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use osb::client::{BuildError, Credentials, Failure, TlsOptions, UnknownReason};
+use osb::conformance::Target;
 use osb::{Call, Client, WireRequest, WireResponse};
 use tokio::time::Instant;
 
@@ -140,6 +141,15 @@ impl Backend {
             client = client.api_version(version.as_str());
         }
         client.build()
+    }
+
+    /// As the conformance suite calls it: with the same credentials and certificates, behind the same egress policy.
+    pub fn target(&self) -> Target {
+        let Blueprint { url, access, .. } = &self.blueprint;
+        Target::new(url)
+            .authorized(credentials(&access.credentials))
+            .with_tls(tls(access.tls.clone(), self.outgoing.ca_pem.as_deref()))
+            .through(Arc::<osb::client::Egress>::clone(&self.outgoing.egress), self.outgoing.proxy.clone())
     }
 
     /// The broker's id.

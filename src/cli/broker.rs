@@ -1,5 +1,7 @@
 //! `bourse broker`: service brokers behind the hub. Their credentials go in and are never shown.
 
+mod judge;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -24,7 +26,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Register a broker with what it offers now.
+    /// Register a broker with what it offers now. Whoever answers for it may; what it offers is a draft then.
     Register(Box<Register>),
     /// List brokers.
     List(Limit),
@@ -40,6 +42,8 @@ enum Verb {
     },
     /// Change how a broker is reached and treated.
     Update(Box<Update>),
+    /// Have a broker judged by the conformance suite through the hub, or show what came of it.
+    Conformance(Box<judge::Judge>),
     /// Delete a broker that has no instances.
     Delete {
         /// The broker.
@@ -154,6 +158,7 @@ const FIELDS: &[Column] = &[
     ("timeout in ms", "/timeout_ms"),
     ("concurrency", "/concurrency"),
     ("takeover", "/takeover"),
+    ("provider", "/provider"),
     ("fetched", "/fetched_at"),
     ("registered", "/created_at"),
 ];
@@ -167,8 +172,9 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     match verb {
         Verb::Register(register) => {
             let body = register.document()?;
+            let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
             let _busy = client.busy("fetching the broker's catalog");
-            let made = client.send(Method::POST, &["brokers"], Some(&body)).await?.body;
+            let made = client.send(Method::PUT, &["brokers", &name], Some(&body)).await?.body;
             show(&out, &made)
         }
         Verb::List(limit) => out.list(&client.list(&["brokers"], &[], limit.get()).await?, COLUMNS),
@@ -184,6 +190,7 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
             let changed = client.send(Method::PATCH, &["brokers", &update.name], Some(&body.into())).await?;
             show(&out, &changed.body)
         }
+        Verb::Conformance(asked) => judge::run(client, &out, *asked).await,
         Verb::Delete { name } => {
             client.send(Method::DELETE, &["brokers", &name], None).await?;
             print::note(&format!("broker {name} is deleted"))

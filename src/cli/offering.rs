@@ -1,5 +1,7 @@
 //! `bourse offering`: what can be ordered.
 
+mod review;
+
 use clap::Subcommand;
 use reqwest::Method;
 use serde_json::{Map, json};
@@ -27,6 +29,8 @@ enum Verb {
     Visibility(Visibility),
     /// Show how far an offering has come, or say so.
     Lifecycle(Lifecycle),
+    #[command(flatten)]
+    Review(review::Review),
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,6 +107,7 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
     let Args { verb, out } = args;
     match verb {
         Verb::List(search) => list(client, search, &out).await,
+        Verb::Review(verb) => review::run(client, &out, verb).await,
         Verb::Visibility(Visibility { offering, plan, access, tenants, platforms }) => {
             let path = ["offerings", &offering, "plans", &plan, "visibility"];
             let shown = match access {

@@ -1,5 +1,7 @@
 //! `bourse price-book`: what services cost, from when on.
 
+mod proposal;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -46,6 +48,8 @@ enum Verb {
         #[arg(long)]
         tenant: Option<String>,
     },
+    #[command(flatten)]
+    Proposal(proposal::Proposal),
 }
 
 const COLUMNS: &[Column] = &[
@@ -104,17 +108,23 @@ pub(super) async fn run(client: &Client, args: Args) -> Result<(), Error> {
                 body["tenant"] = tenant.into();
             }
             let answer = client.send(Method::POST, &["price-books", "simulate"], Some(&body)).await?.body;
-            if out.is_json() {
-                return print::json(&answer);
-            }
-            rows(&out, &answer["tenants"], TENANTS)?;
-            let unpriced = answer["unpriced"].as_array().map_or(0, Vec::len);
-            if unpriced > 0 {
-                print::note(&format!("{unpriced} lines would lose their price: -o json shows which"))?;
-            }
-            Ok(())
+            simulated(&out, &answer)
         }
+        Verb::Proposal(verb) => proposal::run(client, &out, verb).await,
     }
+}
+
+/// What a month would have cost.
+fn simulated(out: &Out, answer: &Value) -> Result<(), Error> {
+    if out.is_json() {
+        return print::json(answer);
+    }
+    rows(out, &answer["tenants"], TENANTS)?;
+    let unpriced = answer["unpriced"].as_array().map_or(0, Vec::len);
+    if unpriced > 0 {
+        print::note(&format!("{unpriced} lines would lose their price: -o json shows which"))?;
+    }
+    Ok(())
 }
 
 /// A table below what was printed, for people.

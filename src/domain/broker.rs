@@ -177,6 +177,49 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// What a broker is told of tenants and platforms, besides their ids, where nobody but its provider has registered it.
+pub const PROVIDER_FIELDS: [&str; 6] =
+    ["tenant.name", "platform.name", "platform.kind", "instance_id", "request_id", "via"];
+
+/// What only operators decide: where settings of its provider go beyond that, as (JSON pointer, message). What is as it was `before`
+/// stays allowed; `most` is how long a call may take (in milliseconds), and how many there may be at once.
+pub fn beyond_provider(before: Option<&Settings>, after: &Settings, most: (u64, u32)) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let kept = |same: fn(&Settings, &Settings) -> bool| before.is_some_and(|before| same(before, after));
+    if after.ids == Ids::Passthrough && !kept(|a, b| a.ids == b.ids) {
+        found.push((
+            "/ids",
+            "ids that platforms see are made by the hub; only an operator lets a broker's own through".to_owned(),
+        ));
+    }
+    if after.takeover && !kept(|a, b| a.takeover == b.takeover) {
+        found.push(("/takeover", "only an operator takes over instances that this hub does not know".to_owned()));
+    }
+    if after.timeout_ms.is_some_and(|own| own > most.0) && !kept(|a, b| a.timeout_ms == b.timeout_ms) {
+        found.push(("/timeout_ms", format!("only an operator lets calls take longer than {} ms", most.0)));
+    }
+    if after.concurrency.is_some_and(|own| own > most.1) && !kept(|a, b| a.concurrency == b.concurrency) {
+        found.push(("/concurrency", format!("only an operator lets more than {} orders through at once", most.1)));
+    }
+    let told = before.map(|before| before.stamp.fields.as_deref());
+    let wider = match (&after.stamp.fields, told) {
+        (None, Some(None)) => false,
+        (None, _) => true,
+        (Some(_), Some(None)) => false,
+        (Some(fields), told) => {
+            let allowed = told.flatten().unwrap_or_default();
+            let known = |field: &String| PROVIDER_FIELDS.contains(&field.as_str()) || allowed.contains(field);
+            !fields.iter().all(known)
+        }
+    };
+    if wider {
+        let message =
+            format!("only an operator lets a broker know more of tenants than {}", PROVIDER_FIELDS.join(", "));
+        found.push(("/stamp/fields", message));
+    }
+    found
+}
+
 /// Whether that may stand before offerings' names: what a command line takes without quotes.
 pub fn prefix_allowed(prefix: &str) -> bool {
     prefix.len() <= 63 && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
@@ -198,6 +241,39 @@ mod tests {
             assert_eq!(serde_json::to_string(&credentials).unwrap(), json);
             assert!(!format!("{:?}", Access { credentials, tls: None }).contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_provider_narrows_what_its_broker_is_told_and_gets_and_widens_nothing() {
+        let own = |fields: &[&str]| StampSettings {
+            fields: Some(fields.iter().map(|field| (*field).to_owned()).collect()),
+            ..StampSettings::default()
+        };
+        let settings = |stamp: StampSettings| Settings { stamp, ..Settings::default() };
+        let check = |before: Option<&Settings>, after: &Settings, expected: &[&str]| {
+            let found: Vec<_> = beyond_provider(before, after, (45_000, 10)).into_iter().map(|(at, _)| at).collect();
+            assert_eq!(found, expected);
+        };
+        let narrow = settings(own(&["tenant.name", "via"]));
+        check(None, &narrow, &[]);
+        check(None, &Settings::default(), &["/stamp/fields"]);
+        check(None, &settings(own(&["tenant.cost_center"])), &["/stamp/fields"]);
+        let wide = settings(own(&["tenant.cost_center"]));
+        check(Some(&wide), &wide, &[]);
+        check(Some(&wide), &settings(own(&["tenant.cost_center", "via"])), &[]);
+        check(Some(&wide), &settings(own(&["owner"])), &["/stamp/fields"]);
+        check(Some(&wide), &Settings::default(), &["/stamp/fields"]);
+        check(Some(&Settings::default()), &wide, &[]);
+        let greedy = Settings {
+            ids: Ids::Passthrough,
+            takeover: true,
+            timeout_ms: Some(45_001),
+            concurrency: Some(11),
+            ..narrow.clone()
+        };
+        check(None, &greedy, &["/ids", "/takeover", "/timeout_ms", "/concurrency"]);
+        check(Some(&greedy), &greedy, &[]);
+        check(None, &Settings { timeout_ms: Some(45_000), concurrency: Some(10), ..narrow }, &[]);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Person {
     pub roles: BTreeSet<Role>,
     /// The brokers that they answer for, ids with names.
     pub provides: BTreeMap<String, String>,
+    /// Names of brokers that they answer for as soon as they have registered them.
+    pub awaits: BTreeSet<String>,
     /// The tenants that they own, ids with names.
     pub owns: BTreeMap<String, String>,
     /// The tenants that they order for, ids with names.
@@ -42,7 +44,7 @@ impl Person {
     pub fn all_roles(&self) -> BTreeSet<Role> {
         let mut roles = self.roles.clone();
         for (there, role) in [
-            (!self.provides.is_empty(), Role::Provider),
+            (!self.provides.is_empty() || !self.awaits.is_empty(), Role::Provider),
             (!self.owns.is_empty(), Role::TenantOwner),
             (!self.member_of.is_empty(), Role::TenantMember),
         ] {
@@ -83,6 +85,11 @@ impl Caller {
             Self::User(person) => Some(&person.name),
             Self::ServiceAccount(_) | Self::Platform(_) | Self::Broker(_) => None,
         }
+    }
+
+    /// Whether they answer for that broker, by its id.
+    pub fn provides(&self, broker_id: &str) -> bool {
+        self.person().is_some_and(|person| person.provides.contains_key(broker_id))
     }
 
     /// Who it is, where roles say what they may do.

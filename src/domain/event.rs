@@ -62,11 +62,21 @@ pub enum EventKind {
     ApprovalDecided,
     /// An order was refused because a quota has too little left.
     QuotaExceeded,
+    /// A broker was judged by the conformance suite, or could not be.
+    BrokerJudged,
+    /// An offering was submitted for publication.
+    ReviewRequested,
+    /// It was published or sent back, or changed meanwhile.
+    ReviewDecided,
+    /// A provider proposes prices.
+    PricesProposed,
+    /// They were accepted or refused, or others were proposed in their place.
+    PricesDecided,
 }
 
 impl EventKind {
     /// Every kind, in the order of the manual.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::InstanceRequested,
         Self::InstanceProvisioned,
         Self::InstanceUpdated,
@@ -89,6 +99,11 @@ impl EventKind {
         Self::ApprovalRequested,
         Self::ApprovalDecided,
         Self::QuotaExceeded,
+        Self::BrokerJudged,
+        Self::ReviewRequested,
+        Self::ReviewDecided,
+        Self::PricesProposed,
+        Self::PricesDecided,
     ];
 
     /// The CloudEvents type.
@@ -116,6 +131,11 @@ impl EventKind {
             Self::ApprovalRequested => "io.bourse.approval.requested",
             Self::ApprovalDecided => "io.bourse.approval.decided",
             Self::QuotaExceeded => "io.bourse.quota.exceeded",
+            Self::BrokerJudged => "io.bourse.broker.judged",
+            Self::ReviewRequested => "io.bourse.review.requested",
+            Self::ReviewDecided => "io.bourse.review.decided",
+            Self::PricesProposed => "io.bourse.prices.proposed",
+            Self::PricesDecided => "io.bourse.prices.decided",
         }
     }
 }

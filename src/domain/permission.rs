@@ -34,8 +34,14 @@ pub enum Permission {
     SeeBrokers,
     /// Changes to brokers that are there.
     ChangeBrokers,
-    /// Brokers that come and go.
+    /// A broker that is new, by a name that one may use.
+    RegisterBrokers,
+    /// Brokers that come and go, and what of them is published.
     ManageBrokers,
+    /// Offerings that are to be published, and what was found of them.
+    SeeReviews,
+    /// An offering for publication.
+    SubmitOfferings,
     /// What can be ordered, what it costs, and what it would.
     SeeOfferings,
     /// Platforms.
@@ -66,6 +72,10 @@ pub enum Permission {
     ManageInstances,
     /// Price books to come, and simulations.
     ManagePrices,
+    /// Prices that were proposed.
+    SeePriceProposals,
+    /// Prices that are proposed.
+    ProposePrices,
     /// Costs and usage.
     SeeCosts,
     /// Statements.
@@ -115,7 +125,12 @@ impl Permission {
         match self {
             Self::Open | Self::SignedIn | Self::Admin | Self::Broker | Self::ManagePeople => &[],
             Self::SeeBrokers => &[(Operator, All), (Finance, All), (Auditor, All), (Provider, OwnBrokers)],
-            Self::ChangeBrokers => &[(Operator, All), (Provider, OwnBrokers)],
+            Self::ChangeBrokers | Self::RegisterBrokers | Self::SubmitOfferings => {
+                &[(Operator, All), (Provider, OwnBrokers)]
+            }
+            Self::SeeReviews => &[(Operator, All), (Auditor, All), (Provider, OwnBrokers)],
+            Self::SeePriceProposals => &[(Operator, All), (Finance, All), (Auditor, All), (Provider, OwnBrokers)],
+            Self::ProposePrices => &[(Finance, All), (Provider, OwnBrokers)],
             Self::ManageBrokers
             | Self::ManagePlatforms
             | Self::ManageInstances
@@ -202,7 +217,9 @@ impl Permission {
     /// What seeing the same things takes.
     fn seen_by(self) -> Self {
         match self {
-            Self::ChangeBrokers | Self::ManageBrokers => Self::SeeBrokers,
+            Self::ChangeBrokers | Self::RegisterBrokers | Self::ManageBrokers => Self::SeeBrokers,
+            Self::SubmitOfferings => Self::SeeReviews,
+            Self::ProposePrices => Self::SeePriceProposals,
             Self::ManagePlatforms => Self::SeePlatforms,
             Self::ManageTenants | Self::ManageMembers => Self::SeeTenants,
             Self::Order | Self::ReadOrder | Self::ReadBinding => Self::SeeOrders,
@@ -243,7 +260,10 @@ impl Permission {
         for (role, reach) in self.grants().iter().filter(|(role, _)| roles.contains(role)) {
             match (reach, role) {
                 (All, _) => scope.all = true,
-                (OwnBrokers, _) => scope.brokers.extend(person.provides.keys().cloned()),
+                (OwnBrokers, _) => {
+                    scope.brokers.extend(person.provides.keys().cloned());
+                    scope.broker_names.extend(person.provides.values().chain(&person.awaits).cloned());
+                }
                 (OwnTenants, TenantOwner) => scope.tenants.extend(person.owns.keys().cloned()),
                 (OwnTenants, _) => scope.tenants.extend(person.member_of.keys().cloned()),
             }
@@ -264,6 +284,8 @@ pub struct Scope {
     all: bool,
     tenants: BTreeSet<String>,
     brokers: BTreeSet<String>,
+    /// Names of those, and of brokers that are theirs as soon as they are registered.
+    broker_names: BTreeSet<String>,
     name: Option<String>,
     granted: Option<String>,
 }
@@ -274,7 +296,11 @@ impl Scope {
     }
 
     fn is_empty(&self) -> bool {
-        !self.all && self.tenants.is_empty() && self.brokers.is_empty() && self.name.is_none() && self.granted.is_none()
+        !self.all
+            && self.tenants.is_empty()
+            && self.broker_names.is_empty()
+            && self.name.is_none()
+            && self.granted.is_none()
     }
 
     fn covers(&self, thing: &Thing<'_>) -> bool {
@@ -337,6 +363,11 @@ impl Sight {
     /// The ids of tenants as `|id|id|`, for a list that is narrowed to them; `None` where it is not narrowed.
     pub fn tenants(&self) -> Option<String> {
         (!self.may.all).then(|| listed(&self.may.tenants))
+    }
+
+    /// Whether a broker of that name may be the caller's, be it registered or not.
+    pub fn may_name_broker(&self, name: &str) -> bool {
+        self.may.all || self.may.broker_names.contains(name)
     }
 
     /// Those ids, in order; `None` where more than they are in reach.
@@ -414,6 +445,17 @@ mod tests {
         let sight = Permission::Order.sight(&both).unwrap();
         assert_eq!(sight.of(&tenant("t")), Access::Allowed);
         assert_eq!(sight.of(&tenant("u")), Access::Forbidden);
+    }
+
+    #[test]
+    fn who_will_answer_for_a_broker_may_use_its_name_and_no_other_and_sees_none() {
+        let provider = user(|person| person.awaits = BTreeSet::from(["acme".to_owned()]));
+        let sight = Permission::RegisterBrokers.sight(&provider).unwrap();
+        assert!(sight.may_name_broker("acme") && !sight.may_name_broker("other"));
+        assert_eq!(Permission::SeeBrokers.sight(&provider).unwrap().brokers().as_deref(), Some("|"));
+        assert_eq!(Permission::ManageBrokers.sight(&provider), None);
+        let operator = user(|person| drop(person.roles.insert(Operator)));
+        assert!(Permission::RegisterBrokers.sight(&operator).unwrap().may_name_broker("other"));
     }
 
     #[test]

@@ -94,6 +94,11 @@ impl Tariffs {
         }
     }
 
+    /// All that it says of an offering.
+    pub fn rules(&self, offering: &str) -> &[Rule] {
+        self.offerings.get(offering).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The rule for a plan's meter, as [`super::price::BookDocument::rule`] has it.
     pub fn rule(&self, offering: &str, plan: &str, meter: &str) -> Option<&Rule> {
         let rules = self.offerings.get(offering)?.iter().filter(|rule| rule.meter() == meter);

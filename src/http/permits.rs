@@ -57,8 +57,9 @@ macro_rules! permits {
 }
 
 permits! {
-    SignedIn SeeBrokers ChangeBrokers ManageBrokers SeeOfferings SeePlatforms ManagePlatforms SeeTenants ManageTenants ManageMembers SeeOrders
-    Order ReadOrder ReadBinding SeeInstances ReadInstances ShareInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
+    SignedIn SeeBrokers ChangeBrokers RegisterBrokers ManageBrokers SeeReviews SubmitOfferings SeePriceProposals ProposePrices SeeOfferings
+    SeePlatforms ManagePlatforms SeeTenants ManageTenants ManageMembers SeeOrders Order ReadOrder ReadBinding SeeInstances ReadInstances
+    ShareInstances ManageInstances ManagePrices SeeCosts SeeStatements SeeBooks SeeBudgets ManageBudgets SeeApprovalRules
     ManageApprovalRules SeeQuotas ManageQuotas SeePolicies ManagePolicies SeeApprovals DecideApprovals SeeEvents SeeDeadLetters ManageEvents
     SeeAudit SeePeople ManagePeople
 }

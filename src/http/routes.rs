@@ -1,8 +1,9 @@
 //! The table of what is served besides OSB: method, path, who may, what it is, handler, and what goes in and out. It registers
-//! the routes, makes `openapi/bourse.json`, and is what the tests walk. Tenants have a file of their own.
-//! To add a route, add an entry, then run
+//! the routes, makes `openapi/bourse.json`, and is what the tests walk. Brokers with what they offer, and tenants, have files of their
+//! own. To add a route, add an entry, then run
 //! `bourse openapi > openapi/bourse.json`.
 
+mod brokers;
 mod tenants;
 
 use actix_web::middleware::from_fn;
@@ -10,9 +11,8 @@ use actix_web::web::to;
 use actix_web::{Resource, web};
 
 use super::admin::{
-    adoption, approval_rules, approvals, audit, brokers, budgets, cases, costs, estimates, events, exports, grants,
-    instances, keys, offerings, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts,
-    statements, usage, users,
+    adoption, approval_rules, approvals, audit, budgets, cases, costs, estimates, events, exports, grants, instances,
+    keys, orders, parameters, platforms, policies, preview, prices, quotas, service_accounts, statements, usage, users,
 };
 use super::{auth, error, health, jwks, login, metrics, portal::pages::PAGES};
 
@@ -26,16 +26,16 @@ pub const API: &str = "/api/v1";
 
 use Method::{Delete, Get, Patch, Post, Put};
 use Permission::{
-    Admin, Broker, ChangeBrokers, DecideApprovals, ManageApprovalRules, ManageBrokers, ManageBudgets, ManageEvents,
-    ManageInstances, ManagePeople, ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, Open, Order,
-    ReadBinding, ReadInstances, ReadOrder, SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets,
-    SeeCosts, SeeDeadLetters, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies,
-    SeeQuotas, SeeStatements, ShareInstances, SignedIn,
+    Admin, Broker, DecideApprovals, ManageApprovalRules, ManageBudgets, ManageEvents, ManageInstances, ManagePeople,
+    ManagePlatforms, ManagePolicies, ManagePrices, ManageQuotas, Open, Order, ReadBinding, ReadInstances, ReadOrder,
+    SeeApprovalRules, SeeApprovals, SeeAudit, SeeBooks, SeeBudgets, SeeCosts, SeeDeadLetters, SeeEvents, SeeInstances,
+    SeeOfferings, SeeOrders, SeePeople, SeePlatforms, SeePolicies, SeeQuotas, SeeStatements, ShareInstances, SignedIn,
 };
 
 /// All routes.
-pub const ROUTES: &[Route] =
-    &joined::<{ OFFERED.len() + tenants::ROUTES.len() + ORDERED.len() }>(&[OFFERED, tenants::ROUTES, ORDERED]);
+pub const ROUTES: &[Route] = &joined::<{ OPEN.len() + brokers::TABLE.len() + tenants::ROUTES.len() + ORDERED.len() }>(
+    &[OPEN, brokers::TABLE, tenants::ROUTES, ORDERED],
+);
 
 /// The parts of the table in one piece.
 const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
@@ -53,8 +53,8 @@ const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
     all
 }
 
-/// What stands before tenants.
-const OFFERED: &[Route] = &[
+/// What stands before brokers.
+const OPEN: &[Route] = &[
     Route::new(Get, "/healthz", Open, "Whether the process lives", || to(health::live)),
     Route::new(Get, "/readyz", Open, "Whether the process can do its work", || to(health::ready))
         .gives::<health::Readiness>()
@@ -65,68 +65,6 @@ const OFFERED: &[Route] = &[
     Route::new(Get, "/metrics", Open, "Metrics; for administrators only where the settings say so", || {
         to(metrics::show)
     }),
-    // Brokers, and what they offer.
-    Route::new(Get, "/api/v1/brokers", SeeBrokers, "List brokers", || to(brokers::list))
-        .pages::<brokers::BrokerOut>(&[]),
-    Route::new(Post, "/api/v1/brokers", ManageBrokers, "Register a broker", || to(brokers::create))
-        .takes::<crate::app::registry::NewBroker>()
-        .gives::<brokers::BrokerOut>()
-        .with(&[201]),
-    Route::new(Get, "/api/v1/brokers/{name}", SeeBrokers, "Show a broker", || to(brokers::show))
-        .gives::<brokers::BrokerOut>(),
-    Route::new(Patch, "/api/v1/brokers/{name}", ChangeBrokers, "Change a broker", || to(brokers::change))
-        .takes::<crate::app::registry::BrokerChange>()
-        .gives::<brokers::BrokerOut>(),
-    Route::new(Delete, "/api/v1/brokers/{name}", ManageBrokers, "Delete a broker", || to(brokers::delete)).nothing(),
-    Route::new(Post, "/api/v1/brokers/{name}/refresh", ChangeBrokers, "Fetch a broker's catalog again", || {
-        to(brokers::refresh)
-    })
-    .gives::<brokers::BrokerOut>(),
-    Route::new(
-        Post,
-        "/api/v1/brokers/{name}/credentials",
-        ChangeBrokers,
-        "Give a broker a pair of credentials to report usage with",
-        || to(brokers::add_credentials),
-    )
-    .gives::<platforms::PairOut>()
-    .with(&[201]),
-    Route::new(
-        Delete,
-        "/api/v1/brokers/{name}/credentials/{username}",
-        ChangeBrokers,
-        "Delete one pair of a broker's credentials",
-        || to(brokers::delete_credentials),
-    )
-    .nothing(),
-    Route::new(Get, "/api/v1/offerings", SeeOfferings, "Search what can be ordered", || to(offerings::list))
-        .pages::<offerings::OfferingOut>(&["q", "tenant"]),
-    Route::new(Get, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Show how far an offering has come", || {
-        to(offerings::lifecycle)
-    })
-    .gives::<crate::app::visibility::LifecycleView>(),
-    Route::new(Put, "/api/v1/offerings/{name}/lifecycle", ManageBrokers, "Say how far an offering has come", || {
-        to(offerings::put_lifecycle)
-    })
-    .takes::<crate::app::visibility::LifecycleDocument>()
-    .gives::<crate::app::visibility::LifecycleView>(),
-    Route::new(
-        Get,
-        "/api/v1/offerings/{name}/plans/{plan}/visibility",
-        ManageBrokers,
-        "Show who may order a plan",
-        || to(offerings::visibility),
-    )
-    .gives::<crate::app::visibility::VisibilityDocument>(),
-    Route::new(
-        Put,
-        "/api/v1/offerings/{name}/plans/{plan}/visibility",
-        ManageBrokers,
-        "Say who may order a plan",
-        || to(offerings::put_visibility),
-    )
-    .takes::<crate::app::visibility::VisibilityDocument>()
-    .gives::<crate::app::visibility::VisibilityDocument>(),
     // Platforms.
     Route::new(Get, "/api/v1/platforms", SeePlatforms, "List platforms", || to(platforms::list))
         .pages::<platforms::PlatformOut>(&[]),

@@ -38,6 +38,8 @@ pub struct BrokerRow {
     pub created_at: Time,
     /// When it was removed.
     pub deleted_at: Option<Time>,
+    /// Who registered it, where that was somebody who answers for it and not an operator: what it offers has to be reviewed.
+    pub provider: Option<String>,
 }
 
 fn row(row: &AnyRow) -> Result<BrokerRow, Error> {
@@ -55,6 +57,7 @@ fn row(row: &AnyRow) -> Result<BrokerRow, Error> {
         version: column(row, "version")?,
         created_at: Time(column(row, "created_at")?),
         deleted_at: column::<Option<i64>>(row, "deleted_at")?.map(Time),
+        provider: column(row, "provider")?,
     })
 }
 
@@ -72,8 +75,8 @@ pub(super) fn text<T: serde::Serialize>(name: &'static str, value: &T) -> Result
     serde_json::to_string(value).map_err(|error| Error::Corrupt { column: name, source: Box::new(error) })
 }
 
-const INSERT: &str = "insert into brokers (id, name, url, settings, secrets, status, catalog, etag, findings, fetched_at, check_at, version, created_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const INSERT: &str = "insert into brokers (id, name, url, settings, secrets, status, catalog, etag, findings, fetched_at, check_at, version, created_at, provider)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// Registers one. [`Error::Taken`] where the name is.
 ///
@@ -93,11 +96,12 @@ pub async fn insert(tx: &mut Tx<'_>, broker: &BrokerRow, catalog: &str) -> Resul
         .bind(broker.fetched_at.map(|at| at.0))
         .bind(broker.check_at.0)
         .bind(broker.version)
-        .bind(broker.created_at.0);
+        .bind(broker.created_at.0)
+        .bind(broker.provider.clone());
     tx.execute(sql).await.map(drop)
 }
 
-const BY_NAME: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
+const BY_NAME: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at, provider
     from brokers where name = $1 and deleted_at is null";
 
 /// The registered broker of that name.
@@ -109,7 +113,7 @@ pub async fn by_name(tx: &mut Tx<'_>, name: &str) -> Result<Option<BrokerRow>, E
     found.as_ref().map(row).transpose()
 }
 
-const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
+const PAGE: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at, provider
     from brokers where deleted_at is null and name > $1 and ($3 is null or $3 like '%|' || id || '|%') order by name limit $2";
 
 /// Registered brokers by name, from behind that one; of those ids only where some are given, as `|id|id|`.
@@ -121,7 +125,7 @@ pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64, only: Option<String>
     rows.iter().map(row).collect()
 }
 
-const SERVING: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at
+const SERVING: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at, provider
     from brokers where deleted_at is null
         or exists (select 1 from instances where instances.broker_id = brokers.id and instances.state <> 'gone')
     order by created_at, id";
@@ -246,6 +250,29 @@ const HASTEN: &str = "update brokers set check_at = $2 where id = $1 and deleted
 /// [`Error`]
 pub async fn hasten(tx: &mut Tx<'_>, id: &str, now: Time) -> Result<(), Error> {
     tx.execute(sqlx::query(HASTEN).bind(id.to_owned()).bind(now.0)).await.map(drop)
+}
+
+const PROVIDED: &str = "select b.provider from offerings o join brokers b on b.id = o.broker_id where o.id = $1";
+
+/// Whether an offering is of a broker that its provider has registered.
+///
+/// # Errors
+/// [`Error`]
+pub async fn is_provided(tx: &mut Tx<'_>, offering_id: &str) -> Result<bool, Error> {
+    let row = tx.fetch_optional(sqlx::query(PROVIDED).bind(offering_id.to_owned())).await?;
+    row.map_or(Ok(false), |row| Ok(column::<Option<String>>(&row, "provider")?.is_some()))
+}
+
+const BY_ID: &str = "select id, name, url, settings, secrets, status, etag, findings, fetched_at, check_at, version, created_at, deleted_at, provider
+    from brokers where id = $1";
+
+/// The broker with that id, registered or not.
+///
+/// # Errors
+/// [`Error`]
+pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<BrokerRow>, Error> {
+    let found = tx.fetch_optional(sqlx::query(BY_ID).bind(id.to_owned())).await?;
+    found.as_ref().map(row).transpose()
 }
 
 const KEEP_CATALOG: &str = "update brokers set catalog = $2 where id = $1";

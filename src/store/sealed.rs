@@ -52,6 +52,8 @@ pub const COLUMNS: &[Column] = &[
     sealed!("bindings", "id", "answer"),
     sealed!("operations", "id", "request"),
     sealed!("operations", "id", "target"),
+    sealed!("conformance_runs", "id", "request"),
+    sealed!("conformance_runs", "id", "report"),
 ];
 
 impl Column {

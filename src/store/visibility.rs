@@ -217,6 +217,18 @@ pub async fn draft_new(tx: &mut Tx<'_>, offering_id: &str, now: Time) -> Result<
     Ok(tx.execute(sqlx::query(FIRST_STAGE).bind(offering_id.to_owned()).bind(now.0)).await? == 1)
 }
 
+const REDRAFT: &str = "insert into offering_lifecycles (offering_id, stage, updated_at) values ($1, 'draft', $2) \
+    on conflict (offering_id) do update set stage = 'draft', sunset = null, successor_id = null, updated_at = excluded.updated_at";
+
+/// Makes an offering a draft without pilots, whatever was said of it before.
+///
+/// # Errors
+/// [`Error`].
+pub async fn redraft(tx: &mut Tx<'_>, offering_id: &str, now: Time) -> Result<(), Error> {
+    tx.execute(sqlx::query(REDRAFT).bind(offering_id.to_owned()).bind(now.0)).await?;
+    replace(tx, offering_id, Who::Pilot, &BTreeSet::new()).await
+}
+
 /// Says that it has changed, to orders and to catalogs. First of all in a transaction: whoever changes it at the same moment waits here.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 
 pub mod alive;
 pub mod close;
+pub mod conformance;
 pub mod driver;
 pub mod pull;
 pub mod reconcile;
@@ -53,6 +54,7 @@ pub fn start(app: &App, work: Work, stop: &CancellationToken) -> Result<TaskTrac
     tasks.spawn(silence::run(app.clone(), stop.clone()));
     tasks.spawn(pull::run(app.clone(), stop.clone()));
     start_rounds(&tasks, app, stop);
+    tasks.spawn(conformance::run(app.clone(), stop.clone()));
     for sink in app.sinks()? {
         tasks.spawn(relay::run(app.clone(), sink, stop.clone()));
     }

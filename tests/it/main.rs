@@ -48,6 +48,7 @@ mod policies;
 mod portal;
 mod preview;
 mod prices;
+mod providers;
 mod quickstart;
 mod quotas;
 mod races;

@@ -434,7 +434,7 @@ async fn offerings_are_found_by_words() {
         let broker = Scripted::start(Script::Catalog(catalog(&[("db", &["small"]), ("mq", &["large"])])));
         register(&hub, "acme", &broker, json!({"name_prefix": "a-"})).await.expect("registered");
         let found = |query: &str, page: Page| {
-            let listed = hub.app.offerings(query, None, &page);
+            let listed = hub.app.offerings(&admin(), query, None, &page);
             (listed.items.into_iter().map(|item| item.offering().name.clone()).collect::<Vec<_>>(), listed.next)
         };
         assert_eq!(found("", page()).0, ["a-db", "a-mq"]);

@@ -67,13 +67,13 @@ const MAX_LIFE_SECONDS: u64 = 24 * 3600;
 const MAX_TOKEN_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Credentials made ready to send.
-pub(super) enum Authorizer {
+pub(crate) enum Authorizer {
     Nobody,
     Fixed(HeaderValue),
     OAuth2(Box<TokenSource>),
 }
 
-pub(super) struct TokenSource {
+pub(crate) struct TokenSource {
     url: Url,
     authorization: HeaderValue,
     body: String,
@@ -92,7 +92,7 @@ struct TokenAnswer {
 }
 
 impl Authorizer {
-    pub(super) fn new(credentials: &Credentials) -> Result<Self, BuildError> {
+    pub(crate) fn new(credentials: &Credentials) -> Result<Self, BuildError> {
         Ok(match credentials {
             Credentials::None => Self::Nobody,
             Credentials::Basic { username, .. } if username.contains(':') => return Err(BuildError::Credentials),
@@ -111,7 +111,7 @@ impl Authorizer {
         })
     }
 
-    pub(super) fn token_url(&self) -> Option<&Url> {
+    pub(crate) fn token_url(&self) -> Option<&Url> {
         match self {
             Self::OAuth2(source) => Some(&source.url),
             Self::Nobody | Self::Fixed(_) => None,
@@ -119,7 +119,7 @@ impl Authorizer {
     }
 
     /// The header to send. Fails only with [`Failure::NotSent`]: the request itself waits for the token.
-    pub(super) async fn authorization(&self, transport: &Transport) -> Result<Option<HeaderValue>, Failure> {
+    pub(crate) async fn authorization(&self, transport: &Transport) -> Result<Option<HeaderValue>, Failure> {
         match self {
             Self::Nobody => Ok(None),
             Self::Fixed(value) => Ok(Some(value.clone())),
@@ -128,7 +128,7 @@ impl Authorizer {
     }
 
     /// Forgets a token that was refused; true where there was one, so that trying again makes sense.
-    pub(super) async fn forget(&self, refused: Option<&HeaderValue>) -> bool {
+    pub(crate) async fn forget(&self, refused: Option<&HeaderValue>) -> bool {
         let Self::OAuth2(source) = self else { return false };
         let mut token = source.token.lock().await;
         if token.as_ref().is_some_and(|token| Some(&token.authorization) == refused) {

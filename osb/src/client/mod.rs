@@ -10,7 +10,7 @@
 mod addresses;
 mod broker;
 mod build;
-mod credentials;
+pub(crate) mod credentials;
 pub mod decode;
 mod egress;
 pub mod encode;

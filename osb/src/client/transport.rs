@@ -68,6 +68,12 @@ impl Transport {
         Ok(Self { http, egress: options.egress })
     }
 
+    /// The HTTP library's client, for who wants to see more of an answer. Literal addresses are the caller's to judge.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub(crate) fn permits(&self, url: &reqwest::Url) -> bool {
         self.egress.as_ref().is_none_or(|policy| egress::permits_literal(policy.as_ref(), url))
     }

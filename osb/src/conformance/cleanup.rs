@@ -6,14 +6,38 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::exchange::Exchange;
+use super::http::Http;
 use super::ledger::{Held, Thing};
 use super::probe::Probe;
 use super::request::{Endpoint, Request};
+use super::target::Target;
+use super::{Error, Made, Options, silent};
 
 /// How often a deletion is asked for, while another operation stands in its way.
 const ATTEMPTS_MAX: usize = 30;
+/// The same while nobody is there at all: some ten seconds, in which a broker may come back.
+const UNREACHABLE_MAX: usize = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Deletes what a run may have left that was killed, and says what is still left: what [`super::Progress::making`] was told of. `offering`
+/// is its id at the broker, `plans` are those of its plans.
+///
+/// # Errors
+/// Where it can't even begin, as [`super::run`].
+pub async fn clean_up_after(
+    target: &Target,
+    options: Options,
+    (offering, plans): (&str, &[String]),
+    made: &[Made],
+) -> Result<Vec<String>, Error> {
+    let probe = Probe::new(Http::new(target, options.exchange)?, options, silent());
+    for made in made {
+        probe.ledger().may_hold(&made.instance, &made.binding, &made.plan_id);
+        probe.ledger().likely(&made.instance, &made.binding);
+    }
+    Ok(clean_up(&probe, offering, plans).await)
+}
 
 /// Deletes everything that may be there, and says what may be left. `ids` is the offering, and its plans.
 pub(super) async fn clean_up(probe: &Probe, service_id: &str, plan_ids: &[String]) -> Vec<String> {
@@ -57,7 +81,7 @@ async fn delete(
     let mut plan_id = if held.plan_id.is_empty() { plans.next().map_or("", String::as_str) } else { &held.plan_id };
     let mut pause = FIRST_PAUSE;
     let (mut said, mut likely) = (String::new(), held.likely);
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
         let request = Request::new(endpoint, &thing.instance, &thing.binding)
             .query("service_id", service_id)
             .query("plan_id", plan_id)
@@ -81,7 +105,8 @@ async fn delete(
             None => drop(probe.send_unjudged(&operation_of(thing)).await),
             Some(_) => return Err(said),
         }
-        if Instant::now() + pause > ends || !likely {
+        let nobody = probe.is_unreachable() && attempt >= UNREACHABLE_MAX;
+        if Instant::now() + pause > ends || !likely || nobody {
             break;
         }
         probe.pause(pause).await;

@@ -39,56 +39,25 @@ mod request;
 pub mod requirement;
 mod run;
 mod shapes;
+mod target;
 
-use std::fmt;
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 pub use cases::{count as case_count, judged_rows};
+pub use cleanup::clean_up_after;
 pub use drive::run;
 pub use exchange::Exchange;
 pub use junit::junit;
 pub use report::{Finding, Judged, Outcome, Report, Subject, Verdict};
 pub use requirement::{Level, Row, Side, row, rows};
+pub use target::{Sign, Signed, Target};
 
 use crate::Object;
-
-/// Which broker is judged, and who calls it.
-#[derive(Clone, Default)]
-pub struct Target {
-    pub(crate) url: String,
-    pub(crate) credentials: Option<(String, String)>,
-    pub(crate) ca_pem: Option<String>,
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target").field("url", &self.url).finish_non_exhaustive()
-    }
-}
-
-impl Target {
-    /// The broker whose `/v2/catalog` is below that URL.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), ..Self::default() }
-    }
-
-    /// With HTTP Basic credentials. Without them, none are sent and authentication isn't judged.
-    #[must_use]
-    pub fn with_credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some((username.into(), password.into()));
-        self
-    }
-
-    /// With more root certificates to trust, in PEM.
-    #[must_use]
-    pub fn with_certificates(mut self, pem: impl Into<String>) -> Self {
-        self.ca_pem = Some(pem.into());
-        self
-    }
-}
 
 /// Parameters of orders; those that are absent are made from the plan's schemas.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -173,6 +142,13 @@ pub trait Progress: Send + Sync {
         let _: (&str, usize, usize) = (name, number, of);
     }
 
+    /// Something that may make an instance or a binding is about to be sent; it is sent only where this comes to `true`. So whoever
+    /// writes it down knows what may be left if the run is killed ([`clean_up_after`]).
+    fn making<'a>(&'a self, made: &'a Made) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        let _: &Made = made;
+        Box::pin(ready(true))
+    }
+
     /// An exchange is over.
     fn exchange(&self, exchange: &Exchange) {
         let _: &Exchange = exchange;
@@ -185,6 +161,17 @@ pub trait Progress: Send + Sync {
 struct Silent;
 
 impl Progress for Silent {}
+
+/// What a request may have made at the broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The instance's id.
+    pub instance: String,
+    /// The binding's id; empty where it is the instance itself.
+    pub binding: String,
+    /// The plan that it was ordered with, by the broker's id; empty where none was said.
+    pub plan_id: String,
+}
 
 /// Nobody wants to know how far a run is.
 pub fn silent() -> Arc<dyn Progress> {
@@ -200,6 +187,12 @@ pub enum Error {
     /// The root certificates.
     #[error("the certificates are not PEM")]
     Certificates,
+    /// Where it may not be connected to.
+    #[error("the egress policy refuses this address")]
+    Egress,
+    /// User name, password, token or client certificate.
+    #[error("the credentials can't be used: {0}")]
+    Credentials(String),
     /// The HTTP library.
     #[error("the HTTP client can't be made: {0}")]
     Http(String),

@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use super::http::Http;
 use super::ledger::Ledger;
 use super::request::{Endpoint, Request};
-use super::{Options, Progress};
+use super::{Made, Options, Progress};
 
 /// So many exchanges in a row that can't even begin mean that nobody is there any more.
 const UNREACHABLE_MAX: usize = 3;
@@ -91,9 +91,11 @@ impl Probe {
     /// Sends a request. What it may make is written down before.
     pub(super) async fn send_unjudged(&self, request: &Request) -> Arc<Exchange> {
         let makes = request.method == "PUT" && matches!(request.endpoint, Endpoint::Provision | Endpoint::Bind);
-        if makes {
-            let plan_id = request.plan_id().unwrap_or_default();
-            lock(&self.ledger).may_hold(&request.instance, &request.binding, &plan_id);
+        if makes && !self.makes(request).await {
+            let mut exchange = Exchange::of(request, "nobody");
+            exchange.no_answer = Some("it could not be written down first".to_owned());
+            exchange.not_sent = true;
+            return Arc::new(exchange);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let exchange = Arc::new(self.http.exchange(request).await);
@@ -110,6 +112,17 @@ impl Probe {
             self.asynchronous.store(true, Ordering::Relaxed);
         }
         exchange
+    }
+
+    /// Writes down what a request may make, here and wherever else somebody wants to know; false where it must not be sent.
+    async fn makes(&self, request: &Request) -> bool {
+        let (instance, binding) = (request.instance.clone(), request.binding.clone());
+        let made = Made { instance, binding, plan_id: request.plan_id().unwrap_or_default() };
+        let told = self.progress.making(&made).await;
+        if told {
+            lock(&self.ledger).may_hold(&made.instance, &made.binding, &made.plan_id);
+        }
+        told
     }
 
     /// The requirement is kept where `holds`, else broken. Gives `holds` back.

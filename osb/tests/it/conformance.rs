@@ -1,16 +1,19 @@
 //! The conformance suite itself: its reports, how it ends, and that it leaves nothing behind. What it finds is in `broken`.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use osb::client::{Credentials, Egress};
 use osb::conformance::{
-    Error, Exchange, Options, Outcome, Progress, Report, Target, Verdict, case_count, junit, run, silent,
+    Error, Exchange, Made, Options, Outcome, Progress, Report, Target, Verdict, case_count, clean_up_after, junit, run,
+    silent,
 };
 use serde_json::{Value, json};
 
 use crate::exemplar::wire::{Answer, Endpoint, Running, Site, serve};
-use crate::exemplar::{PASSWORD, USERNAME};
+use crate::exemplar::{LARGE, OFFERING_STORE, PASSWORD, SMALL, USERNAME};
 
 fn target(running: &Running) -> Target {
     Target::new(running.url()).with_credentials(USERNAME, PASSWORD)
@@ -180,6 +183,80 @@ async fn nobody_there_and_a_malformed_url_are_errors() {
     for url in ["127.0.0.1:1", "http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?a=b", "ftp://127.0.0.1"] {
         assert!(matches!(judge(url).await, Err(Error::Url)), "{url}");
     }
+}
+
+/// Refuses to write down what is made, or keeps it.
+struct Diary {
+    refuses: bool,
+    made: Mutex<Vec<Made>>,
+}
+
+impl Progress for Diary {
+    fn making<'a>(&'a self, made: &'a Made) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        self.made.lock().unwrap().push(made.clone());
+        let refuses = self.refuses;
+        Box::pin(async move { !refuses })
+    }
+}
+
+fn diary(refuses: bool) -> Arc<Diary> {
+    Arc::new(Diary { refuses, made: Mutex::default() })
+}
+
+#[tokio::test]
+async fn an_address_that_the_egress_policy_refuses_is_not_connected_to() {
+    let running = serve(Site::Nowhere);
+    let judge = async |target: Target| run(&target, options("small"), silent(), std::future::pending()).await;
+    let nowhere = |target: Target| target.through(Arc::new(Egress::default()), None);
+    assert_eq!(judge(nowhere(target(&running))).await.unwrap_err(), Error::Egress);
+    let named = Target::new(running.url().replace("127.0.0.1", "localhost")).with_credentials(USERNAME, PASSWORD);
+    assert!(matches!(judge(nowhere(named)).await, Err(Error::Unreachable(_))));
+    let token = Credentials::OAuth2 {
+        token_url: "http://127.0.0.1:1/token".to_owned(),
+        client_id: "c".to_owned(),
+        client_secret: "s".to_owned(),
+        scope: None,
+    };
+    let elsewhere = Target::new("http://broker.example").authorized(token);
+    assert_eq!(judge(nowhere(elsewhere)).await.unwrap_err(), Error::Egress);
+}
+
+#[tokio::test]
+async fn what_can_not_be_written_down_first_is_not_sent() {
+    let running = serve(Site::Nowhere);
+    let diary = diary(true);
+    let progress = Arc::clone(&diary) as Arc<dyn Progress>;
+    let report = run(&target(&running), options("small"), progress, std::future::pending()).await.unwrap();
+    assert_eq!(report.outcome(false), Outcome::Incomplete, "{:?}", report.with(Verdict::Failed));
+    assert!(report.left_behind.is_empty() && !diary.made.lock().unwrap().is_empty());
+    assert_eq!(running.broker.left(), 0);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_has_made_is_deleted_by_who_knows_of_it() {
+    let running = serve(Site::Nowhere);
+    let diary = diary(false);
+    // Killed in the middle: nothing of it goes on.
+    let (running_target, progress) = (target(&running), Arc::clone(&diary) as Arc<dyn Progress>);
+    let options_of_run = options("small");
+    let judging = run(&running_target, options_of_run, progress, std::future::pending());
+    let enough = async {
+        while diary.made.lock().unwrap().len() < 12 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = judging => panic!("it was over before it was killed"),
+        () = enough => {}
+    }
+    let made = diary.made.lock().unwrap().clone();
+    assert!(running.broker.left() > 0);
+    let plans = [SMALL, LARGE].map(str::to_owned);
+    let offering = OFFERING_STORE;
+    let left = clean_up_after(&target(&running), options("small"), (offering, &plans), &made).await.unwrap();
+    assert_eq!(left, [""; 0]);
+    let again = clean_up_after(&target(&running), options("small"), (offering, &plans), &made).await.unwrap();
+    assert_eq!((again, running.broker.left()), (Vec::<String>::new(), 0), "what is gone is gone");
 }
 
 #[test]

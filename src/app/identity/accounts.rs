@@ -10,7 +10,7 @@ use crate::domain::name::{RULE, is_name};
 use crate::domain::role::{Grant, Role};
 use crate::secret::{self, Secret};
 use crate::store::service_accounts::{self, AccountRow};
-use crate::store::{Tx, audit, brokers, tenants};
+use crate::store::{Tx, audit, tenants};
 
 pub use crate::store::service_accounts::AccountRow as AccountView;
 
@@ -44,7 +44,7 @@ impl App {
     /// Makes a service account.
     ///
     /// # Errors
-    /// [`Error::Invalid`], also where a role names a broker or tenant that is not there; [`Error::Conflict`] where the name is taken.
+    /// [`Error::Invalid`], also where a role names a tenant that is not there; [`Error::Conflict`] where the name is taken.
     pub async fn create_service_account(&self, caller: &Caller, new: NewAccount) -> Result<Made, Error> {
         let grants = check(&new)?;
         let token = new_token()?;
@@ -181,17 +181,16 @@ fn check(new: &NewAccount) -> Result<Vec<Grant>, Error> {
     if issues.is_empty() { Ok(grants) } else { Err(Error::Invalid(issues)) }
 }
 
-/// A slip of the pen in a name would give a role that nobody sees has no effect.
+/// A slip of the pen in a name would give a role that nobody sees has no effect. A broker may come later: whoever is to answer for it
+/// registers it.
 async fn exist(tx: &mut Tx<'_>, grants: &[Grant]) -> Result<(), Error> {
     for (index, Grant { role, of }) in grants.iter().enumerate() {
         let there = match role {
-            Role::Provider => brokers::by_name(tx, of).await?.is_some(),
             Role::TenantOwner | Role::TenantMember => tenants::by_name(tx, of).await?.is_some(),
             _ => true,
         };
         if !there {
-            let what = if *role == Role::Provider { "broker" } else { "tenant" };
-            return Err(Error::invalid(format!("/roles/{index}"), format!("there is no {what} `{of}`")));
+            return Err(Error::invalid(format!("/roles/{index}"), format!("there is no tenant `{of}`")));
         }
     }
     Ok(())

@@ -104,19 +104,27 @@ pub fn unknown_role(settings: &crate::config::Auth) -> Option<String> {
     roles.map(|role| role.parse::<Grant>()).find_map(Result::err).map(|error| error.to_string())
 }
 
-/// Somebody with these roles. One of a broker or tenant that is not there gives nothing; nor does one that came after the roles were
-/// given, where that is known: it has the name of another.
+/// Somebody with these roles. One of a tenant that is not there gives nothing; nor does one that came after the roles were
+/// given, where that is known: it has the name of another. Of a broker that is not there, it is the right to register it.
 async fn with_grants(
     tx: &mut store::Tx<'_>,
     mut person: Person,
     grants: impl IntoIterator<Item = Grant>,
     given_at: Option<Time>,
 ) -> Result<Person, Error> {
+    let actor = match given_at {
+        Some(_) => format!("service-accounts/{}", person.name),
+        None => format!("users/{}", person.name),
+    };
     for Grant { role, of } in grants {
         let found = match role {
-            Role::Provider => brokers::by_name(tx, &of).await?.map(|row| (row.id, row.created_at)),
+            Role::Provider => brokers::by_name(tx, &of).await?.map(|row| {
+                // What one has registered is not another that has its name.
+                let own = row.provider.as_ref() == Some(&actor);
+                (row.id, (!own).then_some(row.created_at))
+            }),
             Role::TenantOwner | Role::TenantMember => {
-                tenants::by_name(tx, &of).await?.map(|row| (row.tenant.id, row.created_at))
+                tenants::by_name(tx, &of).await?.map(|row| (row.tenant.id, Some(row.created_at)))
             }
             role => {
                 person.roles.insert(role);
@@ -128,9 +136,12 @@ async fn with_grants(
             Role::TenantOwner => &mut person.owns,
             _ => &mut person.member_of,
         };
-        let found = found.filter(|(_, created_at)| given_at.is_none_or(|given_at| *created_at <= given_at));
-        if let Some((id, _)) = found {
-            those.insert(id, of);
+        match found {
+            Some((id, since)) if given_at.is_none_or(|given_at| since.is_none_or(|since| since <= given_at)) => {
+                those.insert(id, of);
+            }
+            None if role == Role::Provider => drop(person.awaits.insert(of)),
+            _ => {}
         }
     }
     Ok(person)

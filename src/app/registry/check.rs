@@ -6,7 +6,9 @@ use osb::client::EgressPolicy as _;
 
 use crate::app::{App, Issue};
 use crate::backend::http::{literal, web_url};
-use crate::domain::broker::{Credentials, Settings, prefix_allowed};
+use crate::domain::broker::{Credentials, Settings, beyond_provider, prefix_allowed};
+use crate::domain::catalog::clash::Held;
+use crate::store::brokers::BrokerRow;
 
 /// How long a broker may take at most, and at least, to be of any use.
 const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=300_000;
@@ -82,7 +84,23 @@ fn api_version_known(version: &str) -> bool {
     version.strip_prefix("2.").is_some_and(|minor| minor.len() <= 3 && minor.parse::<u16>().is_ok())
 }
 
+/// Without the names of other brokers, where a provider reads what is said of them.
+pub(super) fn unnamed(row: &BrokerRow, held: &mut [Held]) {
+    if row.provider.is_some() {
+        held.iter_mut().for_each(|held| held.broker.clear());
+    }
+}
+
 impl App {
+    /// What of settings that a provider wants is for operators to say.
+    pub(super) fn beyond_provider(&self, before: Option<&Settings>, after: &Settings) -> Vec<Issue> {
+        let backends = &self.config().backends;
+        let timeout = u64::try_from(backends.timeout.as_millis()).unwrap_or(u64::MAX);
+        let most = (timeout, u32::try_from(backends.concurrency).unwrap_or(u32::MAX));
+        let found = beyond_provider(before, after, most);
+        found.into_iter().map(|(pointer, message)| issue(pointer, message)).collect()
+    }
+
     /// What is wrong with where a broker is and where its tokens come from.
     pub(super) async fn check_urls(&self, url: &str, credentials: &Credentials) -> Vec<Issue> {
         let mut issues: Vec<Issue> = self.check_url("/url", url, false).await.into_iter().collect();

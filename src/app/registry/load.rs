@@ -157,7 +157,7 @@ impl App {
     }
 
     /// A backend for that row: the one that is called already, where it is the same.
-    pub(super) fn backend_for(&self, row: &BrokerRow) -> Result<Arc<Backend>, Unusable> {
+    pub(in crate::app) fn backend_for(&self, row: &BrokerRow) -> Result<Arc<Backend>, Unusable> {
         let fingerprint = fingerprint(row);
         match self.backends().get(&row.id).filter(|backend| backend.fingerprint() == fingerprint) {
             Some(backend) => Ok(backend),
@@ -182,7 +182,7 @@ impl App {
 
 /// Why a stored broker can't be called.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(in crate::app) enum Unusable {
     #[error("{0}")]
     Sealed(crate::secret::Error),
     #[error("its stored credentials can't be read")]

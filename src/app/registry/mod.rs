@@ -7,7 +7,7 @@ mod check;
 mod fetch;
 mod list;
 mod load;
-mod notice;
+pub(in crate::app) mod notice;
 mod offerings;
 mod patch;
 mod refresh;

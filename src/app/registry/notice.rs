@@ -8,7 +8,7 @@ use crate::domain::event::{Event, EventKind, event_id};
 use crate::store::brokers::BrokerRow;
 
 /// An event about a broker. `transition` tells one change of its kind from the next.
-pub(super) fn event(row: &BrokerRow, kind: EventKind, transition: &str, time: Time, data: Value) -> Event {
+pub(in crate::app) fn event(row: &BrokerRow, kind: EventKind, transition: &str, time: Time, data: Value) -> Event {
     Event {
         id: event_id(&format!("brokers/{transition}"), kind),
         kind,

@@ -8,7 +8,7 @@ use crate::app::{App, Error, Listed, Page, access};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::catalog::{Merged, Offering, Part, Plan, State};
-use crate::domain::permission::Permission;
+use crate::domain::permission::{Access, Permission, Thing};
 use crate::domain::role::Role;
 use crate::domain::search::Query;
 use crate::domain::visibility::{Lifecycle, Order, Stage};
@@ -78,18 +78,25 @@ impl ReadyTimes {
 
 impl App {
     /// A page of [`App::search`].
-    pub fn offerings(&self, query: &str, tenants: Option<&[String]>, page: &Page) -> Listed<OfferingView> {
-        let keyed = self.search(query, tenants).into_iter().map(|view| (view.key(), view));
+    pub fn offerings(
+        &self,
+        caller: &Caller,
+        query: &str,
+        tenants: Option<&[String]>,
+        page: &Page,
+    ) -> Listed<OfferingView> {
+        let keyed = self.search(caller, query, tenants).into_iter().map(|view| (view.key(), view));
         let most = usize::try_from(page.rows()).unwrap_or(usize::MAX);
         let after = keyed.filter(|(key, _)| *key > page.after).take(most);
         page.cut(after.collect(), |(key, _)| key.clone()).map(|(_, view)| view)
     }
 
     /// All offerings to which every word of `query` leads ([`Query`]), the best first. Those that left their catalog are left out; where
-    /// tenants are named, so is what none of them can order by name.
-    pub fn search(&self, query: &str, tenants: Option<&[String]>) -> Vec<OfferingView> {
+    /// tenants are named, so is what none of them can order by name; where none are, so are drafts of brokers that the caller does not see.
+    pub fn search(&self, caller: &Caller, query: &str, tenants: Option<&[String]>) -> Vec<OfferingView> {
         let query = Query::new(query, &self.config().catalog.synonyms);
-        let mut found = self.those(tenants, |part, place| part.terms().get(place).and_then(|terms| query.score(terms)));
+        let mut found =
+            self.those(caller, tenants, |part, place| part.terms().get(place).and_then(|terms| query.score(terms)));
         found.sort_by_cached_key(OfferingView::key);
         found
     }
@@ -98,11 +105,11 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub fn offering(&self, name: &str, tenants: Option<&[String]>) -> Result<OfferingView, Error> {
+    pub fn offering(&self, caller: &Caller, name: &str, tenants: Option<&[String]>) -> Result<OfferingView, Error> {
         let named = |part: &Part, place: usize| {
             part.offerings.get(place).is_some_and(|offering| offering.name == name).then_some(0)
         };
-        let mut found = self.those(tenants, named);
+        let mut found = self.those(caller, tenants, named);
         // A name is unique among what can be ordered.
         found.sort_by_key(|view| view.offering().state != State::Available);
         found.into_iter().next().ok_or_else(|| Error::not_found("offering", name))
@@ -122,7 +129,7 @@ impl App {
 
     /// The names of the offerings whose instances an order of this one may name, by the parameters of its plans; of those that
     /// [`App::search`] finds for these tenants.
-    pub fn refers_to(&self, view: &OfferingView, tenants: Option<&[String]>) -> BTreeSet<String> {
+    pub fn refers_to(&self, caller: &Caller, view: &OfferingView, tenants: Option<&[String]>) -> BTreeSet<String> {
         let catalog = self.catalog();
         let entries: Vec<_> = view.plans().filter_map(|plan| catalog.plan_by_id(&plan.id)).collect();
         let wanted: Vec<_> = entries.iter().flat_map(|entry| entry.references_at_create().wanted()).collect();
@@ -133,16 +140,26 @@ impl App {
             let entry = catalog.plan_by_id(&plan.id);
             entry.is_some_and(|entry| wanted.iter().any(|wanted| wanted.fits(entry)))
         };
-        let found = self.those(tenants, |part, place| {
+        let found = self.those(caller, tenants, |part, place| {
             let offering = part.offerings.get(place)?;
             (offering.state == State::Available && offering.plans.iter().any(fits)).then_some(0)
         });
         found.iter().map(|found| found.offering().name.clone()).collect()
     }
 
-    fn those(&self, tenants: Option<&[String]>, score: impl Fn(&Part, usize) -> Option<u32>) -> Vec<OfferingView> {
+    fn those(
+        &self,
+        caller: &Caller,
+        tenants: Option<&[String]>,
+        score: impl Fn(&Part, usize) -> Option<u32>,
+    ) -> Vec<OfferingView> {
         let (catalog, now) = (self.catalog(), self.clock().now());
         let mut found: Vec<OfferingView> = Vec::new();
+        let brokers = Permission::SeeBrokers.sight(caller);
+        let sees = |broker_id: &str| {
+            let thing = Thing { broker: Some(broker_id), ..Thing::default() };
+            brokers.as_ref().is_some_and(|sight| sight.of(&thing) == Access::Allowed)
+        };
         for part in catalog.parts().iter().filter(|part| !part.deleted) {
             for (place, offering) in part.offerings.iter().enumerate() {
                 if offering.state == State::Removed {
@@ -158,6 +175,9 @@ impl App {
                 }
                 let lifecycle = catalog.audience().rules.offerings.get(&offering.id).cloned().unwrap_or_default();
                 let stage = lifecycle.at(now);
+                if stage == Stage::Draft && tenants.is_none() && !sees(&part.broker_id) {
+                    continue;
+                }
                 found.push(OfferingView { part: Arc::clone(part), place, plans, score, lifecycle, stage });
             }
         }

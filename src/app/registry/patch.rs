@@ -9,14 +9,15 @@ use super::check::{self, issue};
 use super::load::secrets_place;
 use super::register::document;
 use super::view::BrokerView;
-use crate::app::{App, Error};
+use crate::app::{App, Error, reviews};
 use crate::backend::http::web_url;
 use crate::domain::broker::{Access, Credentials, Rotation, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::Ids;
+use crate::domain::permission::Permission;
 use crate::domain::stamp::StampSettings;
 use crate::store::brokers::BrokerRow;
-use crate::store::{audit, brokers, versions};
+use crate::store::{audit, brokers, offerings, versions};
 
 /// What changes of a broker. Absent stays as it is; `null`, where it may be, goes back to the default.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -90,21 +91,24 @@ impl App {
         let elsewhere = change.url.is_some() || change.credentials.is_some() || change.tls.is_some();
         // These decide what is made of its catalog.
         let otherwise = change.api_version.is_some() || change.rotation.is_some();
-        let row = self.changed(&before, change, caller.is_administrator()).await?;
+        let row = self.changed(caller, &before, change).await?;
         // Everything that it takes to call it is looked at before anything is stored.
         let backend = self.backend_for(&row).map_err(|error| Error::invalid("", error.to_string()))?;
         backend.usable().map_err(|error| Error::invalid("", error.to_string()))?;
         let detail = json!({ "fields": fields });
         let audit = self.audit_row(caller, "broker.patch", format!("brokers/{name}"), detail);
         let audit = audit.changed(Some(document(&before)), Some(document(&row)));
+        let hub = self.config().server.hub.clone();
         let written = self.db().write::<_, Error, _>(move |tx| {
-            let (mut row, audit) = (row.clone(), audit.clone());
+            let (mut row, audit, hub) = (row.clone(), audit.clone(), hub.clone());
             Box::pin(async move {
                 if !brokers::lock(tx, &row.id, row.version).await? {
                     return Err(Error::Stale);
                 }
                 row.version += 1;
                 brokers::configure(tx, &row).await?;
+                let offerings = offerings::of_broker(tx, &row.id).await?;
+                reviews::void_changed(tx, &hub, &row, &offerings, audit.at).await?;
                 audit::append(tx, &audit).await?;
                 versions::bump(tx, versions::CATALOG).await?;
                 Ok(row)
@@ -116,8 +120,9 @@ impl App {
         self.broker_view(row).await
     }
 
-    /// `knows_secrets`: whoever asks may have stored credentials sent to another address.
-    async fn changed(&self, before: &BrokerRow, change: BrokerChange, knows_secrets: bool) -> Result<BrokerRow, Error> {
+    async fn changed(&self, caller: &Caller, before: &BrokerRow, change: BrokerChange) -> Result<BrokerRow, Error> {
+        // Whoever that is may have stored credentials sent to another address.
+        let knows_secrets = caller.is_administrator();
         let mut row = before.clone();
         let mut issues = immutable(before, &change);
         let opened = self.sealer().open(&secrets_place(&row.id), &row.secrets);
@@ -147,6 +152,9 @@ impl App {
         row.settings.takeover = change.takeover.unwrap_or(row.settings.takeover);
         row.settings.usage_pull = change.usage_pull.unwrap_or(row.settings.usage_pull);
         issues.extend(check::settings(&row.settings));
+        if Permission::ManageBrokers.sight(caller).is_none() {
+            issues.extend(self.beyond_provider(Some(&before.settings), &row.settings));
+        }
         issues.extend(self.check_urls(&row.url, &credentials).await);
         if !issues.is_empty() {
             return Err(Error::Invalid(issues));

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::fetch::{self, Fetched, Read};
 use super::view::BrokerView;
-use super::{ATTEMPTS_MAX, notice};
-use crate::app::{App, Error, visibility};
+use super::{ATTEMPTS_MAX, check, notice};
+use crate::app::{App, Error, reviews, visibility};
 use crate::clock::Time;
 use crate::domain::broker::Status;
 use crate::domain::caller::Caller;
@@ -173,7 +173,8 @@ impl App {
                         }
                         row.version = before.version + 1;
                         offerings::save(tx, &row.id, known, &offerings).await?;
-                        visibility::set_up(tx, settings, known, &offerings, now).await?;
+                        visibility::set_up(tx, settings, known, &offerings, row.provider.is_some(), now).await?;
+                        reviews::void_changed(tx, hub, &row, &offerings, now).await?;
                         versions::bump(tx, versions::CATALOG).await?;
                         let transition = format!("{}/{}", row.id, row.version);
                         let data = notice::data(&row, known, &offerings);
@@ -208,7 +209,8 @@ async fn settled(
     known: &[Offering],
     imported: &[Offering],
 ) -> Result<Vec<Offering>, Error> {
-    let held = offerings::held(tx, &row.id, known, imported).await?;
+    let mut held = offerings::held(tx, &row.id, known, imported).await?;
+    check::unnamed(row, &mut held);
     let mut settled = imported.to_vec();
     for (place, sentence) in clash::clashes(&row.name, imported, &held) {
         if let Some(offering) = settled.get_mut(place) {

@@ -9,14 +9,15 @@ use super::fetch::{self, Fetched, Read};
 use super::load::secrets_place;
 use super::view::BrokerView;
 use super::{ATTEMPTS_MAX, notice};
-use crate::app::{App, Error, Issue, visibility};
+use crate::app::{App, Error, Issue, access, visibility};
 use crate::clock::fresh_id;
 use crate::config;
-use crate::domain::broker::{Access, Credentials, Rotation, Settings, Status, Tls, UsagePull};
+use crate::domain::broker::{Access, Credentials, PROVIDER_FIELDS, Rotation, Settings, Status, Tls, UsagePull};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::{Finding, Ids, Offering, Severity, State, clash};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::name;
+use crate::domain::permission::Permission;
 use crate::domain::stamp::StampSettings;
 use crate::store::audit::AuditRow;
 use crate::store::brokers::BrokerRow;
@@ -26,7 +27,8 @@ use crate::store::{self, audit, brokers, events, offerings, versions};
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBroker {
-    /// Immutable: ids of its offerings follow from it.
+    /// Immutable: ids of its offerings follow from it. `PUT` has it in the path.
+    #[serde(default)]
     pub name: String,
     /// What stands before `/v2`.
     pub url: String,
@@ -65,14 +67,20 @@ pub struct NewBroker {
 }
 
 impl App {
-    /// Registers a broker with what it offers now.
+    /// Registers a broker with what it offers now. Of one that is registered by who answers for it, everything is a draft.
     ///
     /// # Errors
+    /// [`Error::NotFound`] where the name is not the caller's, be it taken or not;
     /// [`Error::Invalid`] with all that is wrong, be it in the request, on the way to the broker or in its catalog;
     /// [`Error::Conflict`] where the name, an offering's name or an id is another broker's.
     pub async fn register_broker(&self, caller: &Caller, new: NewBroker) -> Result<BrokerView, Error> {
+        let sight = access::sight(Permission::RegisterBrokers, caller)?;
+        if !sight.may_name_broker(&new.name) {
+            return Err(Error::not_found("broker", new.name));
+        }
+        let provider = Permission::ManageBrokers.sight(caller).is_none().then(|| caller.actor());
         let NewBroker { name, url, credentials, tls, name_prefix, ids, timeout_ms, concurrency, .. } = new;
-        let (api_version, stamp) = (new.api_version, new.stamp.unwrap_or_default());
+        let (api_version, stamp) = (new.api_version, new.stamp.unwrap_or_else(|| usual_stamp(provider.is_some())));
         let (rotation, takeover, usage_pull) = (new.rotation, new.takeover, new.usage_pull);
         let settings =
             Settings { name_prefix, ids, timeout_ms, concurrency, api_version, stamp, rotation, takeover, usage_pull };
@@ -81,6 +89,9 @@ impl App {
             issues.push(issue("/name", name::RULE));
         }
         issues.extend(check::settings(&settings));
+        if provider.is_some() {
+            issues.extend(self.beyond_provider(None, &settings));
+        }
         issues.extend(self.check_urls(&url, &credentials).await);
         if !issues.is_empty() {
             return Err(Error::Invalid(issues));
@@ -105,6 +116,7 @@ impl App {
             version: 1,
             created_at: now,
             deleted_at: None,
+            provider,
         };
         let (offerings, json) = self.first_catalog(&mut row).await?;
         let event = notice::event(&row, EventKind::BrokerRegistered, &row.id, now, notice::data(&row, &[], &offerings));
@@ -187,7 +199,8 @@ async fn insert(tx: &mut store::Tx<'_>, hub: &str, settings: &config::Catalog, n
     if brokers::by_name(tx, &row.name).await?.is_some() {
         return Err(taken(&row.name));
     }
-    let held = offerings::held(tx, &row.id, &[], offerings).await?;
+    let mut held = offerings::held(tx, &row.id, &[], offerings).await?;
+    check::unnamed(row, &mut held);
     let clashes = clash::clashes(&row.name, offerings, &held);
     if !clashes.is_empty() {
         let sentences: Vec<_> = clashes.into_iter().map(|(_, sentence)| sentence).collect();
@@ -195,7 +208,7 @@ async fn insert(tx: &mut store::Tx<'_>, hub: &str, settings: &config::Catalog, n
     }
     brokers::insert(tx, row, json).await?;
     offerings::save(tx, &row.id, &[], offerings).await?;
-    visibility::set_up(tx, settings, &[], offerings, row.created_at).await?;
+    visibility::set_up(tx, settings, &[], offerings, row.provider.is_some(), row.created_at).await?;
     events::append(tx, hub, event, row.created_at).await?;
     audit::append(tx, audit).await?;
     versions::bump(tx, versions::CATALOG).await?;
@@ -204,7 +217,13 @@ async fn insert(tx: &mut store::Tx<'_>, hub: &str, settings: &config::Catalog, n
 
 /// What is said about a broker, for the audit. What the hub shows it is masked: that it was changed is told apart.
 pub(super) fn document(row: &BrokerRow) -> Value {
-    json!({ "id": row.id, "url": row.url, "settings": row.settings, "credentials": "***" })
+    json!({ "id": row.id, "url": row.url, "settings": row.settings, "credentials": "***", "provider": row.provider })
+}
+
+/// What a broker is told where nobody says: everything, or what its provider may have it told.
+fn usual_stamp(provided: bool) -> StampSettings {
+    let fields = provided.then(|| PROVIDER_FIELDS.map(str::to_owned).to_vec());
+    StampSettings { fields, ..StampSettings::default() }
 }
 
 fn taken(name: &str) -> Error {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::ATTEMPTS_MAX;
 use super::register::document;
-use crate::app::{App, Error};
+use crate::app::{App, Error, proposals, reviews};
 use crate::domain::caller::Caller;
 use crate::domain::catalog::import;
 use crate::store::audit::AuditRow;
@@ -19,10 +19,10 @@ impl App {
     pub async fn delete_broker(&self, caller: &Caller, name: &str) -> Result<(), Error> {
         let audit = self.audit_row(caller, "broker.delete", format!("brokers/{name}"), json!({}));
         for _ in 0..ATTEMPTS_MAX {
-            let (wanted, audit) = (name.to_owned(), audit.clone());
+            let (wanted, audit, hub) = (name.to_owned(), audit.clone(), self.config().server.hub.clone());
             let removed = self.db().write::<_, Error, _>(move |tx| {
-                let (wanted, audit) = (wanted.clone(), audit.clone());
-                Box::pin(async move { remove(tx, &wanted, &audit).await })
+                let (wanted, audit, hub) = (wanted.clone(), audit.clone(), hub.clone());
+                Box::pin(async move { remove(tx, &hub, &wanted, &audit).await })
             });
             if removed.await? {
                 tracing::info!(broker.name = %name, "broker removed");
@@ -35,7 +35,7 @@ impl App {
 }
 
 /// False where somebody changed it in between.
-async fn remove(tx: &mut Tx<'_>, name: &str, audit: &AuditRow) -> Result<bool, Error> {
+async fn remove(tx: &mut Tx<'_>, hub: &str, name: &str, audit: &AuditRow) -> Result<bool, Error> {
     let row = brokers::by_name(tx, name).await?.ok_or_else(|| Error::not_found("broker", name))?;
     if !brokers::lock(tx, &row.id, row.version).await? {
         return Ok(false);
@@ -50,6 +50,8 @@ async fn remove(tx: &mut Tx<'_>, name: &str, audit: &AuditRow) -> Result<bool, E
     let gone: Vec<_> = known.iter().cloned().map(import::removed).collect();
     offerings::save(tx, &row.id, &known, &gone).await?;
     credentials::delete_all(tx, OwnerKind::Broker, &row.id).await?;
+    reviews::void_changed(tx, hub, &row, &gone, audit.at).await?;
+    proposals::withdraw(tx, hub, &row, audit.at).await?;
     brokers::remove(tx, &row.id, audit.at).await?;
     audit::append(tx, &audit.clone().changed(Some(document(&row)), None)).await?;
     versions::bump(tx, versions::CATALOG).await?;

@@ -27,7 +27,7 @@ impl BrokerView {
 }
 
 impl App {
-    pub(super) async fn broker_row(&self, name: &str) -> Result<BrokerRow, Error> {
+    pub(in crate::app) async fn broker_row(&self, name: &str) -> Result<BrokerRow, Error> {
         let wanted = name.to_owned();
         let row = self.db().read(|tx| Box::pin(async move { brokers::by_name(tx, &wanted).await })).await?;
         row.ok_or_else(|| Error::not_found("broker", name))

@@ -12,7 +12,7 @@ use crate::domain::caller::Caller;
 use crate::domain::catalog::{Merged, Offering, State};
 use crate::domain::visibility::{Audience, LIST_MAX, Lifecycle, Stage};
 use crate::store::visibility::Who;
-use crate::store::{Tx, audit, platforms, tenants, visibility};
+use crate::store::{Tx, audit, brokers, platforms, tenants, visibility};
 
 /// Whether everybody may order a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -132,7 +132,7 @@ impl App {
     /// Says how far an offering has come, from now on and in all processes. Instances stay.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`].
+    /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] where it takes a review.
     pub async fn put_lifecycle(
         &self,
         caller: &Caller,
@@ -161,6 +161,9 @@ impl App {
             Box::pin(async move {
                 visibility::changed(tx).await?;
                 let before = staged(tx, &id, now).await?;
+                if opens(before.said.state, wanted.state) && brokers::is_provided(tx, &id).await? {
+                    return Err(needs_review());
+                }
                 let lifecycle = Lifecycle {
                     stage: wanted.state,
                     sunset: wanted.sunset,
@@ -228,6 +231,17 @@ fn problems(wanted: &LifecycleDocument, offering: &str) -> Vec<Issue> {
     ];
     let issue = |(pointer, _, message): (&str, bool, &str)| Issue { pointer: pointer.into(), message: message.into() };
     wrong.into_iter().filter(|(_, wrong, _)| *wrong).map(issue).collect()
+}
+
+/// Whether that lets people order what they could not.
+fn opens(before: Stage, after: Stage) -> bool {
+    matches!(before, Stage::Draft | Stage::Retired) && matches!(after, Stage::Published | Stage::Deprecated)
+}
+
+fn needs_review() -> Error {
+    let message =
+        "its broker was registered by its provider: it is published by a review; have it submitted, then publish it";
+    Error::conflict("needs_review", message)
 }
 
 async fn shown(tx: &mut Tx<'_>, plan_id: &str) -> Result<VisibilityDocument, Error> {

@@ -7,7 +7,7 @@ use super::{Offering, State};
 /// What another broker holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The other broker.
+    /// The other broker; empty where it is not to be named.
     pub broker: String,
     /// What is held: an offering's id, an offering's name, a plan's id.
     pub what: What,
@@ -47,15 +47,16 @@ pub fn clashes(broker: &str, offerings: &[Offering], held: &[Held]) -> Vec<(usiz
 }
 
 fn sentence(what: What, value: &str, broker: &str, other: &str) -> String {
+    let other = if other.is_empty() { "another broker".to_owned() } else { format!("broker `{other}`") };
     match what {
         What::OfferingName => format!(
-            "the offering name `{value}` of broker `{broker}` is already that of an offering of broker `{other}`: register it with another `name_prefix`"
+            "the offering name `{value}` of broker `{broker}` is already that of an offering of {other}: register it with another `name_prefix`"
         ),
         What::OfferingId => format!(
-            "the offering id `{value}` of broker `{broker}` is already that of an offering of broker `{other}`: register it with `\"ids\":\"mapped\"`"
+            "the offering id `{value}` of broker `{broker}` is already that of an offering of {other}: register it with `\"ids\":\"mapped\"`"
         ),
         What::PlanId => format!(
-            "the plan id `{value}` of broker `{broker}` is already that of a plan of broker `{other}`: register it with `\"ids\":\"mapped\"`"
+            "the plan id `{value}` of broker `{broker}` is already that of a plan of {other}: register it with `\"ids\":\"mapped\"`"
         ),
     }
 }

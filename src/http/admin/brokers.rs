@@ -17,7 +17,7 @@ use crate::http::admin::platforms::PairOut;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params, etag, if_match};
 use crate::http::page::{PageOut, PageParams};
-use crate::http::permits::{Can, ChangeBrokers, ManageBrokers, SeeBrokers};
+use crate::http::permits::{Can, ChangeBrokers, ManageBrokers, RegisterBrokers, SeeBrokers};
 
 /// A service broker.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -63,6 +63,9 @@ pub struct BrokerOut {
     /// How it is asked for usage; absent: it reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_pull: Option<UsagePull>,
+    /// Who registered it, where that was its provider: what it offers is published by a review.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
@@ -164,6 +167,7 @@ impl From<BrokerView> for BrokerOut {
             rotation,
             takeover,
             usage_pull,
+            provider: view.row.provider,
             created_at: view.row.created_at,
         }
     }
@@ -179,6 +183,24 @@ fn answer(status: StatusCode, view: BrokerView) -> HttpResponse {
 /// [`Failure`].
 pub async fn create(who: Can<ManageBrokers>, app: Data<App>, body: Body<NewBroker>) -> Result<HttpResponse, Failure> {
     Ok(answer(StatusCode::CREATED, app.register_broker(&who.caller, body.0).await?))
+}
+
+/// `PUT /brokers/{name}`
+///
+/// # Errors
+/// [`Failure`].
+pub async fn register(
+    who: Can<RegisterBrokers>,
+    app: Data<App>,
+    name: Path<String>,
+    body: Body<NewBroker>,
+) -> Result<HttpResponse, Failure> {
+    let name = name.into_inner();
+    if !body.0.name.is_empty() && body.0.name != name {
+        return Err(Error::invalid("/name", "must be the name in the path, or left out").into());
+    }
+    let new = NewBroker { name, ..body.0 };
+    Ok(answer(StatusCode::CREATED, app.register_broker(&who.caller, new).await?))
 }
 
 /// `GET /brokers`

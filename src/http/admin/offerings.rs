@@ -145,7 +145,11 @@ pub async fn list(
     let page = page(limit, cursor.as_deref())?;
     let tariffs = app.tariffs().await?;
     let tenants = app.offered_tenants(&who.caller, tenant.as_deref()).await?;
-    Ok(Json(app.offerings(&q, tenants.as_deref(), &page).map(|view| OfferingOut::new(&view, tariffs.as_ref())).into()))
+    Ok(Json(
+        app.offerings(&who.caller, &q, tenants.as_deref(), &page)
+            .map(|view| OfferingOut::new(&view, tariffs.as_ref()))
+            .into(),
+    ))
 }
 
 /// `GET /offerings/{name}/plans/{plan}/visibility`

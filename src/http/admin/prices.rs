@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::app::prices::{BookView, PlanPrice};
-use crate::app::simulate::{Change, ChangedLine, SimulationOf};
+use crate::app::simulate::{Change, ChangedLine, Simulation, SimulationOf};
 use crate::clock::Time;
 use crate::domain::catalog::Finding;
 use crate::domain::decimal::{minor_digits, plain, rounded};
@@ -230,17 +230,26 @@ pub async fn simulate(
     body: Body<SimulationIn, BOOK_MAX>,
 ) -> Result<Json<SimulationOut>, Failure> {
     let SimulationIn { book, period, tenant } = body.0;
-    let (currency, digits) = (book.currency.clone(), minor_digits(&book.currency));
+    let currency = book.currency.clone();
     let simulation = app.simulate(SimulationOf { book, period, tenant }).await?;
-    let tenant = |(tenant, change): (String, Change)| TenantChange { tenant, change: ChangeOut::new(&change, digits) };
-    let lines = |lines: Vec<ChangedLine>| lines.into_iter().map(|line| ChangedLineOut::new(line, digits)).collect();
-    Ok(Json(SimulationOut {
-        currency,
-        period,
-        total: ChangeOut::new(&simulation.total, digits),
-        tenants: simulation.tenants.into_iter().map(tenant).collect(),
-        lines: lines(simulation.lines),
-        unpriced: lines(simulation.unpriced),
-        findings: simulation.findings.iter().map(FindingOut::from).collect(),
-    }))
+    Ok(Json(SimulationOut::new(&currency, period, simulation)))
+}
+
+impl SimulationOut {
+    /// As it is answered.
+    pub(super) fn new(currency: &str, period: Month, simulation: Simulation) -> Self {
+        let digits = minor_digits(currency);
+        let tenant =
+            |(tenant, change): (String, Change)| TenantChange { tenant, change: ChangeOut::new(&change, digits) };
+        let lines = |lines: Vec<ChangedLine>| lines.into_iter().map(|line| ChangedLineOut::new(line, digits)).collect();
+        Self {
+            currency: currency.to_owned(),
+            period,
+            total: ChangeOut::new(&simulation.total, digits),
+            tenants: simulation.tenants.into_iter().map(tenant).collect(),
+            lines: lines(simulation.lines),
+            unpriced: lines(simulation.unpriced),
+            findings: simulation.findings.iter().map(FindingOut::from).collect(),
+        }
+    }
 }

@@ -98,6 +98,9 @@ pub struct MeOut {
     groups: Vec<String>,
     /// The brokers that they answer for.
     brokers: Vec<String>,
+    /// Those that they will answer for once they have registered them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    brokers_to_register: Vec<String>,
     /// The tenants that they belong to.
     tenants: Vec<MyTenant>,
 }
@@ -124,7 +127,15 @@ pub async fn me(who: Can<SignedIn>) -> Result<Json<MeOut>, Failure> {
     let Some(person) = who.caller.person() else {
         let name = who.caller.user().unwrap_or_default().to_owned();
         let roles = vec![Role::Administrator.as_str()];
-        return Ok(Json(MeOut { kind, name, roles, groups: Vec::new(), brokers: Vec::new(), tenants: Vec::new() }));
+        return Ok(Json(MeOut {
+            kind,
+            name,
+            roles,
+            groups: Vec::new(),
+            brokers: Vec::new(),
+            brokers_to_register: Vec::new(),
+            tenants: Vec::new(),
+        }));
     };
     let mine = |role| move |name: &String| MyTenant { name: name.clone(), role };
     let mut tenants: Vec<_> = person.owns.values().map(mine("owner")).collect();
@@ -137,6 +148,7 @@ pub async fn me(who: Can<SignedIn>) -> Result<Json<MeOut>, Failure> {
         roles: person.all_roles().into_iter().map(Role::as_str).collect(),
         groups: person.groups.iter().cloned().collect(),
         brokers: person.provides.values().cloned().collect(),
+        brokers_to_register: person.awaits.iter().cloned().collect(),
         tenants,
     }))
 }

@@ -133,7 +133,7 @@ pub async fn show(
     let tenant = Some(wanted.tenant.as_str()).filter(|tenant| !tenant.is_empty());
     let tenants = app.offered_tenants(&who.caller, tenant).await?;
     let tariffs = app.tariffs().await?;
-    let found = app.search(&wanted.q, tenants.as_deref());
+    let found = app.search(&who.caller, &wanted.q, tenants.as_deref());
     let entries: Vec<Entry> = found.into_iter().map(|view| Entry::new(view, tariffs.as_ref())).collect();
     let fits = |entry: &Entry, but: Option<Facet>| {
         let chosen = |facet: &Facet| Some(*facet) != but && !facet.chosen(&wanted).is_empty();

@@ -34,9 +34,9 @@ pub async fn show(
     name: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let tenants = app.offered_tenants(&who.caller, None).await?;
-    let view = app.offering(&name, tenants.as_deref())?;
+    let view = app.offering(&who.caller, &name, tenants.as_deref())?;
     let tariffs = app.tariffs().await?;
-    let (ready, refers) = (app.ready_times(&view).await?, app.refers_to(&view, tenants.as_deref()));
+    let (ready, refers) = (app.ready_times(&view).await?, app.refers_to(&who.caller, &view, tenants.as_deref()));
     let orders = Permission::Order.sight(&who.caller).is_some();
     let offering = view.offering();
     let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();

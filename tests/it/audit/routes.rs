@@ -7,9 +7,10 @@ use bourse::http::routes::{Method as Verb, ROUTES};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::providers::{Own, RUN_WITHIN, shape};
 use crate::support::bare::on_each;
 use crate::support::dump::count;
-use crate::support::hub::{Hub, World, polling, request, sync};
+use crate::support::hub::{CLIENT, Hub, World, polling, request, sync};
 use crate::support::site::order;
 use crate::support::wait::{wait_for, wait_until};
 
@@ -23,6 +24,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("POST", "/api/v1/statements/verify"),
     ("POST", "/api/v1/orders/preview"),
     ("POST", "/api/v1/policies/simulate"),
+    ("POST", "/api/v1/price-proposals/{id}/simulate"),
     // Readings say themselves who reported them, and none is ever changed or removed.
     ("POST", "/api/v1/usage"),
 ];
@@ -248,6 +250,52 @@ async fn visibility_and_access(walk: &mut Walk) {
     walk.does(("POST", "/api/v1/tenants/import"), &[], list, ("tenant.put", false, true)).await;
 }
 
+/// Proposed, submitted and decided: what one may not decide oneself is asked for by a service account.
+async fn self_service(walk: &mut Walk) {
+    let own = Own::start(shape("acme-db"));
+    let broker = "/api/v1/brokers/{name}";
+    walk.does(("PUT", broker), &["acme"], own.registration(), ("broker.register", false, true)).await;
+    let judge = ("POST", "/api/v1/brokers/{name}/conformance");
+    walk.does(judge, &["acme"], json!({"makes_instances": true}), ("broker.judge", false, true)).await;
+    wait_until("the run to be over", RUN_WITHIN, async || {
+        let shown = walk.hub.admin(Method::GET, "/api/v1/brokers/acme/conformance", None).await.body;
+        shown["run"]["outcome"] == "conforms"
+    })
+    .await;
+    let account = json!({"name": "second", "roles": ["finance", "operator"]});
+    let made = walk.hub.admin(Method::POST, "/api/v1/service-accounts", Some(account)).await;
+    let token = made.body["token"].as_str().expect("a token").to_owned();
+    let second = async |hub: &Hub, path: &str, body: Value| {
+        let request = CLIENT.post(format!("{}/api/v1{path}", hub.url)).bearer_auth(&token).body(body.to_string());
+        let text = request.send().await.expect("no answer").text().await.expect("no text");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let prices = json!({"broker": "acme", "currency": "EUR", "rules": [
+        {"offering": "acme-db", "model": "free", "reason": "a test"}]});
+    let proposals = ("POST", "/api/v1/price-proposals");
+    let made = walk.does(proposals, &[], prices.clone(), ("price_proposal.create", false, true)).await;
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let refuse = ("POST", "/api/v1/price-proposals/{id}/refuse");
+    walk.does(refuse, &[&id], json!({"reason": "no"}), ("price_proposal.refuse", true, true)).await;
+    let made = second(&walk.hub, "/price-proposals", prices).await;
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let accept = ("POST", "/api/v1/price-proposals/{id}/accept");
+    walk.does(accept, &[&id], json!({}), ("price_proposal.accept", true, true)).await;
+    let draft = Some(json!({"state": "draft"}));
+    let lifecycle = "/api/v1/offerings/acme-db/lifecycle";
+    assert_eq!(walk.hub.admin(Method::PUT, lifecycle, draft).await.status, 200);
+    let submit = ("POST", "/api/v1/offerings/{name}/submit");
+    walk.does(submit, &["acme-db"], json!({}), ("offering.submit", true, true)).await;
+    let back = ("POST", "/api/v1/offerings/{name}/send-back");
+    walk.does(back, &["acme-db"], json!({"reason": "no"}), ("offering.send_back", true, true)).await;
+    let submitted = second(&walk.hub, "/offerings/acme-db/submit", json!({})).await;
+    assert_eq!(submitted["state"], "submitted", "{submitted}");
+    let publish = ("POST", "/api/v1/offerings/{name}/publish");
+    walk.does(publish, &["acme-db"], json!({}), ("offering.publish", true, true)).await;
+    let row = walk.last().await;
+    assert_eq!((&row["before"]["state"], &row["after"]["state"]), (&json!("submitted"), &json!("published")));
+}
+
 /// The broker is gone, so that what is taken down stays under way.
 async fn leaving(walk: &mut Walk) {
     let route = "/api/v1/tenants/{name}/offboard";
@@ -298,6 +346,7 @@ async fn every_route_that_changes_something_adds_a_row_with_what_was_and_what_is
         people(&mut walk).await;
         keys(&mut walk).await;
         visibility_and_access(&mut walk).await;
+        self_service(&mut walk).await;
         let order = json!({"offering": "faults", "plan": "ok"});
         let path = "/api/v1/tenants/leaver/instances/last";
         assert_eq!(walk.hub.admin(Method::PUT, path, Some(order)).await.status, 201);

@@ -27,9 +27,13 @@ async fn a_service_accounts_token_is_given_once_and_works_until_it_is_renewed_or
         assert_eq!((shown["token"].is_null(), &shown["created_by"]), (true, &json!("administrators/admin")));
         let again = json!({"name": "ci", "roles": ["auditor"]});
         assert_eq!(hub.admin(Method::POST, "/api/v1/service-accounts", Some(again)).await.status, 409);
-        for roles in
-            [json!([]), json!(["root"]), json!(["provider:nobody"]), json!(["tenant-owner"]), json!(["operator:x"])]
-        {
+        for roles in [
+            json!([]),
+            json!(["root"]),
+            json!(["tenant-member:nobody"]),
+            json!(["tenant-owner"]),
+            json!(["operator:x"]),
+        ] {
             let body = json!({"name": "other", "roles": roles});
             assert_eq!(hub.admin(Method::POST, "/api/v1/service-accounts", Some(body)).await.status, 422, "{roles}");
         }

@@ -80,6 +80,12 @@ impl Market {
             ("smith", "others", "x-faults", "smith", json!([])),
         ] {
             let mut things = BTreeMap::from([("tenant", tenant.to_owned()), ("broker", broker.to_owned())]);
+            things.insert("offering", offering.to_owned());
+            let proposal = json!({"broker": broker, "currency": "EUR", "rules": [
+                {"offering": offering, "model": "free", "reason": "a test"}]});
+            let path = "/api/v1/price-proposals";
+            let proposed = market.hub.admin(Method::POST, path, Some(proposal)).await;
+            things.insert("proposal", text(&proposed.body["id"]));
             let order = json!({"offering": offering, "plan": "ok"});
             let one = market.buys(who, tenant, "one", &order, 201).await;
             things.insert("instance", text(&one["id"]));
@@ -218,6 +224,8 @@ fn path(route: &Route, things: &BTreeMap<&str, String>) -> String {
             ("{id}", "instances") if reads => &things["instance"],
             ("{id}", "operations") if reads => &things["operation"],
             ("{id}", "approvals") => &things["approval"],
+            ("{id}", "price-proposals") => &things["proposal"],
+            ("{name}", "offerings") if of_reviews(route) => &things["offering"],
             (name, _) if name.starts_with('{') => "none",
             (same, _) => same,
         };
@@ -234,6 +242,11 @@ fn path(route: &Route, things: &BTreeMap<&str, String>) -> String {
     parts.join("/") + &query
 }
 
+/// Whether it is about an offering on its way to publication.
+fn of_reviews(route: &Route) -> bool {
+    ["/checks", "/submit", "/publish", "/send-back"].iter().any(|end| route.path.ends_with(end))
+}
+
 /// A body that gets past the door and changes nothing, but for decisions.
 fn body(route: &Route, things: &BTreeMap<&str, String>) -> Value {
     match (route.method.as_str(), route.path) {
@@ -247,6 +260,9 @@ fn body(route: &Route, things: &BTreeMap<&str, String>) -> Value {
         }
         ("PUT", "/api/v1/tenants/{name}/members/{kind}/{member}") => json!({"role": "member"}),
         ("POST", "/api/v1/usage") => json!([]),
+        ("PUT", "/api/v1/brokers/{name}") => json!({"url": "http://127.0.0.1:9", "credentials": {"none": {}}}),
+        ("POST", "/api/v1/price-proposals") => json!({"broker": things["broker"], "currency": "EUR", "rules": []}),
+        ("POST", "/api/v1/price-proposals/{id}/simulate") => json!({"period": "2026-10"}),
         ("PUT", "/api/v1/approval-rules/{name}") => json!({"on": []}),
         ("PUT", "/api/v1/users/{name}") => json!({"groups": [""]}),
         _ => json!({}),
