@@ -49,7 +49,7 @@ enum Verb {
         tenant: Option<String>,
     },
     #[command(flatten)]
-    Proposal(proposal::Proposal),
+    Proposal(proposal::Asked),
 }
 
 const COLUMNS: &[Column] = &[

@@ -15,7 +15,7 @@ use crate::cli::{Error, params};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum Proposal {
+pub(in crate::cli) enum Asked {
     /// Propose prices for offerings of a broker; they count once somebody of finance has accepted them.
     Propose {
         /// `currency`, `effective_from` and `rules` as JSON, `-` for standard input.
@@ -94,25 +94,25 @@ const FIELDS: &[Column] = &[
 ];
 
 /// Runs one.
-pub(super) async fn run(client: &Client, out: &Out, verb: Proposal) -> Result<(), Error> {
+pub(super) async fn run(client: &Client, out: &Out, verb: Asked) -> Result<(), Error> {
     let done: Value = match verb {
-        Proposal::Propose { file, broker } => {
+        Asked::Propose { file, broker } => {
             let mut body = params::object(&file)?;
             body.insert("broker".to_owned(), broker.into());
             client.send(Method::POST, &["price-proposals"], Some(&body.into())).await?.body
         }
-        Proposal::Proposals { state, broker, limit } => {
+        Asked::Proposals { state, broker, limit } => {
             let query = given(&[("state", &state), ("broker", &broker)]);
             return out.list(&client.list(&["price-proposals"], &query, limit.get()).await?, COLUMNS);
         }
-        Proposal::Proposal { id } => {
+        Asked::Proposal { id } => {
             let found = client.get(&["price-proposals", &id], &[]).await?;
             out.one(&found, FIELDS)?;
             return rows(out, &found["rules"], RULES);
         }
-        Proposal::Accept { id, reason } => decide(client, &id, "accept", &reason).await?,
-        Proposal::Refuse { id, reason } => decide(client, &id, "refuse", &reason).await?,
-        Proposal::SimulateProposal { id, period, tenant } => {
+        Asked::Accept { id, reason } => decide(client, &id, "accept", &reason).await?,
+        Asked::Refuse { id, reason } => decide(client, &id, "refuse", &reason).await?,
+        Asked::SimulateProposal { id, period, tenant } => {
             let mut body = json!({ "period": period });
             if let Some(tenant) = tenant {
                 body["tenant"] = tenant.into();
