@@ -454,7 +454,7 @@ mod tests {
         assert!(sight.may_name_broker("acme") && !sight.may_name_broker("other"));
         assert_eq!(Permission::SeeBrokers.sight(&provider).unwrap().brokers().as_deref(), Some("|"));
         assert_eq!(Permission::ManageBrokers.sight(&provider), None);
-        let operator = user(|person| drop(person.roles.insert(Operator)));
+        let operator = user(|person| person.roles = BTreeSet::from([Operator]));
         assert!(Permission::RegisterBrokers.sight(&operator).unwrap().may_name_broker("other"));
     }
 
