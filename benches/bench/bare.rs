@@ -296,6 +296,7 @@ async fn template(db: &Db) -> Outcome<Template> {
                     offering_id: None,
                     state: Some(InstanceState::Ready),
                     sight: Sight::everything(),
+                    now: Time(0),
                 };
                 let instance = instances::list(tx, &filter, "", 1).await?.pop().ok_or(store::Error::Busy)?;
                 let binding = bindings::of_instance(tx, &instance.id).await?.pop().ok_or(store::Error::Busy)?;

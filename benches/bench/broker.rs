@@ -26,6 +26,10 @@ pub(crate) const LARGE: &str = "large";
 pub(crate) const METERED: &str = "metered";
 /// Its offerings: together more than 256 KiB.
 const LARGE_OFFERINGS: usize = 300;
+/// The key of the broker with as many offerings as the portal is measured with.
+pub(crate) const WIDE: &str = "wide";
+/// How many those are.
+pub(crate) const WIDE_OFFERINGS: usize = 1000;
 
 /// The child process.
 pub(crate) struct Brokers {
@@ -119,7 +123,11 @@ fn answer(request: &HttpRequest, body: &[u8], polls: &AtomicU64) -> HttpResponse
 }
 
 fn catalog(key: &str) -> String {
-    let offerings = if key == LARGE { LARGE_OFFERINGS } else { 1 };
+    let offerings = match key {
+        LARGE => LARGE_OFFERINGS,
+        WIDE => WIDE_OFFERINGS,
+        _ => 1,
+    };
     let offering = |number: usize| {
         let key = if number == 0 { key.to_owned() } else { format!("{key}-{number}") };
         let (service, prompt) = own_ids(&key, false);

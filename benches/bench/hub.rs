@@ -127,6 +127,11 @@ impl Hub {
         Door::new(&self.url, Some((username, password)))
     }
 
+    /// Where a browser calls it, and the administrator's password.
+    pub(crate) fn browser(&self) -> Outcome<(Door, &'static str)> {
+        Ok((Door::new(&self.url, None)?, PASSWORD))
+    }
+
     /// A call of the management API.
     pub(crate) async fn manage(&self, method: &str, path: &str, body: Option<Value>, status: u16) -> Outcome<Value> {
         let body = body.map(|body| body.to_string());

@@ -2,7 +2,7 @@
 //! figures into docs/performance.md, with a verdict for each target.
 //!
 //! `-- --quick` goes through all of it in short, prints and writes nothing; `-- --only NAME` runs one part (`operations`,
-//! `catalog`, `orders`, `usage`, `scale`) and prints; `--only usage` writes, since usage has a block of its own there. nginx, PostgreSQL and a C compiler must be installed; the parts say how.
+//! `catalog`, `orders`, `usage`, `scale`, `portal`) and prints; `--only usage` and `--only portal` write, since they have blocks of their own there. nginx, PostgreSQL and a C compiler must be installed; the parts say how.
 //!
 //! Broker, nginx, hub, database and bare statements are processes of their own, so that each one's processor time and memory are
 //! its own; the load is in this one. It judges nothing but figures of the same run. Invariant: whatever happens, no process
@@ -29,6 +29,7 @@ mod nginx;
 mod operations;
 mod orders;
 mod page;
+mod portal;
 mod postgres;
 mod process;
 mod ratios;
@@ -47,7 +48,7 @@ use std::time::{Duration, Instant};
 /// What may go wrong is told to whoever started it, whatever it is.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-const PARTS: [&str; 5] = ["operations", "catalog", "orders", "usage", "scale"];
+const PARTS: [&str; 6] = ["operations", "catalog", "orders", "usage", "scale", "portal"];
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance.md");
 
 /// How long and how much.
@@ -114,7 +115,7 @@ fn serve() -> Outcome<()> {
         ["child", "flush", folder] => flush::child(Path::new(folder)),
         [] => measure(&PARTS, &Pace::FULL, true),
         ["--quick"] => measure(&PARTS, &Pace::QUICK, false),
-        ["--only", "usage"] => measure(&["usage"], &Pace::FULL, true),
+        ["--only", part @ ("usage" | "portal")] => measure(&[part], &Pace::FULL, true),
         ["--only", part] if PARTS.contains(part) => measure(&[part], &Pace::FULL, false),
         ["--quick", "--only", part] | ["--only", part, "--quick"] if PARTS.contains(part) => {
             measure(&[part], &Pace::QUICK, false)
@@ -148,8 +149,8 @@ fn measure(parts: &[&str], pace: &Pace, written: bool) -> Outcome<()> {
     Ok(())
 }
 
-async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<[(page::Block, page::Page); 2]> {
-    let (mut page, mut usage) = (page::Page::default(), page::Page::default());
+async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<[(page::Block, page::Page); 3]> {
+    let (mut page, mut usage, mut portal) = (page::Page::default(), page::Page::default(), page::Page::default());
     let brokers = broker::Brokers::start(top).await?;
     if parts.contains(&"orders") {
         honest::check(top, &brokers).await?;
@@ -159,9 +160,10 @@ async fn run(top: &Path, parts: &[&str], pace: &Pace) -> Outcome<[(page::Block, 
             "operations" => operations::run(top, &brokers, pace, &mut page).await?,
             "catalog" => catalog::run(top, &brokers, pace, &mut page).await?,
             "usage" => usage::run(top, &brokers, pace, &mut usage).await?,
+            "portal" => portal::run(top, &brokers, pace, &mut portal).await?,
             "orders" => ratios::run(top, &brokers, pace, &mut page).await?,
             _ => scale::run(top, &brokers, pace, &mut page).await?,
         }
     }
-    Ok([(page::Block::Figures, page), (page::Block::Usage, usage)])
+    Ok([(page::Block::Figures, page), (page::Block::Usage, usage), (page::Block::Portal, portal)])
 }

@@ -12,6 +12,8 @@ pub(crate) enum Block {
     Figures,
     /// What `--only usage` writes, so that it can be measured by itself.
     Usage,
+    /// What `--only portal` writes.
+    Portal,
 }
 
 impl Block {
@@ -24,6 +26,10 @@ impl Block {
             Self::Usage => (
                 "<!-- usage: written by `cargo bench --bench bench -- --only usage`; whatever is changed here by hand is lost -->",
                 "<!-- end of usage -->",
+            ),
+            Self::Portal => (
+                "<!-- portal: written by `cargo bench --bench bench -- --only portal`; whatever is changed here by hand is lost -->",
+                "<!-- end of portal -->",
             ),
         }
     }

@@ -33,9 +33,13 @@ use Permission::{
 };
 
 /// All routes.
-pub const ROUTES: &[Route] = &joined::<{ OPEN.len() + brokers::TABLE.len() + tenants::ROUTES.len() + ORDERED.len() }>(
-    &[OPEN, brokers::TABLE, tenants::ROUTES, ORDERED],
-);
+pub const ROUTES: &[Route] =
+    &joined::<{ OPEN.len() + brokers::TABLE.len() + tenants::ROUTES.len() + ORDERED.len() }>(&[
+        OPEN,
+        brokers::TABLE,
+        tenants::ROUTES,
+        ORDERED,
+    ]);
 
 /// The parts of the table in one piece.
 const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {

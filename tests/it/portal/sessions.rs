@@ -160,7 +160,11 @@ async fn signing_in_and_out_is_in_the_audit_and_says_that_it_was_at_the_portal()
         })
         .await;
         for row in [&rows.0, &rows.1] {
-            assert_eq!((&row["actor"], &row["from"]["channel"]), (&"administrators/admin".into(), &"portal".into()), "{row}");
+            assert_eq!(
+                (&row["actor"], &row["from"]["channel"]),
+                (&"administrators/admin".into(), &"portal".into()),
+                "{row}"
+            );
             assert!(!row.to_string().contains(&browser.cookies()) || browser.cookies().is_empty(), "{row}");
         }
         hub.stop().await;
