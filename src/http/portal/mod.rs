@@ -11,6 +11,7 @@
 pub mod assets;
 pub mod catalog;
 pub mod fields;
+pub mod form;
 pub mod frame;
 pub mod home;
 pub mod kit;
