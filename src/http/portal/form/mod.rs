@@ -185,7 +185,8 @@ impl Form {
             Some(Value::Object(value)) => value,
             None => Map::new(),
             Some(_) => {
-                faults.push((PREFIX.to_owned(), "Parameters are an object: write them as {\"name\": value}".to_owned()));
+                faults
+                    .push((PREFIX.to_owned(), "Parameters are an object: write them as {\"name\": value}".to_owned()));
                 Map::new()
             }
         };
@@ -231,12 +232,14 @@ impl Form {
         fields.iter().map(|field| field.key.as_str())
     }
 
-    /// Whether `null` may stand for a parameter, and what stands for it where nothing is said: an empty list for a list.
+    /// What is sent of a parameter that stands and was emptied: nothing (`null`), no entries, no text; `None` where nothing of that kind
+    /// may be said.
     pub fn cleared(&self, key: &str) -> Option<Value> {
         let field = self.top(key)?;
         match &field.kind {
             _ if field.nullable => Some(Value::Null),
             Kind::List { least: 0, .. } => Some(Value::Array(Vec::new())),
+            Kind::Text { .. } => Some(Value::String(String::new())),
             _ => None,
         }
     }
@@ -319,9 +322,18 @@ impl Faults {
         self.0.is_empty()
     }
 
-    /// How many fields are wrong.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// These, and of others those at fields of which nothing is known yet.
+    pub fn extend(&mut self, others: &Self) {
+        for (name, text) in &others.0 {
+            if self.at(name).is_none() {
+                self.0.push((name.clone(), text.clone()));
+            }
+        }
+    }
+
+    /// Adds that something is wrong with a parameter.
+    pub fn add(&mut self, key: &str, text: &str) {
+        self.extend(&Self(vec![(within(PREFIX, key), text.to_owned())]));
     }
 
     /// For [`kit::errors`](super::kit::errors): the ids of fields, what they are called and what is wrong.
@@ -372,7 +384,8 @@ impl Read {
     pub fn blame(&mut self, issues: &[Issue]) -> Vec<Issue> {
         let mut others = Vec::new();
         for issue in issues {
-            let pointer = issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let pointer =
+                issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
             let Some(pointer) = pointer else {
                 others.push(issue.clone());
                 continue;
