@@ -154,7 +154,7 @@ impl Reader<'_> {
                 _ => self.json(schema, place, Why::Large),
             };
         }
-        let kind = match (choice.as_slice(), own.required && !place.key.is_empty()) {
+        let kind = match (choice.as_slice(), own.required && !own.nullable && !place.key.is_empty()) {
             ([(only, _)], true) => Kind::Fixed(only.clone()),
             _ => Kind::Choice(choice),
         };

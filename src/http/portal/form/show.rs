@@ -138,7 +138,9 @@ impl Shower<'_> {
 
     fn called(&self, field: &Field, name: &str, must: bool, label: &str) -> Markup {
         let about = self.about(field, name, label);
-        if let Kind::Fixed(value) = &field.kind {
+        if let Kind::Fixed(value) = &field.kind
+            && self.state.get(&format!("{name}#json")).is_none()
+        {
             let forced = field.said == Said::Forced;
             return html! {
                 div.field {

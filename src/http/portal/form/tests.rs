@@ -433,7 +433,7 @@ fn pair() -> BoxedStrategy<(Value, Value)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
     fn what_is_shown_and_sent_back_is_the_same_value(pairs in prop::collection::vec(("[a-z]{1,3}", pair(), any::<bool>()), 1..5)) {
         let (mut properties, mut required, mut value) = (Map::new(), Vec::new(), Map::new());
