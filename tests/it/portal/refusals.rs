@@ -94,7 +94,11 @@ async fn one_of_many_tenants_is_found_by_a_part_of_its_name() {
         fields.push(("turn".to_owned(), "tenant".to_owned()));
         let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         browser.submit(ORDER, &pairs).await;
-        assert!(browser.page.text.contains("name=\"tenant\" value=\"shop-4\""), "it is there: {}", browser.words());
+        assert!(
+            browser.page.text.contains("type=\"text\" value=\"shop-4\" required"),
+            "it is there: {}",
+            browser.words()
+        );
         let typed = filled(&browser, &[("tenant", "op-4")]);
         let mut pairs: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         pairs.push(("do", "order"));

@@ -258,8 +258,8 @@ impl Sheet {
                         }
                         (verdict::show(&Verdict { open: &open, preview: self.preview.as_ref(), price: &price, what: "change", idle: self.is_idle() }))
                         p.actions {
-                            button.second[!ready] type="submit" name="do" value="change" { "Send the change" }
-                            button.second[ready] type="submit" name="do" value="check" { "Look at the change" }
+                            button type="submit" name="do" value="change" { "Send the change" }
+                            button.second type="submit" name="do" value="check" { "Look at the change" }
                             a href=(back) { "Back" }
                         }
                     }
@@ -282,7 +282,7 @@ impl Sheet {
                             label for=(id) {
                                 (plan.plan_name)
                                 @if plan.plan_id == found.plan.plan_id { span.under { " · as it is" } }
-                                span.under { " · " (self.prices(plan).join("; ")) }
+                                span.under { " · " (in_short(&self.prices(plan))) }
                             }
                         }
                     }
@@ -344,6 +344,14 @@ impl Sheet {
                 (kit::facts(&[("Now", html! { ul.plain { @for line in &now { li { (line) } } } }), ("From then on", html! { ul.plain { @for line in &then { li { (line) } } } })]))
             }
         }
+    }
+}
+
+/// The first of several prices.
+fn in_short(prices: &[String]) -> String {
+    match prices {
+        [first, _, ..] => format!("from {first}"),
+        _ => prices.concat(),
     }
 }
 

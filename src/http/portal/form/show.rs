@@ -58,7 +58,7 @@ impl About<'_> {
 
     fn told(&self) -> Markup {
         html! {
-            @if !self.hint.is_empty() { p.hint id={ (self.id) "-hint" } { (self.hint) } }
+            @if !self.hint.is_empty() { p.hint id={ (self.id) "-hint" } { (prose(&self.hint)) } }
             @if let Some(text) = self.wrong { p.error id={ (self.id) "-error" } { (text) } }
         }
     }
@@ -145,7 +145,7 @@ impl Shower<'_> {
             return html! {
                 div.field {
                     span.label { (label) }
-                    @if !field.hint.is_empty() { p.hint { (field.hint) } }
+                    @if !field.hint.is_empty() { p.hint { (prose(&field.hint)) } }
                     p.fixed id=(about.id) {
                         strong { @if field.secret { "hidden" } @else { (words::value(value)) } }
                         span.under { @if forced { " · set by this marketplace, so it can't be changed" } @else { " · always so" } }
@@ -220,7 +220,8 @@ impl Shower<'_> {
         // What was named and is in no list stands where anything may be typed.
         let other = if other.trim().is_empty() && !listed { chosen } else { other };
         if instances.is_empty() {
-            let hint = format!("{} Name {}: there is none of yours that is ready.", about.hint, wanted.words());
+            let none = if found.is_some() { ": there is none of yours that is ready" } else { "" };
+            let hint = format!("{} Name {}{none}.", about.hint, wanted.words());
             let about =
                 About { hint: hint.trim().to_owned(), id: about.id.clone(), label: about.label.clone(), ..*about };
             return about.line(&html! {
@@ -318,4 +319,13 @@ impl Shower<'_> {
 /// The first line end of a text area is not part of its text.
 fn first_line(text: &str) -> &'static str {
     if text.starts_with('\n') { "\n" } else { "" }
+}
+
+/// A text with what stands between backticks as code: so brokers write it.
+fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @if parts.len() % 2 == 0 { (text) }
+        @else { @for (place, part) in parts.iter().enumerate() { @if place % 2 == 1 { code { (part) } } @else { (part) } } }
+    }
 }

@@ -77,10 +77,10 @@ fn outcome(verdict: &Verdict<'_>) -> Markup {
             }
         };
     }
-    let Some(preview) = verdict.preview else { return html! {} };
     if verdict.idle {
         return html! { p { (kit::badge(Tone::Plain, "nothing to change")) } p { "Nothing is different from what stands." } };
     }
+    let Some(preview) = verdict.preview else { return html! {} };
     match preview.waits() {
         Some(waits) => html! {
             p { (kit::badge(Tone::Busy, "needs an approval")) }
