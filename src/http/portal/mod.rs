@@ -10,11 +10,14 @@
 
 pub mod assets;
 pub mod catalog;
+pub mod change;
 pub mod fields;
+pub mod form;
 pub mod frame;
 pub mod home;
 pub mod kit;
 pub mod offering;
+pub mod order;
 pub mod pages;
 pub mod shown;
 pub mod sign_in;
