@@ -19,7 +19,6 @@ pub(crate) fn filled(browser: &Browser, typed: &[(&str, &str)]) -> Vec<(String, 
 }
 
 /// Presses a button of the form: its name and value go with what is filled in.
-#[track_caller]
 pub(crate) async fn press(browser: &mut Browser, address: &str, button: (&str, &str), typed: &[(&str, &str)]) {
     let mark = format!("name=\"{}\" value=\"{}\"", button.0, button.1);
     assert!(browser.page.text.contains(&mark), "no button {mark} on {}", browser.page.text);

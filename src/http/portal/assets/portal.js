@@ -51,7 +51,7 @@ for (const form of document.querySelectorAll('form[data-live]')) {
     waiting = true;
     queue = queue.then(async () => {
       waiting = false;
-      try { outlook(await ask('do', 'check')); } catch { /* The page is still right; what is sent is checked again. */ }
+      try { outlook(await ask('do', 'look')); } catch { /* The page is still right; what is sent is checked again. */ }
     });
   };
   const turn = (name, value, target, fallback) => {

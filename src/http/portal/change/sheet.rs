@@ -77,7 +77,9 @@ impl Sheet {
             Err(other) => return Err(other.into()),
         };
         let form = Form::of(next.plan.update_schema(), rules.as_ref());
-        let instances = choosable(app, caller, tenant, &form).await?;
+        let mut instances = choosable(app, caller, tenant, &form).await?;
+        // It can't refer to itself.
+        instances.iter_mut().for_each(|known| known.instances.retain(|(other, _)| other != name));
         Ok(Self {
             tenant: tenant.to_owned(),
             name: name.to_owned(),

@@ -11,7 +11,7 @@
 //!       if turned { show it again with the state }                          status 200: nothing was meant to be sent
 //!       let mut read = form.read(&state, None);                             `read.faults` is empty where `read.value` may be sent
 //!       on app::Error::Invalid(issues): read.blame(&issues) → show again with `View { faults: &read.faults, .. }`, status 422,
-//!       `kit::errors(&read.faults.listed())` above it
+//!       `kit::errors(&read.faults.listed(&form))` above it
 //! ```
 //!
 //! It knows no use case and no database. Invariants: a secret that was typed is in no markup; what is shown and sent back unchanged is the

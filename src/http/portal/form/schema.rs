@@ -102,6 +102,7 @@ impl Reader<'_> {
         if let Some(choice) = choices(&schema) {
             return self.choice(choice, &schema, base(&schema), place);
         }
+        let needs = words::needs(&schema);
         match self.variants(&mut schema) {
             Ok(None) => {}
             Ok(Some(shapes)) => return self.either(shapes, base(&schema), &schema, place),
@@ -112,6 +113,8 @@ impl Reader<'_> {
             return self.choice(choice, &schema, base(&schema), place);
         }
         let own = base(&schema);
+        let hint = [own.hint.as_str(), needs.as_str()].join(" ").trim().to_owned();
+        let own = Field { hint, ..own };
         let secret = own.secret;
         let long = schema.get("maxLength").and_then(Value::as_u64).is_some_and(|most| most > LINE_MAX)
             || words::is_block(&schema, place.key);

@@ -18,6 +18,7 @@ impl Form {
                 @if let Some(text) = view.faults.and_then(|faults| faults.at(PREFIX)) {
                     div.field.wrong { p.error id=(PREFIX) tabindex="-1" { (text) } }
                 }
+                @if !self.root.hint.is_empty() { p.hint { (prose(&self.root.hint)) } }
                 (shower.fields(fields, PREFIX, true))
             },
             _ => shower.field(&self.root, PREFIX, false),
@@ -325,7 +326,7 @@ fn first_line(text: &str) -> &'static str {
 fn prose(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
     html! {
-        @if parts.len() % 2 == 0 { (text) }
-        @else { @for (place, part) in parts.iter().enumerate() { @if place % 2 == 1 { code { (part) } } @else { (part) } } }
+        @if parts.len().is_multiple_of(2) { (text) }
+        @else { @for (place, part) in parts.iter().enumerate() { @if place.is_multiple_of(2) { (part) } @else { code { (part) } } } }
     }
 }

@@ -212,6 +212,7 @@ fn constraints_alone_need_no_choice_and_references_are_followed() {
     assert_eq!(kind("a"), Kind::Number { whole: true });
     assert_eq!(kind("e"), Kind::Json(Why::Unknown));
     assert!(matches!(kind("c"), Kind::Object(inner) if inner[0].required));
+    assert_eq!(form.root.hint, "Fill in at least one of: A, L.");
     assert_eq!(deepest(&form.root), DEPTH_MAX + 1, "a reference to itself ends");
 }
 

@@ -1,7 +1,8 @@
 //! `/catalog/{offering}/order`: the order of a service. For whom, which plan, what it is called, and a form made of the plan's schema
 //! ([`form`](super::form)); beside it what would become of it ([`verdict`]), from the use case of previews.
 //!
-//! One form with several buttons: those that only turn it (`turn`, `add`, `remove`), `do=check` that asks, and `do=order` that orders.
+//! One form with several buttons: those that only turn it (`turn`, `add`, `remove`), `do=check` that asks, and `do=order` that orders. The
+//! script asks with `do=look`, which tells nothing at the fields that somebody still fills in.
 //! An order by this page never changes what stands under its name.
 
 pub mod program;
