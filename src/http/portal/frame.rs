@@ -13,7 +13,10 @@ use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 
 /// The parts of the portal: name, where it begins, and what it takes to see it.
-const PARTS: &[(&str, &str, Permission)] = &[("Catalog", "/catalog", Permission::SeeOfferings)];
+const PARTS: &[(&str, &str, Permission)] = &[
+    ("Catalog", "/catalog", Permission::SeeOfferings),
+    ("Approvals", "/approvals", Permission::SeeApprovals),
+];
 
 /// A page. `title` is its heading and stands first in the browser's tab.
 #[derive(Debug)]
@@ -99,7 +102,9 @@ impl<'a> Page<'a> {
                             @for (name, path, permission) in PARTS {
                                 @if permission.sight(caller).is_some() {
                                     li {
-                                        a href=(path) aria-current=[is_in(here, path).then_some("true")] { (name) }
+                                        a href=(path) aria-current=[is_in(here, path).then_some("true")] {
+                                            (name) @if *path == "/approvals" { (waiting(visit.waiting)) }
+                                        }
                                     }
                                 }
                             }
@@ -114,6 +119,15 @@ impl<'a> Page<'a> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// How many approvals wait for whoever looks.
+fn waiting(count: i64) -> Markup {
+    html! {
+        @if count > 0 {
+            " " span.waiting { (count) span.hidden-text { @if count == 1 { " order waits for you" } @else { " orders wait for you" } } }
         }
     }
 }

@@ -8,9 +8,11 @@
 //! Invariants: a page changes nothing when it is read; what changes something is a form of this portal ([`fields`]); nothing on a page
 //! comes from another host, and no credential is in an address or in a page that a browser may keep.
 
+pub mod approvals;
 pub mod assets;
 pub mod catalog;
 pub mod fields;
+pub mod forms;
 pub mod frame;
 pub mod home;
 pub mod kit;

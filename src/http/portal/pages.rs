@@ -4,8 +4,8 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{assets, catalog, home, offering, sign_in, visit};
-use crate::domain::permission::Permission::{Open, SeeOfferings, SignedIn};
+use super::{approvals, assets, catalog, home, offering, sign_in, visit};
+use crate::domain::permission::Permission::{DecideApprovals, Open, SeeApprovals, SeeOfferings, SignedIn};
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
 use crate::http::routes::resource;
@@ -20,6 +20,11 @@ pub const PAGES: &[Route] = &[
     Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
     Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),
     Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show)),
+    // Approvals.
+    Route::new(Get, "/approvals", SeeApprovals, "Orders that wait for somebody's yes", || to(approvals::list))
+        .asks(approvals::QUERY),
+    Route::new(Get, "/approvals/{id}", SeeApprovals, "An order that waits", || to(approvals::show)),
+    Route::new(Post, "/approvals/{id}", DecideApprovals, "Say yes or no to an order", || to(approvals::decide)).with(&[303]),
 ];
 
 /// Registers them.

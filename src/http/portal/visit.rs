@@ -43,6 +43,8 @@ pub struct Visit {
     pub caller: Option<Caller>,
     /// Path and query of the page.
     pub address: String,
+    /// How many approvals wait for them.
+    pub waiting: i64,
     /// What a form has to give back.
     csrf: String,
     /// The secret that this browser keeps: the session's, where there is one.
@@ -120,7 +122,7 @@ impl Visit {
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         let csrf = URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"form"));
-        Ok((Self { caller, address, csrf, secret, secure }, fresh))
+        Ok((Self { caller, address, waiting: 0, csrf, secret, secure }, fresh))
     }
 }
 
@@ -217,9 +219,12 @@ enum Entered {
 
 async fn enter(request: &ServiceRequest, closed: bool) -> Result<Entered, Failure> {
     let app = request.app_data::<web::Data<App>>().ok_or(app::Error::Unauthorized)?;
-    let (visit, fresh) = Visit::of(request, app).await?;
+    let (mut visit, fresh) = Visit::of(request, app).await?;
     if let Some(caller) = &visit.caller {
         app.admit(caller)?;
+        if closed {
+            visit.waiting = app.approvals_waiting(caller).await?;
+        }
     } else if closed {
         // Back to the page that shows the form, where it was a form that was sent.
         let back = if request.method() == Method::GET { visit.address.as_str() } else { visit.path() };
