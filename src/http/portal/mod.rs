@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod catalog;
+pub mod chart;
 pub mod fields;
 pub mod frame;
 pub mod home;
