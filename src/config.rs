@@ -20,7 +20,8 @@ pub use identity::{Algorithm, Auth, Grants, Oidc, Portal};
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
 /// Keys whose value is a list, comma-separated in the environment.
-const LISTS: [&str; 5] = ["catalog.synonyms", "egress.allow", "oidc.algorithms", "security.encryption_key", "server.trusted_proxies"];
+const LISTS: [&str; 5] =
+    ["catalog.synonyms", "egress.allow", "oidc.algorithms", "security.encryption_key", "server.trusted_proxies"];
 
 /// What can be wrong with the settings.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use super::{App, Error};
 use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::secret::{self, Secret};
+use crate::store::audit;
 use crate::store::credentials::{self, OwnerKind};
 use crate::store::sessions::{self, Kind, SessionRow};
-use crate::store::audit;
 
 /// Sessions that one person may have at once; one more ends their oldest.
 const SESSIONS_MAX: u32 = 20;
@@ -46,7 +46,8 @@ impl App {
             Kind::Admin => Caller::Admin(name.clone()),
             Kind::User => Caller::User(Box::new(self.user(name.clone(), groups.clone()).await?)),
         };
-        let row = SessionRow { kind, name, groups, created_at: now, seen_at: now, expires_at: self.rests_until(now, now) };
+        let row =
+            SessionRow { kind, name, groups, created_at: now, seen_at: now, expires_at: self.rests_until(now, now) };
         let audited = self.audit_row(&caller, "session.open", caller.actor(), json!({}));
         let opened = self.db().write::<_, Error, _>(move |tx| {
             let (hash, row, audited) = (hash.clone(), row.clone(), audited.clone());
@@ -70,8 +71,8 @@ impl App {
         let found = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
                 let Some(row) = sessions::find(tx, &key, now).await? else { return Ok(None) };
-                let gone = row.kind == Kind::Admin
-                    && credentials::of_owner(tx, OwnerKind::Admin, &row.name).await?.is_empty();
+                let gone =
+                    row.kind == Kind::Admin && credentials::of_owner(tx, OwnerKind::Admin, &row.name).await?.is_empty();
                 Ok(Some(row).filter(|_| !gone))
             })
         });

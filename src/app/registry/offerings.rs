@@ -83,11 +83,7 @@ impl App {
         found.into_iter().next().ok_or_else(|| Error::not_found("offering", name))
     }
 
-    fn those(
-        &self,
-        tenants: Option<&[String]>,
-        score: impl Fn(&Part, usize) -> Option<u32>,
-    ) -> Vec<OfferingView> {
+    fn those(&self, tenants: Option<&[String]>, score: impl Fn(&Part, usize) -> Option<u32>) -> Vec<OfferingView> {
         let (catalog, now) = (self.catalog(), self.clock().now());
         let mut found: Vec<OfferingView> = Vec::new();
         for part in catalog.parts().iter().filter(|part| !part.deleted) {

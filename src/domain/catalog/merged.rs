@@ -50,9 +50,8 @@ impl Part {
 
     /// The words that lead to each of the offerings, in their order.
     pub fn terms(&self) -> &[Terms] {
-        self.terms.get_or_init(|| {
-            self.offerings.iter().map(|offering| Terms::of(&self.broker_name, offering)).collect()
-        })
+        self.terms
+            .get_or_init(|| self.offerings.iter().map(|offering| Terms::of(&self.broker_name, offering)).collect())
     }
 
     /// What platforms may see.

@@ -58,7 +58,13 @@ impl Entry {
         let name = &view.offering().name;
         let priced = view.plans().any(|plan| price_of(tariffs, name, plan).is_some());
         let free = view.plans().all(is_free);
-        let price = if priced { "priced" } else if free { "free" } else { "not known" };
+        let price = if priced {
+            "priced"
+        } else if free {
+            "free"
+        } else {
+            "not known"
+        };
         Self { view, category, price }
     }
 
@@ -304,5 +310,9 @@ fn by_curl(wanted: &Wanted) -> String {
 }
 
 fn by_command(wanted: &Wanted) -> String {
-    if wanted.q.is_empty() { "bourse offerings".to_owned() } else { format!("bourse offerings '{}'", wanted.q.replace('\'', "")) }
+    if wanted.q.is_empty() {
+        "bourse offerings".to_owned()
+    } else {
+        format!("bourse offerings '{}'", wanted.q.replace('\'', ""))
+    }
 }

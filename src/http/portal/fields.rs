@@ -82,7 +82,10 @@ mod tests {
     #[test]
     fn the_first_value_of_a_name_counts_and_blanks_around_it_do_not() {
         let fields = Fields::read(b"a=+1+&a=2&b=%C3%A4").unwrap();
-        assert_eq!((fields.text("a"), fields.raw("a"), fields.text("b"), fields.text("c")), ("1", Some(" 1 "), "ä", ""));
+        assert_eq!(
+            (fields.text("a"), fields.raw("a"), fields.text("b"), fields.text("c")),
+            ("1", Some(" 1 "), "ä", "")
+        );
     }
 
     #[test]

@@ -146,9 +146,10 @@ pub fn failed(visit: Option<&Visit>, failure: &Failure, request_id: Option<&str>
     let status = failure.status_code();
     let (title, next) = match status {
         StatusCode::UNAUTHORIZED => ("You are not signed in", "Sign in and try it again."),
-        StatusCode::FORBIDDEN => {
-            ("You may not do this", "Ask whoever runs this marketplace for a role, or an owner of your tenant to make you a member.")
-        }
+        StatusCode::FORBIDDEN => (
+            "You may not do this",
+            "Ask whoever runs this marketplace for a role, or an owner of your tenant to make you a member.",
+        ),
         StatusCode::NOT_FOUND => ("There is nothing here", "It may have been deleted, or it is not yours to see."),
         StatusCode::CONFLICT => ("Something stands in the way", "Load the page again to see how things stand now."),
         StatusCode::TOO_MANY_REQUESTS => ("Too many requests", "Wait a moment, then load the page again."),

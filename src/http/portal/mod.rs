@@ -11,6 +11,7 @@
 pub mod approvals;
 pub mod assets;
 pub mod catalog;
+pub mod chart;
 pub mod fields;
 pub mod forms;
 pub mod frame;

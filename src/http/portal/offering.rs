@@ -69,15 +69,26 @@ fn lifecycle(view: &OfferingView) -> Markup {
     let instead = |name: &str| html! { " " a href={ "/catalog/" (kit::part(name)) } { (name) } " takes its place." };
     match view.stage {
         Stage::Published if view.offering().state == State::Available => html! {},
-        Stage::Published => kit::notice(Tone::Bad, &html! { p { "Its broker's catalog has something wrong here, so that it can't be ordered." } }),
-        Stage::Draft => kit::notice(Tone::Busy, &html! { p { "This is a draft: only named pilot tenants may order it." } }),
-        Stage::Deprecated => kit::notice(Tone::Warn, &html! {
-            p { "This is being retired" @if let Some(sunset) = view.lifecycle.sunset { " on " (shown::day(sunset)) }
-                ". What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
-        }),
-        Stage::Retired => kit::notice(Tone::Bad, &html! {
-            p { "This can't be ordered any more. What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
-        }),
+        Stage::Published => kit::notice(
+            Tone::Bad,
+            &html! { p { "Its broker's catalog has something wrong here, so that it can't be ordered." } },
+        ),
+        Stage::Draft => {
+            kit::notice(Tone::Busy, &html! { p { "This is a draft: only named pilot tenants may order it." } })
+        }
+        Stage::Deprecated => kit::notice(
+            Tone::Warn,
+            &html! {
+                p { "This is being retired" @if let Some(sunset) = view.lifecycle.sunset { " on " (shown::day(sunset)) }
+                    ". What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
+            },
+        ),
+        Stage::Retired => kit::notice(
+            Tone::Bad,
+            &html! {
+                p { "This can't be ordered any more. What was ordered keeps working." @if let Some(name) = successor { (instead(name)) } }
+            },
+        ),
     }
 }
 
@@ -119,10 +130,12 @@ fn facts(view: &OfferingView) -> Markup {
     let text = |place: &str| document.pointer(place).and_then(Value::as_str).filter(|text| !text.is_empty());
     let link = |place: &str| {
         // Addresses come from the broker: only those of the web are links.
-        text(place).map(|address| html! {
-            @if address.starts_with("https://") || address.starts_with("http://") {
-                a href=(address) rel="noopener noreferrer" { (address) }
-            } @else { (address) }
+        text(place).map(|address| {
+            html! {
+                @if address.starts_with("https://") || address.starts_with("http://") {
+                    a href=(address) rel="noopener noreferrer" { (address) }
+                } @else { (address) }
+            }
         })
     };
     let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
