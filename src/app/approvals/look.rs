@@ -92,7 +92,8 @@ impl App {
             None => None,
         };
         let thing = Thing { tenant: Some(&row.tenant_id), broker: None, names: &row.approvers };
-        let decides = Permission::DecideApprovals.sight(caller).is_some_and(|sight| sight.of(&thing) == Access::Allowed);
+        let decides =
+            Permission::DecideApprovals.sight(caller).is_some_and(|sight| sight.of(&thing) == Access::Allowed);
         let sees = Permission::SeeBudgets
             .sight(caller)
             .is_some_and(|sight| sight.of(&access::of_tenant(&tenant.id)) == Access::Allowed);

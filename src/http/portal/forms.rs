@@ -26,15 +26,19 @@ impl Wrong {
     pub fn of(error: app::Error, fields: &[(&str, &str)]) -> Result<Self, Failure> {
         let failure = Failure::from(error);
         let status = visit::status(&failure);
-        let elsewhere = matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+        let elsewhere =
+            matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
         if elsewhere || (status.is_server_error() && failure.fault().is_some()) {
             return Err(failure);
         }
         let field = |pointer: &str| {
-            let of = |(at, _): &&(&str, &str)| pointer == *at || pointer.strip_prefix(at).is_some_and(|rest| rest.starts_with('/'));
+            let of = |(at, _): &&(&str, &str)| {
+                pointer == *at || pointer.strip_prefix(at).is_some_and(|rest| rest.starts_with('/'))
+            };
             fields.iter().find(of).map(|(_, id)| (*id).to_owned()).unwrap_or_default()
         };
-        let mut found: Vec<_> = failure.errors().iter().map(|issue| (field(&issue.pointer), issue.detail.clone())).collect();
+        let mut found: Vec<_> =
+            failure.errors().iter().map(|issue| (field(&issue.pointer), issue.detail.clone())).collect();
         if found.is_empty() {
             found.push((String::new(), failure.detail().to_owned()));
         }

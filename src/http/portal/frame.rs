@@ -16,6 +16,9 @@ use crate::http::error::Failure;
 const PARTS: &[(&str, &str, Permission)] = &[
     ("Catalog", "/catalog", Permission::SeeOfferings),
     ("Approvals", "/approvals", Permission::SeeApprovals),
+    ("Costs", "/costs", Permission::SeeCosts),
+    ("Provide", "/provider", Permission::ChangeBrokers),
+    ("Operate", "/operator", Permission::SeePlatforms),
 ];
 
 /// A page. `title` is its heading and stands first in the browser's tab.
@@ -100,7 +103,7 @@ impl<'a> Page<'a> {
                     nav.parts aria-label="Main" {
                         ul {
                             @for (name, path, permission) in PARTS {
-                                @if permission.sight(caller).is_some() {
+                                @if permission.sight(caller).is_some() && is_for(caller, path) {
                                     li {
                                         a href=(path) aria-current=[is_in(here, path).then_some("true")] {
                                             (name) @if *path == "/approvals" { (waiting(visit.waiting)) }
@@ -121,6 +124,11 @@ impl<'a> Page<'a> {
             }
         }
     }
+}
+
+/// Operators reach brokers by their own console.
+fn is_for(caller: &Caller, path: &str) -> bool {
+    path != "/provider" || caller.person().is_some_and(|person| !person.provides.is_empty())
 }
 
 /// How many approvals wait for whoever looks.

@@ -150,7 +150,11 @@ fn decided(views: &[ApprovalView]) -> Markup {
         ]
     };
     let rows: Vec<_> = views.iter().map(row).collect();
-    kit::table("Orders that were decided, the latest first", &["Order", "For", "Ordered by", "Outcome", "Decided by", "Reason"], &rows)
+    kit::table(
+        "Orders that were decided, the latest first",
+        &["Order", "For", "Ordered by", "Outcome", "Decided by", "Reason"],
+        &rows,
+    )
 }
 
 /// Which order: what is ordered, leading to its page.

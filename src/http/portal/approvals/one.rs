@@ -5,10 +5,11 @@ use actix_web::web::{Data, Path};
 use maud::{Markup, html};
 
 use super::{causes, left, person, price, state, what};
+use crate::app::App;
 use crate::app::approvals::{ApprovalView, Decision, Outlook};
 use crate::app::budgets::BudgetView;
-use crate::app::App;
 use crate::domain::approval::ApprovalState;
+use crate::domain::caller::Caller;
 use crate::domain::decimal::{Exact, minor_digits, rounded};
 use crate::domain::permission::Permission;
 use crate::domain::policy::Mode;
@@ -20,7 +21,6 @@ use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line, Tone};
 use crate::http::portal::shown;
 use crate::http::portal::visit::Visit;
-use crate::domain::caller::Caller;
 
 /// `GET /approvals/{id}`
 ///
@@ -138,16 +138,25 @@ fn facts(view: &ApprovalView, app: &App, price: Markup) -> Markup {
         ("Plan", plan),
         ("Instance", html! { (view.name.as_deref().unwrap_or(&view.platform_instance_id)) }),
         ("For", html! { (view.tenant) }),
-        ("Ordered by", html! { (person(&row.requested_by)) ", " (shown::time(row.created_at)) ", on platform " (view.platform) }),
+        (
+            "Ordered by",
+            html! { (person(&row.requested_by)) ", " (shown::time(row.created_at)) ", on platform " (view.platform) },
+        ),
         ("Asked for by", causes(&row.causes)),
-        ("Asked of", html! {
-            @if row.approvers.is_empty() { "any approver" } @else { (row.approvers.join(", ")) }
-        }),
+        (
+            "Asked of",
+            html! {
+                @if row.approvers.is_empty() { "any approver" } @else { (row.approvers.join(", ")) }
+            },
+        ),
         ("Price", price),
-        ("Waits until", html! {
-            (shown::time(row.expires_at))
-            @if row.state == ApprovalState::Pending { " (" (left(seconds)) ")" }
-        }),
+        (
+            "Waits until",
+            html! {
+                (shown::time(row.expires_at))
+                @if row.state == ApprovalState::Pending { " (" (left(seconds)) ")" }
+            },
+        ),
     ])
 }
 
@@ -167,19 +176,27 @@ fn outcome(view: &ApprovalView) -> Markup {
         ApprovalState::Expired => (Tone::Warn, "Nobody decided in time, so the order has failed.".to_owned()),
         _ => (Tone::Plain, "The order was called off before anybody decided.".to_owned()),
     };
-    kit::notice(tone, &html! {
-        p { (text) @if let Some(at) = row.decided_at { " " (shown::time(at)) "." } }
-        @if let Some(reason) = &row.reason { p { "Reason: " (reason) } }
-    })
+    kit::notice(
+        tone,
+        &html! {
+            p { (text) @if let Some(at) = row.decided_at { " " (shown::time(at)) "." } }
+            @if let Some(reason) = &row.reason { p { "Reason: " (reason) } }
+        },
+    )
 }
 
 /// What would become of it.
 fn outcome_now(outlook: &Outlook) -> Markup {
     match &outlook.refused {
-        Some(why) => kit::notice(Tone::Warn, &html! {
-            p { "If this were approved now, it would fail: " (why) }
-        }),
-        None => kit::notice(Tone::Busy, &html! { p { "This order waits. Nothing was sent to its service broker yet." } }),
+        Some(why) => kit::notice(
+            Tone::Warn,
+            &html! {
+                p { "If this were approved now, it would fail: " (why) }
+            },
+        ),
+        None => {
+            kit::notice(Tone::Busy, &html! { p { "This order waits. Nothing was sent to its service broker yet." } })
+        }
     }
 }
 
@@ -221,15 +238,17 @@ fn policies(outlook: &Outlook) -> Markup {
     if outlook.policies.is_empty() {
         return html! {};
     }
-    let rows: Vec<_> = outlook.policies.iter().map(|judged| vec![
-        html! { (judged.policy) },
-        match judged.mode {
-            Mode::Enforce => kit::badge(Tone::Bad, "refuses"),
-            Mode::Warn => kit::badge(Tone::Warn, "warns"),
-        },
-        html! { (judged.to_string()) },
-        html! { (judged.remedy) },
-    ]);
+    let rows = outlook.policies.iter().map(|judged| {
+        vec![
+            html! { (judged.policy) },
+            match judged.mode {
+                Mode::Enforce => kit::badge(Tone::Bad, "refuses"),
+                Mode::Warn => kit::badge(Tone::Warn, "warns"),
+            },
+            html! { (judged.to_string()) },
+            html! { (judged.remedy) },
+        ]
+    });
     let rows: Vec<_> = rows.collect();
     html! {
         section aria-labelledby="policies" {
