@@ -154,7 +154,7 @@ pub enum Why {
 
 impl Why {
     /// For people.
-    pub fn words(&self) -> String {
+    fn words(&self) -> String {
         match self {
             Self::Rule(name) => format!("rule `{name}`"),
             Self::Budget(name) => format!("budget `{name}`"),

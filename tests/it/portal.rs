@@ -1,6 +1,10 @@
 //! The portal, page by page, as a browser without scripts sees it; `chromium` has what only a real one can show.
 
+mod approvals;
 mod catalog;
+mod money;
+mod operate;
 mod pages;
 mod people;
 mod sessions;
+mod staff;

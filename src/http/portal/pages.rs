@@ -98,14 +98,14 @@ pub const PAGES: &[Route] = &[
     })
     .with(&[303]),
     Route::new(Get, "/operator/tenants/{name}/offboard", ManageTenants, "How far a tenant is taken down", || {
-        to(operate::tenants::offboarding)
+        to(operate::offboard::show)
     }),
     Route::new(
         Post,
         "/operator/tenants/{name}/offboard",
         ManageTenants,
         "Take a tenant down, or call that off",
-        || to(operate::tenants::offboard),
+        || to(operate::offboard::change),
     )
     .with(&[303]),
     Route::new(Get, "/operator/identities", SeePlatforms, "Identities that no tenant has", || {

@@ -122,7 +122,7 @@ fn waiting(
             html! { (link(view)) @if own { " " (kit::badge(Tone::Busy, "your order")) } },
             html! { (view.tenant) },
             html! { (person(&row.requested_by)) },
-            html! { (price(app, tariffs, &row.offering, &row.plan)) },
+            html! { (price(app, tariffs, &row.offering, &row.plan, 1)) },
             causes(&row.causes),
             html! {
                 (shown::time(row.expires_at))
@@ -143,7 +143,7 @@ fn decided(views: &[ApprovalView]) -> Markup {
             html! { (person(&row.requested_by)) },
             state(row.state),
             html! {
-                (row.decided_by.as_deref().map_or("nobody", person))
+                (row.decided_by.as_deref().map_or_else(|| "nobody".to_owned(), person))
                 @if let Some(at) = row.decided_at { ", " (shown::time(at)) }
             },
             html! { (row.reason.as_deref().unwrap_or("none given")) },
@@ -176,28 +176,41 @@ fn what(view: &ApprovalView) -> String {
     }
 }
 
-/// How somebody is called: `users/ada` is `ada`.
-fn person(actor: &str) -> &str {
-    actor.strip_prefix("users/").unwrap_or(actor)
+/// How somebody is called: `users/ada` is `ada`, `platforms/cf` is `platform cf`.
+fn person(actor: &str) -> String {
+    match actor.split_once('/') {
+        Some(("users", name)) => name.to_owned(),
+        Some(("platforms", name)) => format!("platform {}", name.replacen("/users/", ", user ", 1)),
+        Some(("service-accounts", name)) => format!("service account {name}"),
+        _ => actor.to_owned(),
+    }
 }
 
 fn causes(causes: &[Why]) -> Markup {
-    html! { ul.plain { @for cause in causes { li { (cause.words()) } } } }
+    html! { ul.plain { @for cause in causes { li { @match cause {
+        Why::Rule(name) => { "rule " code { (name) } },
+        Why::Budget(name) => { "budget " code { (name) } },
+    } } } } }
 }
 
 fn left(seconds: u64) -> String {
     if seconds == 0 { "expired".to_owned() } else { format!("{} left", shown::duration(seconds)) }
 }
 
-/// What a plan costs by the price book in force.
-fn price(app: &App, tariffs: Option<&Arc<Tariffs>>, offering: &str, plan: &str) -> Markup {
+/// What a plan costs by the price book in force, in so many lines.
+fn price(app: &App, tariffs: Option<&Arc<Tariffs>>, offering: &str, plan: &str, lines: usize) -> Markup {
     let catalog = app.catalog();
     let found = catalog.parts().iter().flat_map(|part| &part.offerings).find(|one| one.name == offering);
     let found = found.and_then(|offering| offering.plans.iter().find(|one| one.name == plan));
     let price = found.and_then(|found| price_of(tariffs, offering, found));
     match (price, tariffs) {
         (Some(price), Some(tariffs)) => {
-            html! { ul.plain { @for line in &price.lines { li { (line.words(&tariffs.currency)) } } } }
+            html! {
+                ul.plain {
+                    @for line in price.lines.iter().take(lines) { li { (line.words(&tariffs.currency)) } }
+                    @if price.lines.len() > lines { li.under { "and " (price.lines.len() - lines) " more prices" } }
+                }
+            }
         }
         _ => html! { "no price" },
     }

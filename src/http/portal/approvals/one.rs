@@ -84,7 +84,7 @@ async fn answer(
     Ok(page.show(html! {
         (wrong.above())
         @if pending { (outcome_now(&outlook)) } @else { (outcome(view)) }
-        (facts(view, app, price(app, tariffs.as_ref(), &row.offering, &row.plan)))
+        (facts(view, app, price(app, tariffs.as_ref(), &row.offering, &row.plan, usize::MAX)))
         (money(&outlook))
         (policies(&outlook))
         @if pending {
@@ -163,7 +163,7 @@ fn facts(view: &ApprovalView, app: &App, price: Markup) -> Markup {
 /// What became of it.
 fn outcome(view: &ApprovalView) -> Markup {
     let row = &view.row;
-    let by = row.decided_by.as_deref().map_or("", person);
+    let by = row.decided_by.as_deref().map(person).unwrap_or_default();
     let (tone, text) = match row.state {
         ApprovalState::Approved if view.operation_state == "failed" => {
             (Tone::Bad, format!("{by} approved this order, but it could not be carried out."))
@@ -245,7 +245,7 @@ fn policies(outlook: &Outlook) -> Markup {
                 Mode::Enforce => kit::badge(Tone::Bad, "refuses"),
                 Mode::Warn => kit::badge(Tone::Warn, "warns"),
             },
-            html! { (judged.to_string()) },
+            html! { (judged.reason.clone().unwrap_or_else(|| judged.to_string())) },
             html! { (judged.remedy) },
         ]
     });

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::sums::Sums;
-use super::{money, zone};
+use super::{money, quantity as told, zone};
 use crate::app::App;
 use crate::app::costs::{CostQuery, CostReport};
 use crate::app::usage::{UsageQuery, UsageReading};
@@ -117,12 +117,12 @@ fn costs(report: &CostReport, zone: &crate::domain::period::Zone) -> Markup {
     let priced = meters.iter().map(|((meter, unit), (quantity, amount))| {
         vec![
             html! { (meter) },
-            html! { span.n { (plain(quantity)) " " (unit) } },
+            html! { span.n { (told(&plain(quantity), unit)) } },
             html! { span.n { (money(amount, currency)) } },
         ]
     });
     let none = report.unpriced.iter().map(|one| {
-        vec![html! { (one.meter) }, html! { span.n { (plain(&one.quantity)) " " (one.unit) } }, html! { "no price" }]
+        vec![html! { (one.meter) }, html! { span.n { (told(&plain(&one.quantity), &one.unit)) } }, html! { "no price" }]
     });
     let rows: Vec<_> = priced.chain(none).collect();
     html! {

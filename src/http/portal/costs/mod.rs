@@ -158,6 +158,11 @@ pub(super) fn money(amount: &Exact, currency: &str) -> String {
     format!("{} {currency}", rounded(amount, minor_digits(currency)))
 }
 
+/// How much of something: the unit `1` is not said.
+pub(super) fn quantity(number: &str, unit: &str) -> String {
+    if unit == "1" { number.to_owned() } else { format!("{number} {unit}") }
+}
+
 fn filters(wanted: &Wanted, from: Month, to: Month, wrong: &Wrong) -> Markup {
     let keys =
         [("tenant", "Tenant"), ("cost_center", "Cost center"), ("offering", "Offering"), ("instance", "Instance")];
@@ -320,7 +325,7 @@ fn unpriced(found: &[Unpriced]) -> Markup {
             html! { (one.tenant) },
             html! { (one.offering) " " (one.plan) },
             html! { (one.meter) },
-            html! { span.n { (plain(&one.quantity)) " " (one.unit) } },
+            html! { span.n { (quantity(&plain(&one.quantity), &one.unit)) } },
         ]
     };
     let rows: Vec<_> = found.iter().take(ROWS_MAX).map(row).collect();

@@ -7,7 +7,7 @@ use actix_web::web::{Data, Path};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{money, tabs, zone};
+use super::{money, quantity, tabs, zone};
 use crate::app::statements::{ClosedRow, Shown};
 use crate::app::tenants::TenantView;
 use crate::app::{self, App};
@@ -318,7 +318,7 @@ fn lines(statement: &Statement) -> Markup {
             },
             html! { (what.offering) " " (what.plan) },
             html! { (what.meter) },
-            html! { span.n { (line.quantity) " " (what.unit) } },
+            html! { span.n { (quantity(&line.quantity, &what.unit)) } },
             html! { span.n { (told(&line.amount)) } },
             html! { (shown::day(line.from)) " to " (shown::day(line.to)) },
         ]
@@ -330,10 +330,13 @@ fn lines(statement: &Statement) -> Markup {
         .take(LINES_MAX)
         .map(|line| {
             vec![
-                html! { (line.what.instance_name.as_deref().unwrap_or(&line.what.platform_instance_id)) },
+                html! {
+                (line.what.instance_name.as_deref().unwrap_or(&line.what.platform_instance_id))
+                @if let Some(month) = line.what.corrects { " " (kit::badge(Tone::Warn, &format!("corrects {month}"))) }
+            },
                 html! { (line.what.offering) " " (line.what.plan) },
                 html! { (line.what.meter) },
-                html! { span.n { (line.quantity) " " (line.what.unit) } },
+                html! { span.n { (quantity(&line.quantity, &line.what.unit)) } },
             ]
         })
         .collect();

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod brokers;
 pub mod identities;
 pub mod instances;
+pub mod offboard;
 pub mod operations;
 pub mod outbox;
 pub mod platforms;

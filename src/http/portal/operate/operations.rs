@@ -59,9 +59,11 @@ pub async fn list(
     };
     let rows: Vec<_> = listed.items.iter().map(row).collect();
     Ok(Page::new(&visit, "Operations").above(parts(&visit, &who.caller)).show(html! {
-        p.tags {
-            a.badge.busy[stuck] href=(HERE) aria-current=[stuck.then_some("true")] { "Needs a look" }
-            a.badge.busy[!stuck] href=(kit::with(HERE, "show", "all")) aria-current=[(!stuck).then_some("true")] { "All that is under way" }
+        nav.tabs aria-label="Which operations" {
+            ul {
+                li { a href=(HERE) aria-current=[stuck.then_some("page")] { "Needs a look" } }
+                li { a href=(kit::with(HERE, "show", "all")) aria-current=[(!stuck).then_some("page")] { "All that is under way" } }
+            }
         }
         @if rows.is_empty() {
             @if stuck { (kit::empty("No operation is stuck", "What is unresolved, or takes longer than an hour, stands here.", None)) }

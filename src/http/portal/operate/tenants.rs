@@ -1,4 +1,5 @@
-//! `/operator/tenants`: tenants with their members, identities and quotas; to suspend one, to let it order again, and to take one down.
+//! `/operator/tenants`: tenants with their members, identities and quotas; to suspend one, and to let it order again. How one
+//! is taken down is in [`super::offboard`].
 
 use std::collections::BTreeMap;
 
@@ -8,10 +9,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::parts;
-use crate::app::offboard::OffboardingView;
+use crate::app::App;
+use crate::app::context_updates::ContextUpdateView;
 use crate::app::quotas::QuotaView;
 use crate::app::tenants::TenantView;
-use crate::app::{self, App};
 use crate::domain::caller::Caller;
 use crate::domain::permission::Permission;
 use crate::domain::tenant::Role;
@@ -26,7 +27,7 @@ use crate::http::portal::kit::{self, Line, Tone};
 use crate::http::portal::shown;
 use crate::http::portal::visit::Visit;
 
-const HERE: &str = "/operator/tenants";
+pub(super) const HERE: &str = "/operator/tenants";
 
 /// What was done just now.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -141,6 +142,10 @@ async fn answer(
         Some(sight) => app.quotas(&sight, Some(&tenant.name), &page(None, None)?).await?.items,
         None => Vec::new(),
     };
+    let untold = match Permission::ManageInstances.sight(caller) {
+        Some(_) => app.context_updates(Some(&tenant.name), &page(None, None)?).await?.items,
+        None => Vec::new(),
+    };
     let manages = Permission::ManageTenants.sight(caller).is_some();
     Ok(Page::new(visit, &tenant.document.display_name).above(parts(visit, caller)).status(wrong.status()).show(html! {
         (wrong.above())
@@ -152,6 +157,7 @@ async fn answer(
         (members(view))
         (identities(view))
         (of_quotas(&quotas))
+        (to_be_told(&untold))
         @if manages {
             section aria-labelledby="change" {
                 h2 id="change" { "What to do" }
@@ -255,6 +261,28 @@ fn identities(view: &TenantView) -> Markup {
     }
 }
 
+/// Instances whose brokers do not know yet what changed.
+fn to_be_told(untold: &[ContextUpdateView]) -> Markup {
+    let row = |update: &ContextUpdateView| {
+        vec![
+            html! { a href={ "/costs/instances/" (kit::part(&update.instance_id)) } { code { (update.instance_id) } } },
+            shown::time(update.since),
+            html! { (update.error.as_deref().unwrap_or("not yet tried")) },
+            html! { @match update.next_at { Some(at) => { (shown::time(at)) }, None => { (kit::badge(Tone::Bad, "given up")) } } },
+        ]
+    };
+    let rows: Vec<_> = untold.iter().map(row).collect();
+    html! {
+        @if !rows.is_empty() {
+            section aria-labelledby="untold" {
+                h2 id="untold" { "Brokers that are still to be told" }
+                p { "This tenant was changed, and the service brokers of these instances do not know it yet." }
+                (kit::table("Instances whose brokers are still to be told", &["Instance", "Changed", "Last failure", "Tried again"], &rows))
+            }
+        }
+    }
+}
+
 fn of_quotas(quotas: &[QuotaView]) -> Markup {
     let row = |view: &QuotaView| {
         let document = &view.row.document;
@@ -273,137 +301,6 @@ fn of_quotas(quotas: &[QuotaView]) -> Markup {
                 h2 id="quotas" { "Quotas" }
                 (kit::table("How much it may have", &["Quota", "Of", "Used"], &rows))
             }
-        }
-    }
-}
-
-/// `GET /operator/tenants/{name}/offboard`: how far it is, or what would be done.
-///
-/// # Errors
-/// 404 where there is none.
-pub async fn offboarding(
-    _: Can<ManageTenants>,
-    visit: Visit,
-    app: Data<App>,
-    name: Path<String>,
-) -> Result<HttpResponse, Failure> {
-    progress(&visit, &app, &name, &Wrong::default()).await
-}
-
-/// `POST /operator/tenants/{name}/offboard`: `do` is `start` or `cancel`.
-///
-/// # Errors
-/// 404 where there is none.
-pub async fn offboard(
-    who: Can<ManageTenants>,
-    visit: Visit,
-    app: Data<App>,
-    name: Path<String>,
-    fields: Fields,
-) -> Result<HttpResponse, Failure> {
-    let done = match fields.text("do") {
-        "start" if fields.text("typed") != name.as_str() => {
-            let wrong =
-                Wrong::field("typed", "Type the tenant's name exactly, so that the wrong one is not taken down");
-            return progress(&visit, &app, &name, &wrong).await;
-        }
-        "start" => app.offboard(&who.caller, &name, fields.text("reason")).await.map(drop),
-        "cancel" => app.cancel_offboarding(&who.caller, &name).await,
-        _ => return Err(Failure::malformed("the form has to say what to do")),
-    };
-    match done {
-        Ok(()) => Ok(visit.to(visit.path())),
-        Err(error) => progress(&visit, &app, &name, &Wrong::of(error, &[("/reason", "reason")])?).await,
-    }
-}
-
-async fn progress(visit: &Visit, app: &App, name: &str, wrong: &Wrong) -> Result<HttpResponse, Failure> {
-    let view = match app.offboarding(name).await {
-        Err(app::Error::NotFound { .. }) => app.offboarding_plan(name).await?,
-        found => found?,
-    };
-    let state = view.row.as_ref().map_or("planned", |row| row.state.as_str());
-    let (title, back) = (format!("Take down {name}"), format!("{HERE}/{}", kit::part(name)));
-    let trail = kit::trail(&[("Operate", "/operator"), ("Tenants", HERE), (name, &back)]);
-    let page = Page::new(visit, &title).above(trail).status(wrong.status());
-    let page = if state == "running" { page.reload(10) } else { page };
-    Ok(page.show(html! {
-        (wrong.above())
-        (told(&view, state))
-        (left(&view))
-        @if state == "running" {
-            (forms::button(visit, visit.path(), &BTreeMap::from([("do", "cancel")]), "second", "Call it off"))
-            p.under { "What is deleted already stays deleted." }
-        } @else if state != "done" { (start(visit, name, wrong)) }
-        (kit::same_by_program(
-            &format!("curl -X POST -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d '{{\"dry_run\":true}}' \"$HUB/api/v1/tenants/{}/offboard\"", kit::part(name)),
-            None,
-        ))
-    }))
-}
-
-fn told(view: &OffboardingView, state: &str) -> Markup {
-    let error = view.row.as_ref().and_then(|row| row.error.as_deref());
-    let (tone, text) = match state {
-        "running" => (
-            Tone::Busy,
-            "It is being taken down: instances are deleted one after another, those that others depend on last.",
-        ),
-        "done" => (Tone::Good, "It is taken down."),
-        "cancelled" => (Tone::Warn, "It was called off."),
-        _ => (Tone::Warn, "Nothing is done yet. This is what would go."),
-    };
-    kit::notice(
-        tone,
-        &html! {
-            p { (text) }
-            @if let Some(error) = error { p { "What stands in the way: " (error) } }
-            @if let Some(platform) = &view.default_of { p { "It is the default tenant of platform " (platform) ": give that another one first." } }
-        },
-    )
-}
-
-fn left(view: &OffboardingView) -> Markup {
-    let counts = &view.counts;
-    let months: Vec<_> = view.open_months.iter().map(ToString::to_string).collect();
-    let rows = view.left.iter().map(|one| {
-        let (attempts, error) = one.step.as_ref().map_or((0, None), |step| (step.attempts, step.error.as_deref()));
-        vec![
-            html! { (one.name.as_deref().unwrap_or(&one.id)) },
-            html! { (one.offering) " " (one.plan) },
-            super::brokers::instance_state(one.state),
-            html! { (one.bindings) },
-            html! { (one.dependents) },
-            html! { @match error { Some(error) => { (error) " (" (attempts) " tries)" }, None => { "" } } },
-        ]
-    });
-    let rows: Vec<_> = rows.collect();
-    html! {
-        (kit::facts(&[
-            ("Instances left", html! { (counts.instances) }),
-            ("Bindings left", html! { (counts.bindings) }),
-            ("Under way", html! { (counts.operations) }),
-            ("Approvals that wait", html! { (counts.approvals) }),
-            ("Open months", html! { @if months.is_empty() { "none" } @else { (months.join(", ")) " will be closed as usual" } }),
-        ]))
-        @if !rows.is_empty() {
-            (kit::table("Instances that are left", &["Instance", "Plan", "State", "Bindings", "Others depend on it", "Last failure"], &rows))
-        }
-    }
-}
-
-fn start(visit: &Visit, name: &str, wrong: &Wrong) -> Markup {
-    let line = |name, label, hint: &str, required| {
-        kit::line(&Line { name, label, hint, required, wrong: wrong.at(name), autocomplete: "off", ..Line::default() })
-    };
-    html! {
-        h2 { "Take it down" }
-        form.panel method="post" action=(visit.path()) {
-            p { "All its instances and bindings are deleted, and then the tenant itself. This can't be taken back. What it has cost stays on record." }
-            (kit::csrf(visit))
-            (line("typed", "The tenant's name", &format!("Type {name}, so that the wrong one is not taken down."), true))
-            (line("reason", "Reason", "It is kept in the audit.", false))
-            p.actions { button.danger type="submit" name="do" value="start" { "Delete the tenant and all it has" } a href={ (HERE) "/" (kit::part(name)) } { "Keep it" } }
         }
     }
 }
