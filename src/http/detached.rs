@@ -8,10 +8,12 @@ use crate::http::error::Failure;
 ///
 /// # Errors
 /// What the use case gives; 503 where it ended in a panic.
-pub async fn detached<T: Send + 'static>(
+pub fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, app::Error>> + Send + 'static,
-) -> Result<T, Failure> {
-    Ok(attempted(work).await?)
+) -> impl Future<Output = Result<T, Failure>> {
+    // What it takes to place an order is too large for the stack of who waits.
+    let work = Box::pin(work);
+    async move { Ok(attempted(work).await?) }
 }
 
 /// As [`detached`], for whoever makes more of an error than a failure.
