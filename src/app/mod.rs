@@ -5,6 +5,7 @@ mod access;
 pub mod adopt;
 pub mod approvals;
 mod ask_again;
+pub mod attention;
 pub mod audit;
 mod auth;
 mod bind;

@@ -22,6 +22,9 @@ use crate::store::{audit, bindings, instances};
 /// two questions, each with the wait for its place, and the wait for the request's own place.
 pub(in crate::app) const CALLS_UNDER_WAY: u32 = 5;
 
+/// What takes longer than this is worth a look.
+pub const SLOW: Duration = Duration::from_secs(3600);
+
 impl App {
     /// A page of operations.
     ///
@@ -34,6 +37,24 @@ impl App {
             .read(move |tx| Box::pin(async move { Ok::<_, Error>(operations::list(tx, &filter, &after, rows).await?) }))
             .await?;
         Ok(page.cut(rows, |row| row.id.clone()))
+    }
+
+    /// A page of what is under way: all of it, or only what somebody should look at, which is unresolved, or was ordered more than
+    /// [`SLOW`] ago and does not wait for an approval.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn operations_under_way(
+        &self,
+        sight: &Sight,
+        stuck: bool,
+        page: &Page,
+    ) -> Result<Listed<OperationRow>, Error> {
+        let stuck_since = stuck.then(|| self.clock().now().minus(SLOW));
+        let what = operations::UnderWay { stuck_since, sight: sight.clone() };
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let read = self.db().read(|tx| Box::pin(async move { operations::under_way(tx, &what, &after, rows).await }));
+        Ok(page.cut(read.await?, |row| row.id.clone()))
     }
 
     /// One operation.

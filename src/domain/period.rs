@@ -117,6 +117,11 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
+    /// The day that holds `time`, such as `2026-11-03`.
+    pub fn day_name(&self, time: Time) -> String {
+        self.date(time).to_string()
+    }
+
     fn date(&self, time: Time) -> Date {
         jiff::Timestamp::from_microsecond(time.0).unwrap_or(jiff::Timestamp::MAX).to_zoned(self.0.clone()).date()
     }

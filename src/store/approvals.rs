@@ -243,3 +243,101 @@ const BY_ID: &str = "select a.*, i.platform_instance_id, i.name as instance_name
 pub async fn by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<ApprovalView>, Error> {
     tx.fetch_optional(sqlx::query(BY_ID).bind(id.to_owned())).await?.as_ref().map(view).transpose()
 }
+
+/// Those that wait for one user: not of their own order, and asked of them by name, or of any approver where they are one.
+macro_rules! inbox {
+    ($what:literal, $approvers:literal, $end:literal) => {
+        concat!(
+            "select ",
+            $what,
+            " from approvals a join instances i on i.id = a.instance_id join tenants t on t.id = a.tenant_id \
+            join platforms p on p.id = i.platform_id join operations o on o.id = a.operation_id \
+            where a.state = 'pending' and a.id > $1 and (a.requested_user is null or a.requested_user <> $2) \
+            and ((a.approvers = '[]' and cast($3 as bigint) = 1) or $2 in (",
+            $approvers,
+            ")) and (a.requested_user is not null or $4 not like '%|' || a.tenant_id || '|%') ",
+            $end
+        )
+    };
+    ($approvers:literal) => {
+        inbox!(
+            "a.*, i.platform_instance_id, i.name as instance_name, t.name as tenant_name, p.name as platform_name, \
+            o.state as operation_state",
+            $approvers,
+            "order by a.id limit $5"
+        )
+    };
+}
+
+const INBOX_SQLITE: &str = inbox!("select value from json_each(a.approvers)");
+const INBOX_POSTGRES: &str = inbox!("select value from json_array_elements_text(a.approvers::json)");
+const WAITING_SQLITE: &str =
+    inbox!("count(*) as found", "select value from json_each(a.approvers)", "and cast($5 as bigint) > 0");
+const WAITING_POSTGRES: &str = inbox!(
+    "count(*) as found",
+    "select value from json_array_elements_text(a.approvers::json)",
+    "and cast($5 as bigint) > 0"
+);
+
+/// Who asks what waits for them.
+#[derive(Clone, Debug)]
+pub struct Decider {
+    /// The user's name.
+    pub name: String,
+    /// Whether they are an approver, or an administrator.
+    pub any: bool,
+    /// The tenants that they belong to, as `|id|id|`.
+    pub tenants: String,
+}
+
+/// A page of those that wait for one user, after one id.
+///
+/// # Errors
+/// [`Error`].
+pub async fn inbox(tx: &mut Tx<'_>, who: &Decider, after: &str, limit: i64) -> Result<Vec<ApprovalView>, Error> {
+    let query = sqlx::query(tx.shared(INBOX_SQLITE, INBOX_POSTGRES));
+    let query = query.bind(after.to_owned()).bind(who.name.clone()).bind(i64::from(who.any)).bind(who.tenants.clone());
+    tx.fetch_all(query.bind(limit)).await?.iter().map(view).collect()
+}
+
+/// How many wait for one user.
+///
+/// # Errors
+/// [`Error`].
+pub async fn waiting(tx: &mut Tx<'_>, who: &Decider) -> Result<i64, Error> {
+    let query = sqlx::query(tx.shared(WAITING_SQLITE, WAITING_POSTGRES));
+    let query = query.bind(String::new()).bind(who.name.clone()).bind(i64::from(who.any)).bind(who.tenants.clone());
+    tx.fetch_optional(query.bind(1_i64)).await?.map_or(Ok(0), |row| column(&row, "found"))
+}
+
+/// What differs is how the list of approvers is looked into.
+macro_rules! decided {
+    ($approvers:literal) => {
+        concat!(
+            "select a.*, i.platform_instance_id, i.name as instance_name, t.name as tenant_name, p.name as platform_name, \
+            o.state as operation_state from approvals a join instances i on i.id = a.instance_id \
+            join tenants t on t.id = a.tenant_id join platforms p on p.id = i.platform_id \
+            join operations o on o.id = a.operation_id \
+            where ($1 = '' or a.id < $1) and a.state <> 'pending' \
+            and ($2 is null or $2 like '%|' || a.tenant_id || '|%' or $3 in (",
+            $approvers,
+            ")) order by a.id desc limit $4"
+        )
+    };
+}
+
+const DECIDED_SQLITE: &str = decided!("select value from json_each(a.approvers)");
+const DECIDED_POSTGRES: &str = decided!("select value from json_array_elements_text(a.approvers::json)");
+
+/// A page of those that are over, those that were asked for last first, before one id.
+///
+/// # Errors
+/// [`Error`].
+pub async fn decided(tx: &mut Tx<'_>, sight: &Sight, before: &str, limit: i64) -> Result<Vec<ApprovalView>, Error> {
+    let query = sqlx::query(tx.shared(DECIDED_SQLITE, DECIDED_POSTGRES))
+        .bind(before.to_owned())
+        .bind(sight.tenants())
+        .bind(sight.name().map(str::to_owned))
+        .bind(limit);
+    tx.fetch_all(query).await?.iter().map(view).collect()
+}

@@ -191,13 +191,34 @@ pub async fn page(tx: &mut Tx<'_>, after: i64, limit: i64, filter: &Filter) -> R
         (None, Some(actor)) => sqlx::query(PAGE_ACTOR).bind(after).bind(limit).bind(actor),
         (Some(subject), Some(actor)) => sqlx::query(PAGE_BOTH).bind(after).bind(limit).bind(subject).bind(actor),
     };
-    let chained = |row: &AnyRow| {
-        Ok(Chained {
-            position: column(row, "sequence")?,
-            stored: stored(row)?,
-            previous: column(row, "previous")?,
-            hash: column(row, "hash")?,
-        })
+    tx.fetch_all(sql).await?.iter().map(chained).collect()
+}
+
+fn chained(row: &AnyRow) -> Result<Chained, Error> {
+    Ok(Chained {
+        position: column(row, "sequence")?,
+        stored: stored(row)?,
+        previous: column(row, "previous")?,
+        hash: column(row, "hash")?,
+    })
+}
+
+const LATEST: &str = "select * from audit where sequence < $1 order by sequence desc limit $2";
+const LATEST_SUBJECT: &str = "select * from audit where sequence < $1 and subject = $3 order by sequence desc limit $2";
+const LATEST_ACTOR: &str = "select * from audit where sequence < $1 and actor = $3 order by sequence desc limit $2";
+const LATEST_BOTH: &str = "select * from audit where sequence < $1 and subject = $3 and actor = $4 \
+     order by sequence desc limit $2";
+
+/// Numbered rows with a number below `before`, highest first.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn latest(tx: &mut Tx<'_>, before: i64, limit: i64, filter: &Filter) -> Result<Vec<Chained>, Error> {
+    let sql = match (filter.subject.clone(), filter.actor.clone()) {
+        (None, None) => sqlx::query(LATEST).bind(before).bind(limit),
+        (Some(subject), None) => sqlx::query(LATEST_SUBJECT).bind(before).bind(limit).bind(subject),
+        (None, Some(actor)) => sqlx::query(LATEST_ACTOR).bind(before).bind(limit).bind(actor),
+        (Some(subject), Some(actor)) => sqlx::query(LATEST_BOTH).bind(before).bind(limit).bind(subject).bind(actor),
     };
     tx.fetch_all(sql).await?.iter().map(chained).collect()
 }

@@ -150,6 +150,32 @@ pub async fn catalog(tx: &mut Tx<'_>, id: &str) -> Result<Option<String>, Error>
     row.map_or(Ok(None), |row| column(&row, "catalog"))
 }
 
+/// A broker with something wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Troubled {
+    /// Its name.
+    pub name: String,
+    /// How it was when last asked.
+    pub status: Status,
+    /// Whether its catalog as a whole has something wrong.
+    pub findings: bool,
+}
+
+const TROUBLED: &str = "select name, status, cast(case when findings = '[]' then 0 else 1 end as bigint) as found from brokers \
+    where deleted_at is null and (status <> 'available' or findings <> '[]') order by name limit 500";
+
+/// Brokers that did not answer when last asked, or whose catalog has something wrong, the first 500.
+///
+/// # Errors
+/// [`Error`]
+pub async fn troubled(tx: &mut Tx<'_>) -> Result<Vec<Troubled>, Error> {
+    let read = |row: &AnyRow| {
+        let found: i64 = column(row, "found")?;
+        Ok(Troubled { name: column(row, "name")?, status: status(row)?, findings: found != 0 })
+    };
+    tx.fetch_all(sqlx::query(TROUBLED)).await?.iter().map(read).collect()
+}
+
 const DUE: &str = "select name from brokers where deleted_at is null and check_at <= $1 order by check_at, id limit $2";
 
 /// Names of brokers that are to be asked for their catalog, the longest due first.

@@ -6,6 +6,7 @@
 
 pub mod approval_rules;
 pub mod approvals;
+pub mod attention;
 pub mod audit;
 pub mod audit_heads;
 pub mod billing_cases;

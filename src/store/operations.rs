@@ -353,6 +353,35 @@ pub async fn list(tx: &mut Tx<'_>, filter: &Filter, after: &str, limit: i64) -> 
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
 
+const UNDER_WAY: &str = "select * from operations where state = 'in_progress' and id > $1 \
+    and ($2 = 'all' or phase = 'unresolved' or (phase <> 'waiting_approval' and created_at <= $3)) \
+    and ($5 is null or exists (select 1 from instances i where i.id = operations.instance_id \
+        and ($5 like '%|' || i.tenant_id || '|%' or $6 like '%|' || i.broker_id || '|%'))) order by id limit $4";
+
+/// What is under way: all of it, or only what somebody should look at, which is unresolved or was ordered before an instant.
+#[derive(Clone, Debug)]
+pub struct UnderWay {
+    /// What was ordered before that, and does not wait for an approval, is looked at; all where absent.
+    pub stuck_since: Option<Time>,
+    /// By whose instances they are of.
+    pub sight: Sight,
+}
+
+/// A page of operations under way in the order of their ids, after one id.
+///
+/// # Errors
+/// [`Error`].
+pub async fn under_way(tx: &mut Tx<'_>, what: &UnderWay, after: &str, limit: i64) -> Result<Vec<OperationRow>, Error> {
+    let query = sqlx::query(UNDER_WAY)
+        .bind(after.to_owned())
+        .bind(if what.stuck_since.is_some() { "stuck" } else { "all" })
+        .bind(what.stuck_since.map_or(0, |since| since.0))
+        .bind(limit)
+        .bind(what.sight.tenants())
+        .bind(what.sight.brokers());
+    tx.fetch_all(query).await?.iter().map(read).collect()
+}
+
 const OF_INSTANCE: &str = "select * from (select * from operations where instance_id = $1 \
     order by created_at desc, id desc limit 1000) latest order by created_at, id";
 

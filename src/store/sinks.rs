@@ -49,3 +49,14 @@ pub async fn set(tx: &mut Tx<'_>, name: &str, cursor: &Cursor, error: Option<&st
         .bind(error.map(str::to_owned));
     tx.execute(sql).await.map(drop)
 }
+
+const WHY: &str = "select error from sinks where name = $1";
+
+/// Why a sink took nothing the last time; nothing where it did.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn why(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, Error> {
+    let row = tx.fetch_optional(sqlx::query(WHY).bind(name.to_owned())).await?;
+    row.map_or(Ok(None), |row| column(&row, "error"))
+}

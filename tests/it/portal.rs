@@ -1,11 +1,15 @@
 //! The portal, page by page, as a browser without scripts sees it; `chromium` has what only a real one can show.
 
+mod approvals;
 mod catalog;
 mod changes;
 mod chromium;
 mod market;
 mod orders;
+mod money;
+mod operate;
 mod pages;
 mod people;
 mod refusals;
 mod sessions;
+mod staff;

@@ -22,7 +22,7 @@ use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceAttributes, InstanceState};
 use crate::domain::operation::{OperationKind, Phase, Told};
 use crate::domain::permission::{Permission, Sight};
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, Judged};
 use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decided};
 use crate::store::audit::{self, AuditRow};
@@ -41,9 +41,11 @@ pub enum Decision {
 
 /// An order that waits, looked at as if it were placed now.
 #[derive(Clone, Debug, Default)]
-struct Anew {
+pub(super) struct Anew {
     /// Why it could not be placed now.
-    refused: Option<String>,
+    pub(super) refused: Option<String>,
+    /// What policies say of it.
+    pub(super) judged: Vec<Judged>,
     /// The instances that it refers to and its instance did not before.
     referred: BTreeSet<String>,
     /// When the operation has to be over.
@@ -129,7 +131,7 @@ impl App {
     }
 
     /// Looks at an order as if it were placed now, by the catalog as it is now.
-    async fn anew(&self, operation_id: &str, instance_id: &str, now: Time) -> Result<Anew, Error> {
+    pub(super) async fn anew(&self, operation_id: &str, instance_id: &str, now: Time) -> Result<Anew, Error> {
         let (operation, instance) = (self.operation_row(operation_id).await?, self.instance_row(instance_id).await?);
         self.reload_catalog().await?;
         let catalog = self.catalog();
@@ -152,7 +154,7 @@ impl App {
         if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
             return Ok(Anew { refused: Some(refused), ..Anew::default() });
         }
-        let forbidden = self.forbidden_now(&operation, &instance, &before, &sent).await?;
+        let (forbidden, judged) = self.forbidden_now(&operation, &instance, &before, &sent).await?;
         let (refused, referred) = match &operation.target {
             None => (provision_refused(plan, &before, &sent), before.references.values().cloned().collect()),
             Some(target) => {
@@ -163,22 +165,22 @@ impl App {
             }
         };
         let refused = refused.and(forbidden).err().map(told);
-        Ok(Anew { refused, referred, give_up_at: now.plus(longest) })
+        Ok(Anew { refused, judged, referred, give_up_at: now.plus(longest) })
     }
 
-    /// What is said today of the plan's parameters, and what policies of today say, about an order that waits. The inner error is their
-    /// refusal.
+    /// What is said today of the plan's parameters, and what policies of today say, about an order that waits: whether either refuses it,
+    /// and what policies said.
     async fn forbidden_now(
         &self,
         operation: &OperationRow,
         instance: &InstanceRow,
         before: &InstanceAttributes,
         sent: &Value,
-    ) -> Result<Result<(), Error>, Error> {
+    ) -> Result<(Result<(), Error>, Vec<Judged>), Error> {
         let laws = self.read_laws().await?;
         let (tenant, platform) = (self.tenant(&instance.tenant_id).await?, self.platform(&instance.platform_id).await?);
         let catalog = self.catalog();
-        let Some(plan) = catalog.plan_by_id(&instance.plan_id) else { return Ok(Ok(())) };
+        let Some(plan) = catalog.plan_by_id(&instance.plan_id) else { return Ok((Ok(()), Vec::new())) };
         let target: Option<Target> = match &operation.target {
             Some(target) => Some(self.open(&sealed::operation_target(&operation.id), target)?),
             None => None,
@@ -190,7 +192,7 @@ impl App {
             let stays = target.is_some() && next.plan_id == plan.plan_id;
             let said = if stays { as_ordered(after, sent) } else { after.parameters.clone() };
             if let Err(found) = rules.still(&said, &after.parameters) {
-                return Ok(Err(order::not_allowed(found)));
+                return Ok((Err(order::not_allowed(found)), Vec::new()));
             }
         }
         let deed = Deed {
@@ -201,7 +203,7 @@ impl App {
             parameters: &after.parameters,
         };
         let judged = self.judge(&laws, &principal(&operation.actor, &platform), deed).await?;
-        Ok(enforced(&judged, &deed))
+        Ok((enforced(&judged, &deed), judged))
     }
 }
 

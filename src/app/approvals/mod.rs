@@ -9,11 +9,13 @@ mod decide;
 mod end;
 mod expire;
 mod list;
+mod look;
 mod rules;
 mod tell;
 
 pub use decide::Decision;
 pub use list::ApprovalFilter;
+pub use look::Outlook;
 pub use rules::RuleView;
 
 pub use crate::store::approvals::ApprovalView;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::chain::entry;
 use crate::app::{App, Error};
+use crate::clock::Time;
 use crate::domain::audit::Head;
 use crate::store::audit::{self, Chained, Filter};
 use crate::store::audit_heads;
@@ -69,6 +70,57 @@ impl App {
         }
         let next = if over { seen.max(end) } else { seen };
         Ok(AuditPage { items, next: next.to_string() })
+    }
+
+    /// A page of the audit from the latest row back. `after` of the query is the number below which it goes on, `until` an instant
+    /// after which nothing is told.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] where the cursor is not one of this list.
+    pub async fn audit_back(
+        &self,
+        query: AuditQuery,
+        until: Option<Time>,
+    ) -> Result<(Vec<Value>, Option<String>), Error> {
+        let wrong = || Error::Malformed("`cursor` is not a cursor of this list".to_owned());
+        let before = match (&query.after, until) {
+            (Some(cursor), _) => cursor.parse::<i64>().ok().filter(|before| *before > 0).ok_or_else(wrong)?,
+            (None, Some(until)) => self.audit_place(until).await?,
+            (None, None) => i64::MAX,
+        };
+        let limit = i64::from(query.limit.clamp(1, LIMIT_MAX));
+        let filter = Filter { subject: query.subject, actor: query.actor };
+        let read = self.db().read(|tx| Box::pin(async move { audit::latest(tx, before, limit + 1, &filter).await }));
+        let mut rows = read.await?;
+        let more = i64::try_from(rows.len()).is_ok_and(|found| found > limit);
+        rows.truncate(usize::try_from(limit).unwrap_or(1));
+        let next = rows.last().filter(|_| more).map(|row| row.position.to_string());
+        Ok((rows.iter().map(shown).collect(), next))
+    }
+
+    /// The number of the first row from an instant on, or one above the last. Rows are chained in the order in which they came, by
+    /// several clocks: it may be off by as much as they differ.
+    async fn audit_place(&self, at: Time) -> Result<i64, Error> {
+        let (end, _) = self.db().read(|tx| Box::pin(async move { audit::last(tx).await })).await?;
+        let (mut low, mut high) = (1, end + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.audit_rows(middle - 1, 1, &Filter::default()).await?;
+            if found.first().is_none_or(|row| row.stored.row.at >= at) { high = middle } else { low = middle + 1 }
+        }
+        Ok(low)
+    }
+
+    /// The last head that was kept, and whether the row of its number still has its hash and one of the audit's keys has signed it.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn audit_kept(&self) -> Result<Option<(Head, bool)>, Error> {
+        let Some(head) = self.db().read(|tx| Box::pin(audit_heads::last(tx))).await? else { return Ok(None) };
+        let row = self.audit_rows(head.position - 1, 1, &Filter::default()).await?;
+        let same = row.first().is_some_and(|row| row.position == head.position && row.hash == head.hash);
+        let signed = head.is_signed_by(&self.audit_keys().await?);
+        Ok(Some((head, same && signed)))
     }
 
     async fn audit_rows(&self, after: i64, limit: i64, filter: &Filter) -> Result<Vec<Chained>, Error> {

@@ -1,7 +1,7 @@
 //! `/api/v1/statements`: a tenant's month as JSON, as CSV and as a page to print; which months are closed; and whether their facts
 //! still give the same bytes.
 
-mod csv;
+pub(in crate::http) mod csv;
 mod html;
 
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};

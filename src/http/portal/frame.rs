@@ -13,7 +13,13 @@ use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 
 /// The parts of the portal: name, where it begins, and what it takes to see it.
-const PARTS: &[(&str, &str, Permission)] = &[("Catalog", "/catalog", Permission::SeeOfferings)];
+const PARTS: &[(&str, &str, Permission)] = &[
+    ("Catalog", "/catalog", Permission::SeeOfferings),
+    ("Approvals", "/approvals", Permission::SeeApprovals),
+    ("Costs", "/costs", Permission::SeeCosts),
+    ("Provide", "/provider", Permission::ChangeBrokers),
+    ("Operate", "/operator", Permission::SeePlatforms),
+];
 
 /// A page. `title` is its heading and stands first in the browser's tab.
 #[derive(Debug)]
@@ -97,9 +103,11 @@ impl<'a> Page<'a> {
                     nav.parts aria-label="Main" {
                         ul {
                             @for (name, path, permission) in PARTS {
-                                @if permission.sight(caller).is_some() {
+                                @if permission.sight(caller).is_some() && is_for(caller, path) {
                                     li {
-                                        a href=(path) aria-current=[is_in(here, path).then_some("true")] { (name) }
+                                        a href=(path) aria-current=[is_in(here, path).then_some("true")] {
+                                            (name) @if *path == "/approvals" { (waiting(visit.waiting)) }
+                                        }
                                     }
                                 }
                             }
@@ -114,6 +122,20 @@ impl<'a> Page<'a> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Operators reach brokers by their own console.
+fn is_for(caller: &Caller, path: &str) -> bool {
+    path != "/provider" || caller.person().is_some_and(|person| !person.provides.is_empty())
+}
+
+/// How many approvals wait for whoever looks.
+fn waiting(count: i64) -> Markup {
+    html! {
+        @if count > 0 {
+            " " span.waiting { (count) span.hidden-text { @if count == 1 { " order waits for you" } @else { " orders wait for you" } } }
         }
     }
 }

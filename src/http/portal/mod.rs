@@ -8,17 +8,23 @@
 //! Invariants: a page changes nothing when it is read; what changes something is a form of this portal ([`fields`]); nothing on a page
 //! comes from another host, and no credential is in an address or in a page that a browser may keep.
 
+pub mod approvals;
 pub mod assets;
 pub mod catalog;
 pub mod change;
 pub mod fields;
 pub mod form;
+pub mod chart;
+pub mod costs;
+pub mod forms;
 pub mod frame;
 pub mod home;
 pub mod kit;
 pub mod offering;
 pub mod order;
+pub mod operate;
 pub mod pages;
+pub mod provide;
 pub mod shown;
 pub mod sign_in;
 pub mod visit;

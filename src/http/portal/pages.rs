@@ -4,8 +4,9 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{assets, catalog, change, home, offering, order, sign_in, visit};
-use crate::domain::permission::Permission::{Open, Order, SeeOfferings, SignedIn};
+use super::{approvals, assets, catalog, change, costs, home, offering, operate, order, provide, sign_in, visit};
+use crate::domain::permission::Permission::{ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms, ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn};
+use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
 use crate::http::routes::resource;
@@ -31,6 +32,144 @@ pub const PAGES: &[Route] = &[
         to(change::send)
     })
     .with(&[200, 303]),
+    // Approvals.
+    Route::new(Get, "/approvals", SeeApprovals, "Orders that wait for somebody's yes", || to(approvals::list))
+        .asks(approvals::QUERY),
+    Route::new(Get, "/approvals/{id}", SeeApprovals, "An order that waits", || to(approvals::show)),
+    Route::new(Post, "/approvals/{id}", DecideApprovals, "Say yes or no to an order", || to(approvals::decide))
+        .with(&[303]),
+    // Costs.
+    Route::new(Get, "/costs", SeeCosts, "What was used, and what it costs", || to(costs::show)).asks(costs::QUERY),
+    Route::new(Get, "/costs/instances/{id}", SeeCosts, "What an instance costs, and what was reported of it", || {
+        to(costs::instance::show)
+    })
+    .asks(costs::instance::QUERY),
+    Route::new(Get, "/costs/focus", SeeBooks, "A month as CSV by FOCUS", || to(exports::focus))
+        .asks(&["period", "version", "strict", "tenant"]),
+    Route::new(Get, "/costs/statements", SeeStatements, "Months as they are charged", || to(costs::statements::list))
+        .asks(costs::statements::QUERY),
+    Route::new(Get, "/costs/statements/{tenant}/{month}", SeeStatements, "A tenant's month", || {
+        to(costs::statements::show)
+    }),
+    Route::new(Post, "/costs/statements/{tenant}/{month}", SeeBooks, "Compute a closed month again", || {
+        to(costs::statements::verify)
+    }),
+    Route::new(Get, "/costs/statements/{tenant}/{month}/csv", SeeStatements, "A tenant's month as CSV", || {
+        to(costs::statements::as_csv)
+    }),
+    Route::new(Get, "/costs/statements/{tenant}/{month}/json", SeeStatements, "A tenant's month as JSON", || {
+        to(costs::statements::as_json)
+    }),
+    Route::new(Get, "/costs/budgets", SeeBudgets, "Budgets, and what was spent of them", || to(costs::budgets::list))
+        .asks(&["cursor"]),
+    Route::new(Get, "/costs/budgets/{name}", SeeBudgets, "A budget", || to(costs::budgets::show)),
+    Route::new(Post, "/costs/budgets/{name}", ManageBudgets, "Change a budget", || to(costs::budgets::change))
+        .with(&[303]),
+    Route::new(Get, "/costs/budgets/{name}/delete", ManageBudgets, "Whether to delete a budget", || {
+        to(costs::budgets::sure)
+    }),
+    Route::new(Post, "/costs/budgets/{name}/delete", ManageBudgets, "Delete a budget", || to(costs::budgets::delete))
+        .with(&[303]),
+    Route::new(Get, "/costs/add-budget", ManageBudgets, "A form for a new budget", || to(costs::budgets::begin)),
+    Route::new(Post, "/costs/add-budget", ManageBudgets, "Add a budget", || to(costs::budgets::add)).with(&[303]),
+    // The console of operators.
+    Route::new(Get, "/operator", SeePlatforms, "What needs somebody now", || to(operate::overview)),
+    Route::new(Get, "/operator/brokers", SeeBrokers, "Brokers, and how they are", || to(operate::brokers::list))
+        .asks(&["cursor"]),
+    Route::new(Get, "/operator/brokers/{name}", SeeBrokers, "A broker", || to(operate::brokers::show))
+        .asks(operate::brokers::QUERY),
+    Route::new(Post, "/operator/brokers/{name}", ChangeBrokers, "Fetch a broker's catalog again", || {
+        to(operate::brokers::refresh)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/brokers/{name}/delete", ManageBrokers, "Whether to delete a broker", || {
+        to(operate::brokers::sure)
+    }),
+    Route::new(Post, "/operator/brokers/{name}/delete", ManageBrokers, "Delete a broker", || {
+        to(operate::brokers::delete)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/platforms", SeePlatforms, "Platforms", || to(operate::platforms::list))
+        .asks(&["cursor"]),
+    Route::new(Get, "/operator/platforms/{name}", SeePlatforms, "A platform", || to(operate::platforms::show)),
+    Route::new(Post, "/operator/platforms/{name}", ManagePlatforms, "Add or remove a platform's credentials", || {
+        to(operate::platforms::credentials)
+    })
+    .with(&[200, 303]),
+    Route::new(Get, "/operator/tenants", SeeTenants, "Tenants", || to(operate::tenants::list)).asks(&["cursor"]),
+    Route::new(Get, "/operator/tenants/{name}", SeeTenants, "A tenant", || to(operate::tenants::show)).asks(&["done"]),
+    Route::new(Post, "/operator/tenants/{name}", ManageTenants, "Suspend a tenant, or let it order again", || {
+        to(operate::tenants::change)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/tenants/{name}/offboard", ManageTenants, "How far a tenant is taken down", || {
+        to(operate::offboard::show)
+    }),
+    Route::new(
+        Post,
+        "/operator/tenants/{name}/offboard",
+        ManageTenants,
+        "Take a tenant down, or call that off",
+        || to(operate::offboard::change),
+    )
+    .with(&[303]),
+    Route::new(Get, "/operator/identities", SeePlatforms, "Identities that no tenant has", || {
+        to(operate::identities::list)
+    })
+    .asks(&["cursor"]),
+    Route::new(Get, "/operator/identities/map", ManageTenants, "Whose an identity is", || {
+        to(operate::identities::form)
+    })
+    .asks(operate::identities::QUERY),
+    Route::new(Post, "/operator/identities/map", ManageTenants, "Give an identity to a tenant", || {
+        to(operate::identities::map)
+    })
+    .asks(operate::identities::QUERY)
+    .with(&[303]),
+    Route::new(Get, "/operator/operations", SeeInstances, "Operations that need a look", || {
+        to(operate::operations::list)
+    })
+    .asks(operate::operations::QUERY),
+    Route::new(Get, "/operator/operations/{id}", SeeInstances, "An operation", || to(operate::operations::show)),
+    Route::new(Get, "/operator/operations/{id}/cancel", ManageInstances, "Whether to call an operation off", || {
+        to(operate::operations::sure)
+    }),
+    Route::new(Post, "/operator/operations/{id}/cancel", ManageInstances, "Call an operation off", || {
+        to(operate::operations::cancel)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/instances/{id}/purge", ManageInstances, "Whether to forget an instance", || {
+        to(operate::instances::sure)
+    }),
+    Route::new(Post, "/operator/instances/{id}/purge", ManageInstances, "Forget an instance", || {
+        to(operate::instances::purge)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/outbox", SeeEvents, "Sinks and dead letters", || to(operate::outbox::show))
+        .asks(operate::outbox::QUERY),
+    Route::new(Post, "/operator/outbox", ManageEvents, "Send dead letters once more", || {
+        to(operate::outbox::redeliver)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/policies", SeePolicies, "Policies", || to(operate::policies::list)).asks(&["cursor"]),
+    Route::new(Get, "/operator/policies/{name}", SeePolicies, "A policy", || to(operate::policies::show)),
+    Route::new(Get, "/operator/policies/{name}/simulate", ManagePolicies, "What a policy would refuse", || {
+        to(operate::policies::simulate)
+    })
+    .asks(&["cursor"]),
+    Route::new(Get, "/operator/audit", SeeAudit, "Who changed what", || to(operate::audit::list))
+        .asks(operate::audit::QUERY),
+    // The console of providers.
+    Route::new(Get, "/provider", ChangeBrokers, "The brokers that one answers for", || to(provide::begin))
+        .asks(&["cursor"]),
+    Route::new(Get, "/provider/brokers/{name}", SeeBrokers, "A broker that one answers for", || {
+        to(operate::brokers::show)
+    })
+    .asks(operate::brokers::QUERY),
+    Route::new(Post, "/provider/brokers/{name}", ChangeBrokers, "Fetch its catalog again", || {
+        to(operate::brokers::refresh)
+    })
+    .with(&[303]),
 ];
 
 /// Registers them.

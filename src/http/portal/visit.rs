@@ -48,6 +48,8 @@ pub struct Visit {
     pub caller: Option<Caller>,
     /// Path and query of the page.
     pub address: String,
+    /// How many approvals wait for them.
+    pub waiting: i64,
     /// What a form has to give back.
     csrf: String,
     /// The secret that this browser keeps: the session's, where there is one.
@@ -144,7 +146,7 @@ impl Visit {
         let whither =
             request.cookie(&named(WHITHER, secure)).and_then(|kept| URL_SAFE_NO_PAD.decode(kept.value()).ok());
         let whither = whither.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-        Ok((Self { caller, address, csrf, secret, whither, secure }, fresh))
+        Ok((Self { caller, address, waiting: 0, csrf, secret, whither, secure }, fresh))
     }
 }
 
@@ -240,9 +242,12 @@ enum Entered {
 
 async fn enter(request: &ServiceRequest, closed: bool) -> Result<Entered, Failure> {
     let app = request.app_data::<web::Data<App>>().ok_or(app::Error::Unauthorized)?;
-    let (visit, fresh) = Visit::of(request, app).await?;
+    let (mut visit, fresh) = Visit::of(request, app).await?;
     if let Some(caller) = &visit.caller {
         app.admit(caller)?;
+        if closed {
+            visit.waiting = app.approvals_waiting(caller).await?;
+        }
     } else if closed {
         // Back to the page that shows the form, where it was a form that was sent.
         let back = if request.method() == Method::GET { visit.address.as_str() } else { visit.path() };

@@ -7,7 +7,7 @@ const HEAD: &str = "period,corrects,state,tenant,cost_center,business_unit,envir
     offering,plan,meter,unit,quantity,amount,currency,price_book,price_model,from,to,events\r\n";
 
 /// The whole of it, with its head.
-pub(super) fn of(statement: &Statement) -> String {
+pub(in crate::http) fn of(statement: &Statement) -> String {
     let mut text = HEAD.to_owned();
     for line in &statement.lines {
         let model = serde_json::json!(line.price.rule.model);

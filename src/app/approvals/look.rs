@@ -1,0 +1,147 @@
+//! Approvals as whoever decides looks at them: what waits for them, what was decided, and what an order would come to if they said yes
+//! now. Nothing is changed here.
+//!
+//! Invariant: what is told of budgets is told to those who may decide the order, or who see those budgets anyway.
+
+use super::super::budgets::{BUDGETS_MAX, BudgetView};
+use super::super::estimates::EstimateOf;
+use super::super::{App, Error, Listed, Page, access};
+use super::ApprovalView;
+use crate::domain::approval::{ApprovalState, Request};
+use crate::domain::caller::Caller;
+use crate::domain::decimal::Exact;
+use crate::domain::permission::{Access, Permission, Sight, Thing};
+use crate::domain::policy::Judged;
+use crate::domain::role::Role;
+use crate::domain::tenant::Tenant;
+use crate::store::approvals::{self, Decider};
+use crate::store::budgets;
+
+/// Budgets that are told beside one order.
+const BUDGETS_SHOWN: usize = 10;
+
+/// What somebody wants to know before they decide.
+#[derive(Clone, Debug, Default)]
+pub struct Outlook {
+    /// Why the caller may not decide; they may where absent.
+    pub refuses: Option<&'static str>,
+    /// Why the order would fail if everybody agreed now; of one that is pending.
+    pub refused: Option<String>,
+    /// What policies say of the order now; of one that is pending.
+    pub policies: Vec<Judged>,
+    /// What a month of the plan costs, without usage, in that currency.
+    pub month: Option<(Exact, String)>,
+    /// What a month of the plan before costs.
+    pub month_before: Option<Exact>,
+    /// The budgets that it counts in.
+    pub budgets: Vec<BudgetView>,
+}
+
+impl App {
+    /// A page of approvals that wait for the caller, in the order in which they were asked for.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn approval_inbox(&self, caller: &Caller, page: &Page) -> Result<Listed<ApprovalView>, Error> {
+        let Some(who) = decider(caller) else { return Ok(Listed { items: Vec::new(), next: None }) };
+        let (after, rows) = (page.after.clone(), i64::from(page.rows()));
+        let rows = self.db().read(|tx| Box::pin(async move { approvals::inbox(tx, &who, &after, rows).await })).await?;
+        Ok(page.cut(rows, |view| view.row.id.clone()))
+    }
+
+    /// How many approvals wait for the caller.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn approvals_waiting(&self, caller: &Caller) -> Result<i64, Error> {
+        let Some(who) = decider(caller) else { return Ok(0) };
+        Ok(self.db().read(|tx| Box::pin(async move { approvals::waiting(tx, &who).await })).await?)
+    }
+
+    /// A page of approvals that are over, the latest first.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn approvals_decided(&self, sight: &Sight, page: &Page) -> Result<Listed<ApprovalView>, Error> {
+        let (before, rows, sight) = (page.after.clone(), i64::from(page.rows()), sight.clone());
+        let read = self.db().read(|tx| Box::pin(async move { approvals::decided(tx, &sight, &before, rows).await }));
+        Ok(page.cut(read.await?, |view| view.row.id.clone()))
+    }
+
+    /// What an approval that the caller sees would come to.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn approval_outlook(&self, caller: &Caller, view: &ApprovalView) -> Result<Outlook, Error> {
+        let row = &view.row;
+        let tenant = self.tenant(&row.tenant_id).await?;
+        let request = Request {
+            user: row.requested_user.as_deref(),
+            approvers: &row.approvers,
+            tenant: &tenant.document,
+            tenant_id: &tenant.id,
+        };
+        let (mut refused, mut policies) = (None, Vec::new());
+        if row.state == ApprovalState::Pending {
+            let anew = self.anew(&row.operation_id, &row.instance_id, self.clock().now()).await?;
+            (refused, policies) = (anew.refused, anew.judged);
+        }
+        let month = self.month_of(caller, &row.offering, &row.plan).await?;
+        let month_before = match &row.previous_plan {
+            Some(plan) => self.month_of(caller, &row.offering, plan).await?.map(|(amount, _)| amount),
+            None => None,
+        };
+        let thing = Thing { tenant: Some(&row.tenant_id), broker: None, names: &row.approvers };
+        let decides =
+            Permission::DecideApprovals.sight(caller).is_some_and(|sight| sight.of(&thing) == Access::Allowed);
+        let sees = Permission::SeeBudgets
+            .sight(caller)
+            .is_some_and(|sight| sight.of(&access::of_tenant(&tenant.id)) == Access::Allowed);
+        let budgets = if decides || sees { self.budgets_of(&tenant, decides).await? } else { Vec::new() };
+        Ok(Outlook { refuses: request.refuses(caller), refused, policies, month, month_before, budgets })
+    }
+
+    /// What a month of a plan costs, without usage; none where it has no price, or is no longer there.
+    async fn month_of(&self, caller: &Caller, offering: &str, plan: &str) -> Result<Option<(Exact, String)>, Error> {
+        let what = EstimateOf {
+            offering: offering.to_owned(),
+            plan: plan.to_owned(),
+            tenant: None,
+            parameters: None,
+            usage: std::collections::BTreeMap::new(),
+        };
+        match self.estimate(caller, what).await {
+            Ok(estimated) => {
+                let lines = &estimated.estimate.lines;
+                let amount = lines.iter().map(|line| &line.amount).sum::<Exact>();
+                Ok(estimated.currency.filter(|_| !lines.is_empty()).map(|currency| (amount, currency)))
+            }
+            Err(Error::Invalid(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn budgets_of(&self, tenant: &Tenant, all: bool) -> Result<Vec<BudgetView>, Error> {
+        let limit = u32::try_from(BUDGETS_MAX).unwrap_or(u32::MAX);
+        let rows = self.db().read(|tx| Box::pin(async move { budgets::list(tx, "", limit).await })).await?;
+        let center = Some(tenant.document.cost_center.as_str()).filter(|center| all && !center.is_empty());
+        let counts = rows.into_iter().filter(|row| {
+            let own = row.document.tenant.as_ref() == Some(&tenant.name);
+            own || (center.is_some() && row.document.cost_center.as_deref() == center)
+        });
+        let mut found = Vec::new();
+        for row in counts.take(BUDGETS_SHOWN) {
+            found.push(self.budget(&Sight::everything(), &row.name).await?);
+        }
+        Ok(found)
+    }
+}
+
+/// Only people decide.
+fn decider(caller: &Caller) -> Option<Decider> {
+    let person = caller.person();
+    let any = caller.is_administrator() || person.is_some_and(|person| person.roles.contains(&Role::Approver));
+    let ids = person.into_iter().flat_map(|person| person.owns.keys().chain(person.member_of.keys()));
+    let tenants = ids.fold("|".to_owned(), |text, id| text + id + "|");
+    Some(Decider { name: caller.user()?.to_owned(), any, tenants })
+}
