@@ -56,6 +56,7 @@ mod rotate;
 mod rows;
 mod sealed;
 pub mod sequence;
+pub mod services;
 pub mod sessions;
 mod settle;
 pub mod simulate;
@@ -117,6 +118,7 @@ struct Inner {
     visibility: visibility::Cache,
     lookups: lookup::Lookups,
     provider: identity::Provider,
+    followers: services::live::Followers,
 }
 
 impl App {
@@ -144,6 +146,7 @@ impl App {
             visibility: visibility::Cache::default(),
             lookups: lookup::Lookups::default(),
             provider: identity::Provider::default(),
+            followers: services::live::Followers::default(),
             config,
             db,
             clock,
@@ -214,6 +217,10 @@ impl App {
 
     pub(in crate::app) fn attempts(&self) -> &audit::logins::Attempts {
         &self.inner.attempts
+    }
+
+    fn followers(&self) -> &services::live::Followers {
+        &self.inner.followers
     }
 
     fn logins(&self) -> &auth::Logins {

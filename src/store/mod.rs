@@ -38,6 +38,7 @@ pub mod quotas;
 pub mod references;
 pub mod sealed;
 pub mod service_accounts;
+pub mod services;
 pub mod sessions;
 pub mod sinks;
 pub mod spans;
