@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::secret::Secret;
+
 /// `[auth]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +68,12 @@ pub struct Oidc {
     pub login_scope: String,
     /// The resource that its token is for (RFC 8707); empty where the provider knows none.
     pub login_resource: String,
+    /// The client as which the portal asks; empty where people can't sign in there.
+    pub portal_client_id: String,
+    /// Its secret, where it has one.
+    pub portal_client_secret: Option<Secret<String>>,
+    /// What it asks for.
+    pub portal_scope: String,
 }
 
 impl Oidc {

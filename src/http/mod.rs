@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod auth;
 pub mod authorization;
+pub mod detached;
 pub mod error;
 pub mod health;
 pub mod input;
@@ -111,7 +112,7 @@ pub fn configure(app: App, draining: Draining, surface: Surface) -> impl FnOnce(
             config.service(web::scope("/brokers/{broker}").configure(platforms.configure()));
             config.configure(platforms.configure());
         }
-        config.default_service(web::to(error::no_such_path));
+        config.default_service(web::to(portal::visit::nothing_here));
     }
 }
 

@@ -11,8 +11,7 @@ use super::admin::{
     identities, import, instances, keys, offboarding, offerings, orders, parameters, platforms, policies, preview,
     prices, quotas, service_accounts, statements, tenants, usage, users,
 };
-use super::portal::pages::PAGES;
-use super::{auth, error, health, jwks, login, metrics};
+use super::{auth, error, health, jwks, login, metrics, portal::pages::PAGES};
 
 /// What a route takes: the handler's signature enforces it, and a test compares the two.
 pub use crate::domain::permission::Permission;

@@ -43,6 +43,7 @@ mod outage;
 mod platforms;
 mod points;
 mod policies;
+mod portal;
 mod preview;
 mod prices;
 mod quickstart;

@@ -15,6 +15,7 @@ pub(crate) mod ledger;
 pub(crate) mod management;
 pub(crate) mod oidc;
 pub(crate) mod pair;
+pub(crate) mod portal;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod python;

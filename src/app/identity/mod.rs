@@ -5,6 +5,7 @@
 //! token, is out at once, in all processes.
 
 mod accounts;
+mod code;
 mod jose;
 mod provider;
 mod users;

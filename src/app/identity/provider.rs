@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::jose::{self, Key};
 use crate::app::Error;
@@ -29,6 +29,15 @@ const MISSED_MAX: usize = 64;
 /// What is said while nothing can be judged.
 const AWAY: &str = "the identity provider does not answer, so the token cannot be checked: try again";
 
+/// Where a browser and the hub go for a sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::app) struct Doors {
+    /// Where people say who they are.
+    pub(in crate::app) authorization: String,
+    /// Where a code becomes a token.
+    pub(in crate::app) token: String,
+}
+
 /// What is known of the provider.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Provider {
@@ -39,6 +48,7 @@ pub(in crate::app) struct Provider {
 #[derive(Clone, Debug, Default)]
 struct Known {
     keys: Arc<Vec<Key>>,
+    doors: Option<Arc<Doors>>,
     /// When they were had.
     had_at: Option<Time>,
     /// When they were asked for last, be it in vain.
@@ -70,23 +80,60 @@ impl Provider {
         text: &str,
         clock: &Clock,
     ) -> Result<Bearer, Error> {
+        let claims = self.claims(settings, outgoing, text, clock).await?;
+        bearer(&claims, &expected(settings, &settings.audience), clock.now()).map_err(refused)
+    }
+
+    /// Who signed in, by the ID token that the provider gave to the portal (OpenID Connect Core, section 3.1.3.7).
+    ///
+    /// # Errors
+    /// As [`Provider::bearer`].
+    pub(in crate::app) async fn signed_in(
+        &self,
+        settings: &Oidc,
+        outgoing: &Outgoing,
+        (text, nonce): (&str, &str),
+        clock: &Clock,
+    ) -> Result<Bearer, Error> {
+        let claims = self.claims(settings, outgoing, text, clock).await?;
+        // Another browser's token would sign somebody in as somebody else.
+        if claims.get("nonce").and_then(Value::as_str) != Some(nonce) {
+            return Err(Error::BadToken("the token was made for another sign-in".to_owned()));
+        }
+        bearer(&claims, &expected(settings, &settings.portal_client_id), clock.now()).map_err(refused)
+    }
+
+    /// Where people sign in, and where a code is exchanged for a token.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the provider is away, or does not say.
+    pub(in crate::app) async fn doors(
+        &self,
+        settings: &Oidc,
+        outgoing: &Outgoing,
+        clock: &Clock,
+    ) -> Result<Arc<Doors>, Error> {
+        let doors = self.current(settings, outgoing, clock).await?.doors;
+        doors.ok_or_else(|| Error::Unavailable("the identity provider does not say where people sign in".to_owned()))
+    }
+
+    /// What a token says, once its signature was found to be right.
+    async fn claims(
+        &self,
+        settings: &Oidc,
+        outgoing: &Outgoing,
+        text: &str,
+        clock: &Clock,
+    ) -> Result<Map<String, Value>, Error> {
         let token = jose::token(text, &settings.algorithms).map_err(refused)?;
         let known = self.current(settings, outgoing, clock).await?;
-        let claims = match token.claims(&known.keys) {
+        match token.claims(&known.keys) {
             Err(Refusal::Key) => {
                 let known = self.looked_for(settings, outgoing, clock, (token.kid.as_ref(), known.asked_at)).await?;
-                token.claims(&known.keys).map_err(refused)?
+                token.claims(&known.keys).map_err(refused)
             }
-            claims => claims.map_err(refused)?,
-        };
-        let expected = Expected {
-            issuer: &settings.issuer,
-            audience: &settings.audience,
-            skew: settings.clock_skew,
-            user_claim: &settings.user_claim,
-            groups_claim: &settings.groups_claim,
-        };
-        bearer(&claims, &expected, clock.now()).map_err(refused)
+            claims => claims.map_err(refused),
+        }
     }
 
     fn known(&self) -> Known {
@@ -160,11 +207,12 @@ impl Provider {
     async fn ask(&self, settings: &Oidc, outgoing: &Outgoing, clock: &Clock) -> bool {
         self.keep(|known| known.asked_at = Some(clock.now()));
         match fetch(settings, outgoing).await {
-            Ok(keys) => {
+            Ok((keys, doors)) => {
                 tracing::info!(oidc.keys = keys.len(), "the identity provider's keys were fetched");
                 let (keys, now) = (Arc::new(keys), Some(clock.now()));
                 self.keep(|known| {
                     (known.keys, known.had_at, known.asked_at) = (keys, now, now);
+                    known.doors = doors.map(Arc::new);
                 });
                 true
             }
@@ -185,8 +233,18 @@ fn refused(refusal: Refusal) -> Error {
     Error::BadToken(refusal.to_string())
 }
 
-/// The keys that the provider publishes now.
-async fn fetch(settings: &Oidc, outgoing: &Outgoing) -> Result<Vec<Key>, Failed> {
+fn expected<'a>(settings: &'a Oidc, audience: &'a str) -> Expected<'a> {
+    Expected {
+        issuer: &settings.issuer,
+        audience,
+        skew: settings.clock_skew,
+        user_claim: &settings.user_claim,
+        groups_claim: &settings.groups_claim,
+    }
+}
+
+/// The keys that the provider publishes now, and where people sign in.
+async fn fetch(settings: &Oidc, outgoing: &Outgoing) -> Result<(Vec<Key>, Option<Doors>), Failed> {
     let http = outgoing.http(ANSWER_WITHIN).map_err(Failed::Exchange)?;
     let issuer = settings.issuer.trim_end_matches('/');
     let found = document(&http, &format!("{issuer}/.well-known/openid-configuration")).await?;
@@ -196,7 +254,16 @@ async fn fetch(settings: &Oidc, outgoing: &Outgoing) -> Result<Vec<Key>, Failed>
     }
     let url = found.get("jwks_uri").and_then(Value::as_str).ok_or(Failed::Answer("its document has no `jwks_uri`"))?;
     let keys = jose::keys(&document(&http, url).await?).ok_or(Failed::Answer("its `jwks_uri` gives no keys"))?;
-    if keys.is_empty() { Err(Failed::Answer("its `jwks_uri` gives no key that can be used")) } else { Ok(keys) }
+    if keys.is_empty() {
+        return Err(Failed::Answer("its `jwks_uri` gives no key that can be used"));
+    }
+    let endpoint = |name: &str| found.get(name).and_then(Value::as_str).filter(|url| is_web(url)).map(str::to_owned);
+    let doors = endpoint("authorization_endpoint").zip(endpoint("token_endpoint"));
+    Ok((keys, doors.map(|(authorization, token)| Doors { authorization, token })))
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 async fn document(http: &Http, url: &str) -> Result<Value, Failed> {

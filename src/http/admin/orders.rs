@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use super::costs::CostSoFarOut;
 use super::instances::{DependentOut, InstanceOut, OperationOut, ReferenceOut, related};
 use super::prices::PriceOut;
-use crate::app::audit::Origin;
+use crate::app::App;
 use crate::app::people::{PersonalBinding, PersonalOrder, PersonallyBound, Placed, Standing};
-use crate::app::{self, App};
 use crate::domain::instance::BindingState;
+use crate::http::detached::detached;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::observe;
@@ -242,17 +242,4 @@ fn accepted(request: &HttpRequest, body: &impl Serialize) -> HttpResponse {
         .insert_header((LOCATION, request.path()))
         .insert_header((RETRY_AFTER, "1"))
         .json(body)
-}
-
-/// Runs a use case to its end even if the client goes away.
-async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T, app::Error>> + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::spawn(Origin::here().scope(work)).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(error) => {
-            tracing::error!(%error, "a request ended in a panic");
-            Err(app::Error::Unavailable("the request was interrupted".to_owned()).into())
-        }
-    }
 }

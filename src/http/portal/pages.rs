@@ -16,6 +16,8 @@ pub const PAGES: &[Route] = &[
     Route::new(Get, "/assets/{name}", Open, "Styles, scripts and the icon", || to(assets::show)),
     Route::new(Get, "/sign-in", Open, "Sign in", || to(sign_in::show)),
     Route::new(Post, "/sign-in", Open, "Sign in as the administrator", || to(sign_in::sign_in)).with(&[303]),
+    Route::new(Get, "/sign-in/oidc", Open, "On to the identity provider", || to(sign_in::begin)).with(&[303]),
+    Route::new(Get, "/sign-in/callback", Open, "Back from the identity provider", || to(sign_in::finish)).with(&[303]),
     Route::new(Post, "/sign-out", SignedIn, "Sign out", || to(sign_in::sign_out)).with(&[303]),
     Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
     Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),

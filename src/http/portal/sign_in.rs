@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::fields::Fields;
 use super::frame::Page;
-use super::kit::{self, Line};
+use super::kit::{self, Line, Tone};
 use super::visit::Visit;
 use crate::app::{self, App};
 use crate::http::error::Failure;
@@ -22,15 +22,24 @@ pub struct Whither {
     to: String,
 }
 
+/// What the identity provider sends back (RFC 6749, section 4.1.2). It may say more, which is not looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Back {
+    state: String,
+    code: String,
+    error: String,
+}
+
 /// `GET /sign-in`
 ///
 /// # Errors
 /// None.
-pub async fn show(visit: Visit, whither: Params<Whither>) -> Result<HttpResponse, Failure> {
+pub async fn show(visit: Visit, app: Data<App>, whither: Params<Whither>) -> Result<HttpResponse, Failure> {
     if visit.caller.is_some() {
         return Ok(visit.to(onwards(&whither.0.to)));
     }
-    Ok(page(&visit, &whither.0.to, "", None))
+    Ok(page(&visit, &app, &whither.0.to, "", None))
 }
 
 /// `POST /sign-in`
@@ -41,8 +50,45 @@ pub async fn sign_in(visit: Visit, app: Data<App>, fields: Fields) -> Result<Htt
     let (username, to) = (fields.text("username"), fields.text("to"));
     match app.sign_in_administrator(username, fields.raw("password").unwrap_or_default()).await {
         Ok(secret) => Ok(visit.signed_in(&secret, onwards(to))),
-        Err(app::Error::Unauthorized) => {
-            Ok(page(&visit, to, username, Some("User name or password is wrong, or they are not an administrator's.")))
+        Err(app::Error::Unauthorized) => Ok(page(
+            &visit,
+            &app,
+            to,
+            username,
+            Some("User name or password is wrong, or they are not an administrator's."),
+        )),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// `GET /sign-in/oidc`: on to the identity provider.
+///
+/// # Errors
+/// 503 where it is away.
+pub async fn begin(visit: Visit, app: Data<App>, whither: Params<Whither>) -> Result<HttpResponse, Failure> {
+    let address = app.begin_sign_in(visit.secret()).await?;
+    Ok(visit.away(&address, onwards(&whither.0.to)))
+}
+
+/// `GET /sign-in/callback`: back from the identity provider.
+///
+/// # Errors
+/// 401 where it was no sign-in of this browser; 503 where the provider is away.
+pub async fn finish(visit: Visit, app: Data<App>, back: Params<Back>) -> Result<HttpResponse, Failure> {
+    let Back { state, code, error } = back.0;
+    let to = visit.whither().to_owned();
+    if !error.is_empty() {
+        let wrong = if error == "access_denied" {
+            "You said no, or may not sign in here."
+        } else {
+            "The identity provider could not sign you in."
+        };
+        return Ok(page(&visit, &app, &to, "", Some(wrong)));
+    }
+    match app.finish_sign_in(visit.secret(), (&state, &code)).await {
+        Ok(secret) => Ok(visit.signed_in(&secret, onwards(&to))),
+        Err(app::Error::BadToken(why)) => {
+            Ok(page(&visit, &app, &to, "", Some(&format!("You are not signed in: {why}."))))
         }
         Err(other) => Err(other.into()),
     }
@@ -62,21 +108,36 @@ fn onwards(to: &str) -> &str {
     if kit::is_own(to) && !to.starts_with("/sign-") { to } else { "/" }
 }
 
-fn page(visit: &Visit, to: &str, username: &str, wrong: Option<&str>) -> HttpResponse {
+fn page(visit: &Visit, app: &App, to: &str, username: &str, wrong: Option<&str>) -> HttpResponse {
     let status = if wrong.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
-    let found: Vec<_> = wrong.iter().map(|text| ("username".to_owned(), (*text).to_owned())).collect();
+    let found: Vec<_> = wrong.iter().map(|text| (String::new(), (*text).to_owned())).collect();
+    let query = serde_urlencoded::to_string([("to", to)]).unwrap_or_default();
+    let administrator = html! {
+        form method="post" action="/sign-in" {
+            (kit::csrf(visit))
+            input type="hidden" name="to" value=(to);
+            (kit::line(&Line { name: "username", label: "User name", value: username, required: true,
+                autocomplete: "username", ..Line::default() }))
+            (kit::line(&Line { name: "password", label: "Password", kind: "password", required: true,
+                autocomplete: "current-password", ..Line::default() }))
+            p.actions { button.second[app.can_sign_in()] type="submit" { "Sign in" } }
+        }
+    };
     Page::new(visit, "Sign in").status(status).show(html! {
-        (kit::errors(&found))
+        @if !found.is_empty() { (kit::notice(Tone::Bad, &html! { @for (_, text) in &found { p { (text) } } })) }
         div.sign-in {
-            form method="post" action="/sign-in" {
-                h2 { "As the administrator" }
-                (kit::csrf(visit))
-                input type="hidden" name="to" value=(to);
-                (kit::line(&Line { name: "username", label: "User name", value: username, required: true,
-                    autocomplete: "username", wrong, ..Line::default() }))
-                (kit::line(&Line { name: "password", label: "Password", kind: "password", required: true,
-                    autocomplete: "current-password", ..Line::default() }))
-                p.actions { button type="submit" { "Sign in" } }
+            @if app.can_sign_in() {
+                section {
+                    h2 { "With your account" }
+                    p { "You say who you are at your organisation's identity provider and come back." }
+                    p.actions { a.button href={ "/sign-in/oidc?" (query) } { "Sign in with your account" } }
+                }
+                details open[!username.is_empty()] {
+                    summary { "As the administrator" }
+                    (administrator)
+                }
+            } @else {
+                section { h2 { "As the administrator" } (administrator) }
             }
         }
     })

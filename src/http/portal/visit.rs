@@ -1,16 +1,17 @@
 //! Whose browser asks. [`closed`] and [`open`] wrap every page: they find the session, refuse what another site sends, make a page of
 //! every failure, and say what a browser may do with the answer.
 //!
-//! Two cookies, both out of reach of scripts: the session's secret, and before there is one a secret that ties a form to the browser
-//! that was given it. Both are bound to this host and, over HTTPS, to HTTPS (`__Host-`).
+//! Cookies, all out of reach of scripts: the session's secret, before there is one a secret that ties a form to the browser that was
+//! given it, and where somebody goes on who is away at the identity provider. All are bound to this host and, over HTTPS, to HTTPS (`__Host-`).
 
 use std::future::{Ready, ready};
 
 use actix_web::body::{BoxBody, MessageBody};
+use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
@@ -23,12 +24,16 @@ use ring::hmac;
 use super::frame;
 use crate::app::{self, App};
 use crate::domain::caller::Caller;
-use crate::http::error::Failure;
+use crate::http::error::{self, Failure};
 use crate::http::observe::{self, Trace};
 use crate::secret::{self, Secret};
 
 const SESSION: &str = "bourse-session";
 const FRONT: &str = "bourse-front";
+/// Where somebody goes on who is away at the identity provider.
+const WHITHER: &str = "bourse-whither";
+/// How long they may be there.
+const AWAY: Duration = Duration::minutes(15);
 /// Characters of a cookie that is one of ours.
 const SECRET_LEN: usize = 43;
 
@@ -47,6 +52,8 @@ pub struct Visit {
     csrf: String,
     /// The secret that this browser keeps: the session's, where there is one.
     secret: Secret<String>,
+    /// Where they go on after signing in, as the cookie says.
+    whither: String,
     /// Whether it reaches the hub over HTTPS.
     secure: bool,
 }
@@ -94,6 +101,20 @@ impl Visit {
         answer
     }
 
+    /// Where somebody goes on who comes back from the identity provider.
+    pub(super) fn whither(&self) -> &str {
+        &self.whither
+    }
+
+    /// Another page of another site, from where somebody comes back and goes on at `whither`.
+    pub(super) fn away(&self, address: &str, whither: &str) -> HttpResponse {
+        let mut answer = self.to(address);
+        let mut kept = cookie(WHITHER, &URL_SAFE_NO_PAD.encode(whither), self.secure);
+        kept.set_max_age(AWAY);
+        answer.add_cookie(&kept).ok();
+        answer
+    }
+
     /// Another page, for whoever is signed in no more.
     pub(super) fn signed_out(&self, address: &str) -> HttpResponse {
         let mut answer = self.to(address);
@@ -120,7 +141,10 @@ impl Visit {
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         let csrf = URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"form"));
-        Ok((Self { caller, address, csrf, secret, secure }, fresh))
+        let whither =
+            request.cookie(&named(WHITHER, secure)).and_then(|kept| URL_SAFE_NO_PAD.decode(kept.value()).ok());
+        let whither = whither.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+        Ok((Self { caller, address, csrf, secret, whither, secure }, fresh))
     }
 }
 
@@ -169,7 +193,6 @@ async fn serve(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let trace = request.extensions().get::<Trace>().cloned();
     let trace = trace.as_ref().map(|trace| trace.request_id.as_str());
-    let mut secure = false;
     let (visit, fresh) = match enter(&request, closed).await {
         Ok(Entered::In(visit, fresh)) => (*visit, fresh),
         Ok(Entered::Elsewhere(answer)) => {
@@ -184,7 +207,7 @@ async fn serve(
             return Ok(response);
         }
     };
-    secure |= visit.secure;
+    let secure = visit.secure;
     if let Some(caller) = &visit.caller {
         request.extensions_mut().insert(caller.clone());
     }
@@ -232,6 +255,19 @@ async fn enter(request: &ServiceRequest, closed: bool) -> Result<Entered, Failur
         return Err(app::Error::Forbidden("a page of another site may not do this".to_owned()).into());
     }
     Ok(Entered::In(Box::new(visit), fresh))
+}
+
+/// Answers what no route has: a browser with a page, a program with a problem document.
+///
+/// # Errors
+/// Always, but where it is a page.
+pub async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Failure> {
+    let accepted = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let failure = error::no_such_path(request.clone()).await;
+    let (true, Err(failure)) = (accepted.contains("text/html"), &failure) else { return failure };
+    let mut answer = frame::failed(None, failure, None);
+    say(answer.headers_mut(), false);
+    Ok(answer)
 }
 
 /// What a browser is told about every answer.

@@ -345,6 +345,8 @@ pub(crate) static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
     // An error means that there is one already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).pool_max_idle_per_host(0);
+    // What a hub answers is looked at, not what it leads to.
+    let client = client.redirect(reqwest::redirect::Policy::none());
     client.build().expect("no client")
 });
 

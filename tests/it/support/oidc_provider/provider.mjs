@@ -1,5 +1,6 @@
 // An identity provider: the certified `oidc-provider` with people who get tokens by client credentials (a client is a user of that
-// name), and a public client for the device flow. Ends when it is killed.
+// name), a public client for the device flow, and one for a hub's portal (authorization code), whose people sign in on a page that asks
+// for a name and nothing else. Ends when it is killed.
 //
 // POST /control/rotate makes new keys (?keep: the old ones stay published), /control/away?on=1 answers nothing but this any more,
 // /control/consent?code=…&account=… says yes in a browser's place.
@@ -56,7 +57,19 @@ function start() {
                 redirect_uris: [],
                 response_types: [],
             },
+            {
+                client_id: "bourse-portal",
+                client_secret: "portal secret",
+                // Of a native client any port of this machine will do (RFC 8252, section 7.3).
+                application_type: "native",
+                grant_types: ["authorization_code"],
+                redirect_uris: ["http://127.0.0.1/sign-in/callback"],
+                response_types: ["code"],
+            },
         ],
+        claims: { openid: ["sub", "groups"] },
+        conformIdTokenClaims: false,
+        interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
         enabledJWA: {
             idTokenSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"],
         },
@@ -79,7 +92,7 @@ function start() {
         },
         ttl: { AccessToken: 600, ClientCredentials: 600, DeviceCode: 600, RefreshToken: 3600, Grant: 3600 },
         extraTokenClaims: (_, token) => ({ groups: users[token.accountId ?? token.clientId] ?? [] }),
-        findAccount: (_, id) => (id in users ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
+        findAccount: (_, id) => (id in users ? { accountId: id, claims: () => ({ sub: id, groups: users[id] }) } : undefined),
         issueRefreshToken: () => true,
         rotateRefreshToken: true,
     });
@@ -98,6 +111,24 @@ async function consent(userCode, accountId) {
     const scope = code.params.scope;
     Object.assign(code, { accountId, authTime, grantId: await grant.save(), resource, scope });
     await code.save();
+}
+
+// Somebody says who they are.
+async function interact(request, response) {
+    if (request.method !== "POST") {
+        response.setHeader("content-type", "text/html");
+        response.end(`<!doctype html><html lang="en"><title>Sign in</title><form method="post"><label>Name <input name="account" autofocus>
+            </label><button>Sign in</button></form></html>`);
+        return;
+    }
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const accountId = new URLSearchParams(body).get("account");
+    const { params } = await provider.interactionDetails(request, response);
+    const grant = new provider.Grant({ accountId, clientId: params.client_id });
+    grant.addOIDCScope("openid");
+    const result = { login: { accountId }, consent: { grantId: await grant.save() } };
+    await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
 }
 
 async function control(url) {
@@ -124,6 +155,8 @@ const server = http.createServer((request, response) => {
         );
     } else if (away) {
         request.socket.destroy();
+    } else if (url.pathname.startsWith("/interaction/")) {
+        interact(request, response).catch((error) => response.writeHead(500).end(String(error.stack)));
     } else {
         provider.callback()(request, response);
     }

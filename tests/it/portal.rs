@@ -1,0 +1,6 @@
+//! The portal, page by page, as a browser without scripts sees it; `chromium` has what only a real one can show.
+
+mod catalog;
+mod pages;
+mod people;
+mod sessions;

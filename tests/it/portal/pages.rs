@@ -1,0 +1,85 @@
+//! What holds for every page of the table.
+
+use bourse::domain::permission::Permission;
+use bourse::http::portal::pages::PAGES;
+use bourse::http::route::Method;
+
+use crate::support::management::{on_both, send};
+use crate::support::portal::Browser;
+
+/// A path of the table with something in place of its names.
+fn path(pattern: &str) -> String {
+    pattern.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_that_is_not_open_leads_to_sign_in() {
+    on_both(async |hub| {
+        let closed: Vec<_> = PAGES.iter().filter(|page| page.permission != Permission::Open).collect();
+        assert!(closed.len() >= 5);
+        for page in closed {
+            let request = hub.request(page.method.as_str(), &path(page.path));
+            let answer = send(request.header("content-type", "application/x-www-form-urlencoded").body("a=b")).await;
+            assert_eq!(answer.status, 303, "{} {}", page.method.as_str(), page.path);
+            assert!(answer.header("location").starts_with("/sign-in?to="), "{} {answer:?}", page.path);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_forbids_what_a_page_of_ours_never_does() {
+    on_both(async |hub| {
+        let browser = Browser::administrator(&hub.url, &hub.password).await;
+        for page in PAGES {
+            let request = hub.request(page.method.as_str(), &path(page.path)).header("cookie", browser.cookies());
+            let answer = send(request).await;
+            let name = format!("{} {}", page.method.as_str(), page.path);
+            let policy = answer.header("content-security-policy");
+            for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+                assert!(policy.contains(part), "{name}: {policy}");
+            }
+            assert!(!policy.contains("unsafe"), "{policy}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{name}");
+            assert_eq!(answer.header("referrer-policy"), "same-origin", "{name}");
+            assert!(answer.header("cache-control").contains("no-store"), "{name}: {answer:?}");
+            assert!(!answer.text.contains(" style=") && !answer.text.contains("<style"), "{name}");
+            assert!(!answer.text.contains(" onclick=") && !answer.text.contains("<script>"), "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_form_does_anything_without_its_token() {
+    on_both(async |hub| {
+        let browser = Browser::administrator(&hub.url, &hub.password).await;
+        let forms: Vec<_> = PAGES.iter().filter(|page| page.method == Method::Post).collect();
+        assert!(forms.len() >= 2);
+        for page in forms {
+            let request = hub.request("POST", &path(page.path)).header("cookie", browser.cookies());
+            let request = request.header("content-type", "application/x-www-form-urlencoded").body("a=b");
+            let answer = send(request).await;
+            assert_eq!(answer.status, 403, "{}: {answer:?}", page.path);
+            assert!(answer.text.contains("this form was made for another session"), "{}", page.path);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_told_by_a_page_to_a_browser_and_by_a_problem_to_a_program() {
+    on_both(async |hub| {
+        let program = send(hub.request("GET", "/nothing")).await;
+        program.refuses(404, "no_such_path");
+        let browser = send(hub.request("GET", "/nothing").header("accept", "text/html,*/*;q=0.8")).await;
+        assert_eq!((browser.status, browser.header("content-type")), (404, "text/html; charset=utf-8"));
+        assert!(
+            browser.text.contains("There is nothing here") && !browser.header("content-security-policy").is_empty()
+        );
+        let mut browser = Browser::administrator(&hub.url, &hub.password).await;
+        assert_eq!(browser.get("/catalog/none").await.status, 404);
+        assert!(browser.words().contains("offering `none` does not exist"), "{}", browser.words());
+    })
+    .await;
+}
