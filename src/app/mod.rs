@@ -22,6 +22,7 @@ pub mod estimates;
 pub mod feed;
 mod fetch;
 pub mod focus;
+pub mod forms;
 pub mod grants;
 pub mod health;
 pub mod identity;

@@ -225,7 +225,7 @@ impl App {
         self.instances(&sight, InstanceFilter { tenant: Some(tenant), ..InstanceFilter::default() }, page).await
     }
 
-    async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
+    pub(in crate::app) async fn standing(&self, orderer: &Orderer, id: &str) -> Result<Standing, Error> {
         let row = self.current_instance(orderer, id).await?.ok_or_else(|| Error::not_found("instance", id))?;
         let key = row.id.clone();
         let operation = self

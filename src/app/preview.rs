@@ -14,7 +14,7 @@ use super::people::{PersonalOrder, instance_id, provision, signed};
 use super::prices::PlanPrice;
 use super::quotas::{self, Outlook};
 use super::sealed;
-use super::{App, Error};
+use super::{App, Error, Issue};
 use crate::clock::fresh_id;
 use crate::domain::approval::{Cause, groups};
 use crate::domain::caller::Caller;
@@ -53,6 +53,8 @@ pub struct Refusal {
     pub code: String,
     /// As whoever orders would be told.
     pub reason: String,
+    /// What is wrong where, as pointers into the order, where that is why.
+    pub issues: Vec<Issue>,
 }
 
 /// The request that a broker would get. Ids and times are another order's when it is sent.
@@ -338,5 +340,6 @@ fn refusal(error: Error) -> Refusal {
         _ => "refused",
     };
     let code = code.to_owned();
-    Refusal { code, reason: to_osb(error).description().unwrap_or("it would be refused").to_owned() }
+    let issues = if let Error::Invalid(issues) = &error { issues.clone() } else { Vec::new() };
+    Refusal { code, issues, reason: to_osb(error).description().unwrap_or("it would be refused").to_owned() }
 }

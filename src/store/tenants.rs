@@ -237,6 +237,23 @@ pub async fn list(tx: &mut Tx<'_>, after: &str, limit: u32, only: Option<String>
     rows.iter().map(row).collect()
 }
 
+const NAMED: &str = "select name from tenants where deleted_at is null and ($1 = '' or name like '%' || $1 || '%') \
+    and ($3 is null or $3 like '%|' || id || '|%') order by name limit $2";
+
+/// The names of tenants that have `part` in them; of those ids only where some are given, as `|id|id|`.
+///
+/// # Errors
+/// [`Error`].
+pub async fn named(tx: &mut Tx<'_>, part: &str, limit: u32, only: Option<String>) -> Result<Vec<String>, Error> {
+    // What no name has would mean something to `like`.
+    let plain = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !plain {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::query(NAMED).bind(part.to_ascii_lowercase()).bind(i64::from(limit)).bind(only);
+    tx.fetch_all(sql).await?.iter().map(|row| column(row, "name")).collect()
+}
+
 const LIVE_INSTANCES: &str = "select count(*) as live from instances where tenant_id = $1 and gone_at is null";
 
 /// How many instances of a tenant are not gone.

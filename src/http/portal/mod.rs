@@ -12,6 +12,7 @@ pub mod assets;
 pub mod catalog;
 pub mod chart;
 pub mod fields;
+pub mod form;
 pub mod frame;
 pub mod home;
 pub mod kit;

@@ -1,0 +1,411 @@
+//! Forms made from a JSON Schema: for the parameters of an order, of a change, and of a binding.
+//!
+//! [`Form::of`] reads a schema once for a request ([`schema`] → [`tree`]). What stands in its fields is a [`State`], made with
+//! [`Form::blank`], [`Form::filled`] or [`Form::sent`]; [`Form::show`] makes markup of it ([`show`]), [`Form::read`] the parameters
+//! ([`sent`]), exactly typed. What a use case finds wrong with them goes to its field with [`Read::blame`]. So a page with such a form is:
+//!
+//! ```text
+//! let form = Form::of(plan.bind_schema(), None);
+//! GET:  form.show(&form.blank(), &View { address, ..View::default() })      in a <form method="post" novalidate> with `kit::csrf`
+//! POST: let (state, turned) = form.sent(fields.all());                      what was typed; a list's "Add" or "Remove" was carried out
+//!       if turned { show it again with the state }                          status 200: nothing was meant to be sent
+//!       let mut read = form.read(&state, None);                             `read.faults` is empty where `read.value` may be sent
+//!       on app::Error::Invalid(issues): read.blame(&issues) → show again with `View { faults: &read.faults, .. }`, status 422,
+//!       `kit::errors(&read.faults.listed())` above it
+//! ```
+//!
+//! It knows no use case and no database. Invariants: a secret that was typed is in no markup; what is shown and sent back unchanged is the
+//! same value, numbers as they were written; what no field can say is written as JSON, and said so.
+
+pub mod schema;
+mod sent;
+mod show;
+mod state;
+#[cfg(test)]
+mod tests;
+pub mod tree;
+mod words;
+
+use serde_json::{Map, Value};
+
+use self::tree::{Field, Kind, Said, id, member, within};
+use crate::app::Issue;
+use crate::domain::parameters::ParameterRules;
+use crate::domain::reference::Wanted;
+
+pub use self::state::State;
+
+/// What names of fields begin with.
+const PREFIX: &str = "p";
+
+/// A form.
+#[derive(Clone, Debug)]
+pub struct Form {
+    root: Field,
+    preset: Map<String, Value>,
+}
+
+/// What is wrong with a form: by the name of a field, in the order of the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(Vec<(String, String)>);
+
+/// What came of a form.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The parameters.
+    pub value: Map<String, Value>,
+    /// Why they may not be sent.
+    pub faults: Faults,
+    places: Vec<(String, String)>,
+}
+
+/// Instances to choose from where one may be named.
+#[derive(Clone, Debug)]
+pub struct Choosable {
+    /// What may be named.
+    pub wanted: Wanted,
+    /// Names, and how they are shown.
+    pub instances: Vec<(String, String)>,
+}
+
+/// What a form is shown with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View<'a> {
+    /// The path that it is sent to.
+    pub address: &'a str,
+    /// What is wrong.
+    pub faults: Option<&'a Faults>,
+    /// Instances to choose from.
+    pub instances: &'a [Choosable],
+    /// Whether something stands already, so that a secret may be left empty.
+    pub stands: bool,
+}
+
+impl Form {
+    /// The form of what fits a schema; one text of JSON where there is none. What operators say about the parameters is shown: what they
+    /// forbid is not there, what they force can't be changed, what they preset is filled in.
+    pub fn of(schema: Option<&Value>, rules: Option<&ParameterRules>) -> Self {
+        let Some(rules) = rules else { return Self { root: schema::read(schema), preset: Map::new() } };
+        let mut shown = schema.cloned();
+        if let Some(shown) = &mut shown {
+            // What is forced or preset shows below as what it is; forbidden fields go.
+            ParameterRules { forbid: rules.forbid.clone(), ..ParameterRules::default() }.show(shown);
+        }
+        let mut root = schema::read(shown.as_ref());
+        say(&mut root, &rules.default, Said::Preset);
+        say(&mut root, &rules.force, Said::Forced);
+        Self { root, preset: rules.default.clone() }
+    }
+
+    /// As it is first shown: with what operators preset, and with the defaults of what has to be there.
+    pub fn blank(&self) -> State {
+        let mut all = Map::new();
+        if let Kind::Object(fields) = &self.root.kind {
+            let needed = fields.iter().filter(|field| field.required);
+            all.extend(needed.filter_map(|field| Some((field.key.clone(), field.default.clone()?))));
+        }
+        all.extend(self.preset.clone());
+        self.filled(&all)
+    }
+
+    /// With those parameters filled in. Those that the schema does not name are left out.
+    pub fn filled(&self, value: &Map<String, Value>) -> State {
+        let mut state = State::default();
+        match &self.root.kind {
+            Kind::Object(fields) => {
+                for field in fields {
+                    if let Some(value) = value.get(&field.key) {
+                        state.fill(field, &within(PREFIX, &field.key), value, field.required);
+                    }
+                }
+            }
+            _ if value.is_empty() => {}
+            _ => state.fill(&self.root, PREFIX, &Value::Object(value.clone()), true),
+        }
+        state
+    }
+
+    /// What was sent, and whether by a button that only turns the form: `add` or `remove` of a list's entry, `turn` to see the fields of
+    /// what was chosen.
+    pub fn sent(&self, fields: &[(String, String)]) -> (State, bool) {
+        let mut state = State::of(fields.iter(), PREFIX);
+        let asked = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if let Some(list) = asked("add") {
+            let list = if list.starts_with('/') { format!("{PREFIX}{list}") } else { list.to_owned() };
+            if let Some((must, Kind::List { least, most, .. })) = self.found(&list, &state) {
+                let shown = show::first_rows(must, *least);
+                if state.rows(&list).unwrap_or_else(|| shown.clone()).len() < *most {
+                    state.add(&list, shown);
+                }
+            }
+            return (state, true);
+        }
+        if let Some(entry) = asked("remove") {
+            let entry = if entry.starts_with('/') { format!("{PREFIX}{entry}") } else { entry.to_owned() };
+            state.remove(&entry);
+            return (state, true);
+        }
+        (state, asked("turn").is_some())
+    }
+
+    /// The kind of the field of a name, and whether it has to be there.
+    fn found(&self, name: &str, state: &State) -> Option<(bool, &Kind)> {
+        fn walk<'a>(field: &'a Field, at: &str, must: bool, name: &str, state: &State) -> Option<(bool, &'a Kind)> {
+            if at == name && !matches!(field.kind, Kind::Variants(_)) {
+                return Some((must, &field.kind));
+            }
+            if at != name && !name.starts_with(&format!("{at}/")) {
+                return None;
+            }
+            match &field.kind {
+                Kind::Object(fields) => fields
+                    .iter()
+                    .find_map(|field| walk(field, &within(at, &field.key), must && field.required, name, state)),
+                Kind::List { item, .. } => {
+                    let rows = state.rows(at).unwrap_or_default();
+                    rows.iter().find_map(|row| walk(item, &format!("{at}/{row}"), false, name, state))
+                }
+                Kind::Variants(shapes) => {
+                    let chosen: usize = state.get(&format!("{at}#shape"))?.parse().ok()?;
+                    walk(shapes.get(chosen)?, at, must, name, state)
+                }
+                _ => None,
+            }
+        }
+        walk(&self.root, PREFIX, true, name, state)
+    }
+
+    /// The parameters that stand in the fields. `known` are those of what stands, where something does: a secret that is left empty
+    /// stays as it is.
+    pub fn read(&self, state: &State, known: Option<&Map<String, Value>>) -> Read {
+        let known = known.map(|known| Value::Object(known.clone()));
+        let (value, reading) = sent::whole(&self.root, PREFIX, state, known.as_ref());
+        let mut faults = reading.wrong;
+        let value = match value {
+            Some(Value::Object(value)) => value,
+            None => Map::new(),
+            Some(_) => {
+                faults.push((PREFIX.to_owned(), "Parameters are an object: write them as {\"name\": value}".to_owned()));
+                Map::new()
+            }
+        };
+        Read { value, faults: Faults(faults), places: reading.places }
+    }
+
+    /// The parameters with each secret replaced by a word for it.
+    pub fn masked(&self, value: &Map<String, Value>) -> Map<String, Value> {
+        match masked(&self.root, &Value::Object(value.clone())) {
+            Value::Object(value) => value,
+            _ => Map::new(),
+        }
+    }
+
+    /// What instances it asks for.
+    pub fn wanted(&self) -> Vec<&Wanted> {
+        let mut found = Vec::new();
+        self.root.wanted(&mut found);
+        found
+    }
+
+    /// Whether there is nothing to fill in.
+    pub fn is_empty(&self) -> bool {
+        matches!(&self.root.kind, Kind::Object(fields) if fields.is_empty())
+    }
+
+    /// What a parameter is called.
+    pub fn title(&self, key: &str) -> Option<&str> {
+        self.top(key).map(|field| field.title.as_str())
+    }
+
+    /// Whether a parameter holds anything that is never shown.
+    pub fn hides(&self, key: &str) -> bool {
+        self.top(key).map_or(self.root.hides(), Field::hides)
+    }
+
+    /// The parameters that it has fields for; none where all of them are one text.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let fields = match &self.root.kind {
+            Kind::Object(fields) => fields.as_slice(),
+            _ => &[],
+        };
+        fields.iter().map(|field| field.key.as_str())
+    }
+
+    /// Whether `null` may stand for a parameter, and what stands for it where nothing is said: an empty list for a list.
+    pub fn cleared(&self, key: &str) -> Option<Value> {
+        let field = self.top(key)?;
+        match &field.kind {
+            _ if field.nullable => Some(Value::Null),
+            Kind::List { least: 0, .. } => Some(Value::Array(Vec::new())),
+            _ => None,
+        }
+    }
+
+    fn top(&self, key: &str) -> Option<&Field> {
+        match &self.root.kind {
+            Kind::Object(fields) => fields.iter().find(|field| field.key == key),
+            _ => None,
+        }
+    }
+}
+
+/// A value as people write it.
+pub fn in_words(value: &Value) -> String {
+    words::value(value)
+}
+
+/// Marks what operators said something about.
+fn say(field: &mut Field, values: &Map<String, Value>, said: Said) {
+    let Kind::Object(fields) = &mut field.kind else { return };
+    for (key, value) in values {
+        match fields.iter_mut().find(|field| field.key == *key) {
+            Some(inner) => match (value, &inner.kind) {
+                (Value::Object(more), Kind::Object(_)) => {
+                    say(inner, more, said);
+                    inner.required &= said != Said::Forced;
+                }
+                _ => {
+                    inner.said = said;
+                    inner.required = false;
+                    if said == Said::Forced {
+                        inner.kind = Kind::Fixed(value.clone());
+                    }
+                }
+            },
+            None if said == Said::Forced => fields.push(Field {
+                key: key.clone(),
+                title: words::humane(key),
+                hint: String::new(),
+                required: false,
+                nullable: false,
+                secret: false,
+                default: None,
+                said,
+                kind: Kind::Fixed(value.clone()),
+            }),
+            None => {}
+        }
+    }
+}
+
+fn masked(field: &Field, value: &Value) -> Value {
+    if field.secret {
+        return Value::from(format!("<{}>", if field.key.is_empty() { "secret" } else { &field.key }));
+    }
+    match (&field.kind, value) {
+        (Kind::Object(fields), Value::Object(members)) => {
+            let one = |(key, value): (&String, &Value)| {
+                let field = fields.iter().find(|field| field.key == *key);
+                (key.clone(), field.map_or_else(|| value.clone(), |field| masked(field, value)))
+            };
+            Value::Object(members.iter().map(one).collect())
+        }
+        (Kind::List { item, .. }, Value::Array(items)) => items.iter().map(|value| masked(item, value)).collect(),
+        (Kind::Variants(shapes), value) => shapes.iter().fold(value.clone(), |value, shape| masked(shape, &value)),
+        // What is not as the schema says may hold anything.
+        (Kind::Object(_) | Kind::List { .. }, _) if field.hides() => Value::from("<secret>"),
+        (_, value) => value.clone(),
+    }
+}
+
+impl Faults {
+    /// What is wrong with the field of a name.
+    pub fn at(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(at, _)| at == name).map(|(_, text)| text.as_str())
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many fields are wrong.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// For [`kit::errors`](super::kit::errors): the ids of fields, what they are called and what is wrong.
+    pub fn listed(&self, form: &Form) -> Vec<(String, String)> {
+        let called = |name: &str| form.called(name);
+        self.0.iter().map(|(name, text)| (id(name), format!("{}: {text}", called(name)))).collect()
+    }
+}
+
+impl Form {
+    /// What the field of a name is called, with what it is in.
+    fn called(&self, name: &str) -> String {
+        let mut titles: Vec<String> = Vec::new();
+        let mut field = &self.root;
+        for part in name.split('/').skip(1) {
+            while let Kind::Variants(shapes) = &field.kind {
+                let known = shapes.iter().find(|shape| match &shape.kind {
+                    Kind::Object(fields) => fields.iter().any(|field| within("", &field.key)[1..] == *part),
+                    Kind::List { .. } => true,
+                    _ => false,
+                });
+                match known {
+                    Some(shape) => field = shape,
+                    None => break,
+                }
+            }
+            match &field.kind {
+                Kind::Object(fields) => {
+                    let Some(found) = fields.iter().find(|field| within("", &field.key)[1..] == *part) else { break };
+                    titles.push(found.title.clone());
+                    field = found;
+                }
+                Kind::List { item, .. } => field = item,
+                _ => break,
+            }
+        }
+        if titles.is_empty() { self.root_title().to_owned() } else { titles.join(", ") }
+    }
+
+    fn root_title(&self) -> &str {
+        if self.root.title.is_empty() { "Parameters" } else { &self.root.title }
+    }
+}
+
+impl Read {
+    /// Puts what a use case found wrong at the fields that it is about. Pointers begin with `/parameters`; gives back what is about
+    /// something else.
+    pub fn blame(&mut self, issues: &[Issue]) -> Vec<Issue> {
+        let mut others = Vec::new();
+        for issue in issues {
+            let pointer = issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let Some(pointer) = pointer else {
+                others.push(issue.clone());
+                continue;
+            };
+            let (pointer, text) = match missing(&issue.message) {
+                Some(name) => (member(pointer, &name), "Fill this in".to_owned()),
+                None => (pointer.to_owned(), humane(&issue.message)),
+            };
+            // The field itself, or the nearest one that it is in.
+            let around = self.places.iter().filter(|(place, _)| {
+                pointer.strip_prefix(place.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            });
+            let name = around.max_by_key(|(place, _)| place.len()).map_or(PREFIX, |(_, name)| name.as_str());
+            if self.faults.at(name).is_none() {
+                self.faults.0.push((name.to_owned(), text));
+            }
+        }
+        others
+    }
+}
+
+/// The property that is missing, where that is what a message says.
+fn missing(message: &str) -> Option<String> {
+    let (name, _) = message.split_once(" is a required property")?;
+    serde_json::from_str(name).ok()
+}
+
+/// A finding as a sentence about its field.
+fn humane(message: &str) -> String {
+    let text = match message.strip_prefix("value ") {
+        Some(rest) => format!("This {rest}"),
+        None => message.to_owned(),
+    };
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
