@@ -136,7 +136,8 @@ impl App {
             let plan = self.plan_of(&row).await?;
             // People name theirs by name; what a platform ordered is named by its id here.
             let own = row.platform_id == orderer.platform.id;
-            let name = row.platform_instance_id.split_once('/').filter(|_| own).map_or(row.id.as_str(), |(_, name)| name);
+            let name =
+                row.platform_instance_id.split_once('/').filter(|_| own).map_or(row.id.as_str(), |(_, name)| name);
             for (place, wanted) in wanted.iter().enumerate() {
                 if wanted.fits(&plan)
                     && let Some(found) = found.get_mut(place)

@@ -105,7 +105,7 @@ impl App {
         let commits = self.commits();
         let (_, row) = self.looked_at(caller, tenant, key).await?;
         let too_many = || Error::Unavailable("too many pages are kept up to date already: load it again".to_owned());
-        let place = self.followers().enter(session).ok_or_else(too_many)?;
+        let place = self.followers().enter(&digest(session)).ok_or_else(too_many)?;
         Ok(Follower {
             app: self.clone(),
             caller: caller.clone(),

@@ -13,7 +13,8 @@ use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 
 /// The parts of the portal: name, where it begins, and what it takes to see it.
-const PARTS: &[(&str, &str, Permission)] = &[("Catalog", "/catalog", Permission::SeeOfferings)];
+const PARTS: &[(&str, &str, Permission)] =
+    &[("Catalog", "/catalog", Permission::SeeOfferings), ("My services", "/services", Permission::SeeOrders)];
 
 /// A page. `title` is its heading and stands first in the browser's tab.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ pub mod home;
 pub mod kit;
 pub mod offering;
 pub mod pages;
+pub mod services;
 pub mod shown;
 pub mod sign_in;
 pub mod visit;

@@ -4,8 +4,8 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{assets, catalog, home, offering, sign_in, visit};
-use crate::domain::permission::Permission::{Open, SeeOfferings, SignedIn};
+use super::{assets, catalog, home, offering, services, sign_in, visit};
+use crate::domain::permission::Permission::{Open, Order, SeeOfferings, SeeOrders, SignedIn};
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
 use crate::http::routes::resource;
@@ -22,6 +22,52 @@ pub const PAGES: &[Route] = &[
     Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
     Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),
     Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show)),
+    Route::new(Get, "/services", SeeOrders, "My services", || to(services::list::show)).asks(services::list::QUERY),
+    Route::new(Get, "/services/{tenant}/{name}", SeeOrders, "A service", || to(services::show::show)),
+    Route::new(
+        Get,
+        "/services/{tenant}/{name}/live",
+        SeeOrders,
+        "That a service changed, as server-sent events",
+        || to(services::live::stream),
+    )
+    .asks(services::live::QUERY),
+    Route::new(Get, "/services/{tenant}/{name}/delete", Order, "What a deletion would take", || {
+        to(services::delete::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/delete", Order, "Delete a service", || to(services::delete::delete))
+        .with(&[303]),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/new", Order, "A form for a binding", || {
+        to(services::new_binding::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/new", Order, "Bind to a service", || {
+        to(services::new_binding::bind)
+    })
+    .with(&[200, 303]),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}", SeeOrders, "A binding", || {
+        to(services::binding::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}", Order, "Show a binding's credentials", || {
+        to(services::binding::reveal)
+    }),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}/rotate", Order, "What a rotation does", || {
+        to(services::rotate::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}/rotate", Order, "Rotate a binding", || {
+        to(services::rotate::rotate)
+    })
+    .with(&[200, 303]),
+    Route::new(
+        Get,
+        "/services/{tenant}/{name}/bindings/{binding}/revoke",
+        Order,
+        "Who loses access by a revocation",
+        || to(services::revoke::show),
+    ),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}/revoke", Order, "Revoke a binding", || {
+        to(services::revoke::revoke)
+    })
+    .with(&[303]),
 ];
 
 /// Registers them.

@@ -185,7 +185,8 @@ impl Form {
             Some(Value::Object(value)) => value,
             None => Map::new(),
             Some(_) => {
-                faults.push((PREFIX.to_owned(), "Parameters are an object: write them as {\"name\": value}".to_owned()));
+                faults
+                    .push((PREFIX.to_owned(), "Parameters are an object: write them as {\"name\": value}".to_owned()));
                 Map::new()
             }
         };
@@ -372,7 +373,8 @@ impl Read {
     pub fn blame(&mut self, issues: &[Issue]) -> Vec<Issue> {
         let mut others = Vec::new();
         for issue in issues {
-            let pointer = issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let pointer =
+                issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
             let Some(pointer) = pointer else {
                 others.push(issue.clone());
                 continue;

@@ -114,12 +114,15 @@ impl Reader<'_> {
         }
         let own = base(&schema);
         let secret = own.secret;
-        let long = schema.get("maxLength").and_then(Value::as_u64).is_some_and(|most| most > LINE_MAX) || words::is_block(&schema, place.key);
+        let long = schema.get("maxLength").and_then(Value::as_u64).is_some_and(|most| most > LINE_MAX)
+            || words::is_block(&schema, place.key);
         let kind = match kind_of(&schema) {
             Some("string") => Kind::Text { long },
             Some("integer") => Kind::Number { whole: true },
             Some("number") => Kind::Number { whole: false },
-            Some("boolean") => Kind::Choice(vec![(Value::Bool(true), "Yes".to_owned()), (Value::Bool(false), "No".to_owned())]),
+            Some("boolean") => {
+                Kind::Choice(vec![(Value::Bool(true), "Yes".to_owned()), (Value::Bool(false), "No".to_owned())])
+            }
             Some("object") => match self.members(given, &schema, Place { secret, ..place }) {
                 Ok(fields) => Kind::Object(fields),
                 Err(why) => return self.json(&schema, place, why),
@@ -129,7 +132,17 @@ impl Reader<'_> {
                 Err(why) => return self.json(&schema, place, why),
             },
             Some(_) => return self.json(&schema, place, Why::Unknown),
-            None => return self.json(&schema, place, if schema.keys().all(|key| words::SAYS_NOTHING.contains(&key.as_str())) { Why::Free } else { Why::Unknown }),
+            None => {
+                return self.json(
+                    &schema,
+                    place,
+                    if schema.keys().all(|key| words::SAYS_NOTHING.contains(&key.as_str())) {
+                        Why::Free
+                    } else {
+                        Why::Unknown
+                    },
+                );
+            }
         };
         Field { kind, ..own }
     }
@@ -193,7 +206,9 @@ impl Reader<'_> {
             }
             let direct = place.direct && given.get("properties").is_some_and(|own| own.get(key).is_some());
             let required = required.contains(&key.as_str());
-            fields.push(self.field(property, Place { key, required, depth: place.depth + 1, direct, secret: place.secret }));
+            fields.push(
+                self.field(property, Place { key, required, depth: place.depth + 1, direct, secret: place.secret }),
+            );
         }
         Ok(fields)
     }
@@ -301,7 +316,8 @@ fn array(value: Option<Value>) -> Vec<Value> {
 fn resolve<'a>(root: &'a Value, target: &str) -> Option<&'a Value> {
     let pointer = target.strip_prefix('#')?;
     // In an address, some characters are written by their number.
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&format!("a={}", pointer.replace('+', "%2B"))).ok()?;
+    let pairs: Vec<(String, String)> =
+        serde_urlencoded::from_str(&format!("a={}", pointer.replace('+', "%2B"))).ok()?;
     root.pointer(&pairs.first()?.1)
 }
 
@@ -337,7 +353,9 @@ fn merge(all: &mut Schema, more: Schema) {
 
 /// Puts the properties that `base` has too into its order, before the others.
 fn in_order(shape: &mut Schema, base: &Schema) {
-    let (Some(Value::Object(mixed)), Some(Value::Object(first))) = (shape.get_mut("properties"), base.get("properties")) else {
+    let (Some(Value::Object(mixed)), Some(Value::Object(first))) =
+        (shape.get_mut("properties"), base.get("properties"))
+    else {
         return;
     };
     let mut ordered = Schema::new();

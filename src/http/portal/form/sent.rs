@@ -43,7 +43,14 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn read(&mut self, field: &Field, name: &str, pointer: &str, must: bool, known: Option<&'a Value>) -> Option<Value> {
+    fn read(
+        &mut self,
+        field: &Field,
+        name: &str,
+        pointer: &str,
+        must: bool,
+        known: Option<&'a Value>,
+    ) -> Option<Value> {
         if field.said == Said::Forced {
             return None;
         }
@@ -90,7 +97,8 @@ impl<'a> Reader<'a> {
         }
         match serde_json::from_str::<Value>(text) {
             Ok(value) => Some(value),
-            Err(error) => self.wrong(name, format!("This is not JSON: look at line {}, character {}", error.line(), error.column())),
+            Err(error) => self
+                .wrong(name, format!("This is not JSON: look at line {}, character {}", error.line(), error.column())),
         }
     }
 
@@ -119,7 +127,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, fields: &[Field], name: &str, pointer: &str, must: bool, known: Option<&'a Value>) -> Option<Value> {
+    fn object(
+        &mut self,
+        fields: &[Field],
+        name: &str,
+        pointer: &str,
+        must: bool,
+        known: Option<&'a Value>,
+    ) -> Option<Value> {
         // A secret that stands stays, so what it is in does, too.
         let keeps = known.is_some_and(Value::is_object) && fields.iter().any(Field::hides);
         if !must && !keeps && !self.touched(fields, name) {

@@ -109,7 +109,11 @@ impl Shower<'_> {
         };
         if field.said == Said::Preset {
             add("Preset for you.");
-        } else if let Some(default) = field.default.as_ref().filter(|_| matches!(field.kind, Kind::Text { .. } | Kind::Number { .. } | Kind::List { .. })) {
+        } else if let Some(default) = field
+            .default
+            .as_ref()
+            .filter(|_| matches!(field.kind, Kind::Text { .. } | Kind::Number { .. } | Kind::List { .. }))
+        {
             let words = words::value(default);
             if !words.is_empty() {
                 add(&format!("If empty: {words}."));
@@ -160,7 +164,8 @@ impl Shower<'_> {
             Kind::List { item, least, most } => self.list(item, name, first_rows(must, *least), *most, &about),
             Kind::Variants(shapes) => self.shapes(shapes, name, must, &about),
             Kind::Choice(values) => {
-                let values: Vec<(String, &str)> = values.iter().map(|(value, text)| (value.to_string(), text.as_str())).collect();
+                let values: Vec<(String, &str)> =
+                    values.iter().map(|(value, text)| (value.to_string(), text.as_str())).collect();
                 about.line(&self.select(field, name, must, &about, &values))
             }
             Kind::Reference(wanted) => self.reference(field, wanted, name, must, &about),
@@ -214,13 +219,15 @@ impl Shower<'_> {
         let other = if other.trim().is_empty() && !listed { chosen } else { other };
         if instances.is_empty() {
             let hint = format!("{} Name {}: there is none of yours that is ready.", about.hint, wanted.words());
-            let about = About { hint: hint.trim().to_owned(), id: about.id.clone(), label: about.label.clone(), ..*about };
+            let about =
+                About { hint: hint.trim().to_owned(), id: about.id.clone(), label: about.label.clone(), ..*about };
             return about.line(&html! {
                 input id=(about.id) name={ (name) "#other" } type="text" value=(other) required[must] autocomplete="off" spellcheck="false"
                     aria-describedby=[about.described()] aria-invalid=[about.invalid()];
             });
         }
-        let values: Vec<(String, &str)> = instances.iter().map(|(value, text)| (value.clone(), text.as_str())).collect();
+        let values: Vec<(String, &str)> =
+            instances.iter().map(|(value, text)| (value.clone(), text.as_str())).collect();
         let typed = format!("{}-other", about.id);
         html! {
             (about.line(&self.select(field, name, must, about, &values)))
@@ -281,7 +288,8 @@ impl Shower<'_> {
         let json = self.state.get(&format!("{name}#json")).is_some();
         // A shape that is one field has the id of the whole.
         let single = shape.filter(|shape| json || !matches!(shape.kind, Kind::Object(_)));
-        let (group, select) = (format!("{}-group", about.id), format!("{}{}", about.id, if single.is_some() { "-shape" } else { "" }));
+        let (group, select) =
+            (format!("{}-group", about.id), format!("{}{}", about.id, if single.is_some() { "-shape" } else { "" }));
         let action = format!("{}#{group}", self.view.address);
         about.group(&group, &html! {
             div.choose {

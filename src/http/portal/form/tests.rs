@@ -11,9 +11,8 @@ use crate::domain::parameters::ParameterRules;
 
 /// What a browser sends of a page: its successful controls, in their order.
 fn browser(html: &str) -> Vec<(String, String)> {
-    let text = |escaped: &str| {
-        escaped.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
-    };
+    let text =
+        |escaped: &str| escaped.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
         Some(text(rest.split_once('"')?.0))
@@ -103,7 +102,13 @@ fn what_is_typed_becomes_exactly_typed_json() {
     let state = typed(
         &form,
         &form.blank(),
-        &[("p/name", " a "), ("p/size", " 12345678901234567890123 "), ("p/share", "1.50"), ("p/version", "\"4\""), ("p/public", "false")],
+        &[
+            ("p/name", " a "),
+            ("p/size", " 12345678901234567890123 "),
+            ("p/share", "1.50"),
+            ("p/version", "\"4\""),
+            ("p/public", "false"),
+        ],
     );
     let sent = read(&form, &state).to_string();
     assert_eq!(sent, r#"{"name":" a ","size":12345678901234567890123,"share":1.50,"public":false,"version":"4"}"#);
@@ -125,12 +130,24 @@ fn what_is_empty_is_left_out_and_asked_for_where_it_has_to_be_there() {
 
 #[test]
 fn numbers_and_choices_that_are_none_are_told_at_their_field() {
-    let form = form(json!({"properties": {"size": {"type": "integer"}, "share": {"type": "number"}, "kind": {"enum": ["a"]}}}));
-    for (name, text) in [("p/size", "1.5"), ("p/size", "1e3"), ("p/size", "+1"), ("p/share", "1,5"), ("p/share", "NaN"), ("p/kind", "b")] {
+    let form = form(
+        json!({"properties": {"size": {"type": "integer"}, "share": {"type": "number"}, "kind": {"enum": ["a"]}}}),
+    );
+    for (name, text) in [
+        ("p/size", "1.5"),
+        ("p/size", "1e3"),
+        ("p/size", "+1"),
+        ("p/share", "1,5"),
+        ("p/share", "NaN"),
+        ("p/kind", "b"),
+    ] {
         let pairs = [(name.to_owned(), text.to_owned())];
         let read = form.read(&form.sent(&pairs).0, None);
         assert!(read.faults.at(name).is_some(), "{name} {text}");
-        assert!(shown(&form, &form.sent(&pairs).0).contains(&format!("value=\"{text}\"")) || name == "p/kind", "it is kept: {text}");
+        assert!(
+            shown(&form, &form.sent(&pairs).0).contains(&format!("value=\"{text}\"")) || name == "p/kind",
+            "it is kept: {text}"
+        );
     }
 }
 
@@ -141,7 +158,8 @@ fn entries_of_a_list_come_and_go_without_scripts() {
     let mut state = form.blank();
     for name in ["a", "b", "c"] {
         state = pressed(&form, &state, ("add", "p/rules"));
-        let row = ["p/rules/0/from", "p/rules/1/from", "p/rules/2/from"][["a", "b", "c"].iter().position(|known| *known == name).unwrap()];
+        let row = ["p/rules/0/from", "p/rules/1/from", "p/rules/2/from"]
+            [["a", "b", "c"].iter().position(|known| *known == name).unwrap()];
         state = typed(&form, &state, &[(row, name)]);
     }
     assert!(!shown(&form, &state).contains("value=\"p/rules\""), "there are as many as there may be");
@@ -152,7 +170,11 @@ fn entries_of_a_list_come_and_go_without_scripts() {
     state = pressed(&form, &state, ("add", "p/rules"));
     let html = shown(&form, &state);
     assert!(html.contains("name=\"p/rules/3/from\""), "what was taken away does not come back: {html}");
-    assert_eq!(read(&form, &state), json!({"rules": [{"from": "a"}, {"from": "c", "ports": [22]}]}), "an empty entry does not count");
+    assert_eq!(
+        read(&form, &state),
+        json!({"rules": [{"from": "a"}, {"from": "c", "ports": [22]}]}),
+        "an empty entry does not count"
+    );
     // A pointer does as well.
     let (again, turned) = form.sent(&[("add".to_owned(), "/rules".to_owned())]);
     assert!(turned && again.rows("p/rules") == Some(vec![0]));
@@ -202,7 +224,8 @@ fn deepest(field: &Field) -> usize {
 
 #[test]
 fn what_is_too_large_or_unknown_is_one_text_of_json() {
-    let many: Map<String, Value> = (0..=FIELDS_MAX).map(|number| (format!("a{number}"), json!({"type": "string"}))).collect();
+    let many: Map<String, Value> =
+        (0..=FIELDS_MAX).map(|number| (format!("a{number}"), json!({"type": "string"}))).collect();
     let large = form(json!({"properties": many}));
     assert_eq!(large.root.kind, Kind::Json(Why::Large));
     assert!(shown(&large, &large.blank()).contains("too many parts"));
@@ -255,7 +278,9 @@ fn secrets_are_in_no_markup_and_stay_as_they_are_where_something_stands() {
 
 #[test]
 fn what_a_use_case_finds_goes_to_its_field() {
-    let form = form(json!({"properties": {"net": {"properties": {"a/b": {"type": "string"}}}, "list": {"items": {"properties": {"n": {"type": "integer"}}}}}}));
+    let form = form(
+        json!({"properties": {"net": {"properties": {"a/b": {"type": "string"}}}, "list": {"items": {"properties": {"n": {"type": "integer"}}}}}}),
+    );
     let state = form.filled(&object(json!({"net": {"a/b": "x"}, "list": [{"n": 1}, {"n": 2}]})));
     let state = typed(&form, &pressed(&form, &state, ("remove", "p/list/0")), &[]);
     let mut read = form.read(&state, None);
@@ -272,7 +297,10 @@ fn what_a_use_case_finds_goes_to_its_field() {
     assert_eq!(read.faults.at("p/list/1/n"), Some("This is greater than the maximum of 1"));
     assert_eq!((read.faults.at("p/list/1"), read.faults.at("p/net")), (Some("Fill this in"), Some("Is not known")));
     let html = form.show(&state, &View { faults: Some(&read.faults), ..View::default() }).into_string();
-    assert!(html.contains("id=\"p/list/1/n-error\"") && html.contains("aria-describedby=\"p/list/1/n-error\""), "{html}");
+    assert!(
+        html.contains("id=\"p/list/1/n-error\"") && html.contains("aria-describedby=\"p/list/1/n-error\""),
+        "{html}"
+    );
 }
 
 #[test]
@@ -286,7 +314,10 @@ fn what_operators_say_is_shown() {
     let form = Form::of(Some(&schema), Some(&rules));
     let html = shown(&form, &form.blank());
     assert!(html.contains("Preset for you.") && html.contains("value=\"5\""), "{html}");
-    assert!(html.contains("<strong>eu</strong>") && html.contains("<strong>No</strong>") && html.contains("Extra"), "{html}");
+    assert!(
+        html.contains("<strong>eu</strong>") && html.contains("<strong>No</strong>") && html.contains("Extra"),
+        "{html}"
+    );
     assert!(!html.contains("p/admin") && !html.contains("name=\"p/region\""), "{html}");
     let state = typed(&form, &form.blank(), &[("p/net/mtu", "9000")]);
     assert_eq!(read(&form, &state), json!({"size": 5, "net": {"mtu": 9000}}), "what is forced need not be sent");
@@ -305,18 +336,29 @@ fn the_catalogs_own_schemas_are_forms_without_json() {
         let catalog: Value = serde_json::from_str(file).unwrap();
         let services = catalog.pointer("/services").or_else(|| catalog.pointer("/catalog/services")).unwrap();
         for plan in services.as_array().unwrap().iter().flat_map(|service| service["plans"].as_array().unwrap()) {
-            for place in ["/schemas/service_instance/create/parameters", "/schemas/service_instance/update/parameters", "/schemas/service_binding/create/parameters"] {
+            for place in [
+                "/schemas/service_instance/create/parameters",
+                "/schemas/service_instance/update/parameters",
+                "/schemas/service_binding/create/parameters",
+            ] {
                 let schema = plan.pointer(place).unwrap_or_else(|| panic!("{} {place}", plan["name"]));
                 let form = Form::of(Some(schema), None);
                 assert_eq!(json_fields(&form.root), Vec::<String>::new(), "{} {place}", plan["name"]);
                 let properties = schema["properties"].as_object().unwrap();
                 assert_eq!(form.keys().count(), properties.len());
-                let first = |property: &Value| property["default"].as_str().is_none().then(|| property["examples"].get(0).cloned()).flatten();
-                let example: Map<_, _> = properties.iter().filter_map(|(key, property)| Some((key.clone(), first(property)?))).collect();
+                let first = |property: &Value| {
+                    property["default"].as_str().is_none().then(|| property["examples"].get(0).cloned()).flatten()
+                };
+                let example: Map<_, _> =
+                    properties.iter().filter_map(|(key, property)| Some((key.clone(), first(property)?))).collect();
                 let state = typed(&form, &form.filled(&example), &[]);
                 let read = form.read(&state, None);
                 assert_eq!(Value::Object(read.value), Value::Object(example), "{} {place}", plan["name"]);
-                assert!(browser(&shown(&form, &state)).iter().all(|(name, _)| !name.ends_with("#json")), "{}", shown(&form, &state));
+                assert!(
+                    browser(&shown(&form, &state)).iter().all(|(name, _)| !name.ends_with("#json")),
+                    "{}",
+                    shown(&form, &state)
+                );
                 seen += 1;
             }
         }
@@ -339,7 +381,14 @@ fn pair() -> BoxedStrategy<(Value, Value)> {
     let number = prop_oneof!["-?(0|[1-9][0-9]{0,25})\\.[0-9]{1,12}", "-?[1-9]e[1-9][0-9]?", "-?(0|[1-9][0-9]{0,25})"];
     let number = number.prop_map(|text| serde_json::from_str::<Value>(&text).unwrap());
     let whole = "-?(0|[1-9][0-9]{0,25})".prop_map(|text| serde_json::from_str::<Value>(&text).unwrap());
-    let scalar = || prop_oneof![any::<i16>().prop_map(Value::from), text.prop_map(Value::from), any::<bool>().prop_map(Value::from), Just(Value::Null)];
+    let scalar = || {
+        prop_oneof![
+            any::<i16>().prop_map(Value::from),
+            text.prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            Just(Value::Null)
+        ]
+    };
     let leaf = prop_oneof![
         text.prop_map(|text| (json!({"type": "string"}), json!(text))),
         text.prop_map(|text| (json!({"type": ["string", "null"], "maxLength": 1000}), json!(text))),

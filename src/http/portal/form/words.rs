@@ -8,12 +8,36 @@ const HINT_MAX: usize = 1000;
 const VALUE_MAX: usize = 120;
 
 /// Words of a schema that say nothing about what belongs there.
-pub(super) const SAYS_NOTHING: &[&str] =
-    &["title", "description", "default", "examples", "$schema", "$id", "id", "$comment", "definitions", "$defs", "readOnly", "writeOnly", "deprecated"];
+pub(super) const SAYS_NOTHING: &[&str] = &[
+    "title",
+    "description",
+    "default",
+    "examples",
+    "$schema",
+    "$id",
+    "id",
+    "$comment",
+    "definitions",
+    "$defs",
+    "readOnly",
+    "writeOnly",
+    "deprecated",
+];
 
 /// What a parameter's name ends in where it is a secret that nobody marked as one.
-const SECRET_ENDINGS: &[&str] =
-    &["password", "passwd", "passphrase", "secret", "token", "private_key", "privatekey", "api_key", "apikey", "access_key", "secret_key"];
+const SECRET_ENDINGS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "private_key",
+    "privatekey",
+    "api_key",
+    "apikey",
+    "access_key",
+    "secret_key",
+];
 
 /// A value as people write it.
 pub(super) fn value(value: &Value) -> String {
@@ -111,7 +135,11 @@ pub(super) fn shape(shape: &Map<String, Value>, base: &Map<String, Value>, numbe
         Some("array") => "List",
         _ => "",
     };
-    if kind.is_empty() || base.get("type") == shape.get("type") { format!("Shape {}", number + 1) } else { kind.to_owned() }
+    if kind.is_empty() || base.get("type") == shape.get("type") {
+        format!("Shape {}", number + 1)
+    } else {
+        kind.to_owned()
+    }
 }
 
 /// Whether a value is never shown again: it is marked so, or called so.
