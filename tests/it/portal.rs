@@ -3,4 +3,5 @@
 mod catalog;
 mod pages;
 mod people;
+mod services;
 mod sessions;
