@@ -166,7 +166,9 @@ fn table(items: &[ServiceItem], with_tenant: bool) -> Markup {
             let row = &item.instance.row;
             let name = row.name.as_deref().unwrap_or(&row.platform_instance_id);
             let waits = words::waits(row.state, item.under_way.as_ref());
-            let said = item.under_way.as_ref().and_then(|under_way| under_way.description.as_deref());
+            // Who has to agree is told by the page.
+            let under_way = item.under_way.as_ref().filter(|_| row.state != InstanceState::WaitingApproval);
+            let said = under_way.and_then(|under_way| under_way.description.as_deref());
             let mut cells = vec![
                 html! {
                     a.strong href=(at(&item.instance.tenant, key(item))) { (name) }
@@ -181,7 +183,7 @@ fn table(items: &[ServiceItem], with_tenant: bool) -> Markup {
                     (words::state(row.state))
                     @if let Some(waits) = waits { br; span.under { (waits) @if let Some(said) = said { ": " (said) } } }
                 },
-                money::so_far(item.cost.as_ref()),
+                money::so_far(item.cost.as_ref(), row.ready_at.is_some()),
                 shown::day(row.created_at),
             ];
             if with_tenant {

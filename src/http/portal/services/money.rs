@@ -6,28 +6,38 @@ use super::super::chart::{Chart, Form, Point, chart};
 use super::super::kit::{self, Tone};
 use super::super::shown;
 use crate::app::costs::CostSoFar;
-use crate::app::services::money::MonthOfOne;
+use crate::app::services::money::{MeterOfOne, MonthOfOne};
 use crate::app::services::one::Service;
-use crate::domain::decimal::{Exact, minor_digits, plain, rounded};
+use crate::domain::decimal::{Exact, minor_digits, plain, rounded, zero};
 use crate::domain::meter::INSTANCE;
 
 /// Charts of meters on one page.
 const CHARTS_MAX: usize = 4;
 
-/// An amount as it stands on a bill.
+/// An amount as it stands on a bill; what would be nothing there and is something is told as such.
 pub(super) fn amount(value: &Exact, currency: &str) -> String {
-    format!("{} {currency}", rounded(value, minor_digits(currency)))
+    let (places, least) = (minor_digits(currency), "1");
+    let text = rounded(value, places);
+    let is_nothing = text.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'));
+    if !is_nothing || *value == zero() {
+        return format!("{text} {currency}");
+    }
+    let digits = usize::try_from(places).unwrap_or_default();
+    match digits {
+        0 => format!("less than {least} {currency}"),
+        _ => format!("less than 0.{least:0>digits$} {currency}"),
+    }
 }
 
-/// What something cost so far, in a list.
-pub(super) fn so_far(cost: Option<&CostSoFar>) -> Markup {
+/// What something cost so far, in a list; `was_ready` where it could be used at all.
+pub(super) fn so_far(cost: Option<&CostSoFar>, was_ready: bool) -> Markup {
     html! {
         @match cost {
             Some(cost) => {
                 span.n { (amount(&cost.amount, &cost.currency)) }
                 @if cost.unpriced { " " (kit::badge(Tone::Warn, "part has no price")) }
             },
-            None => { span.under { "no price" } },
+            None => { span.under { @if was_ready { "no price" } @else { "nothing yet" } } },
         }
     }
 }
@@ -47,15 +57,18 @@ pub(super) fn money(service: &Service) -> Markup {
                 }
             }),
             ("Cost this month", html! {
-                @if month.currency.is_some() { strong { (amount(&month.amount, currency)) } " since " (shown::day(month.from)) }
-                @else { "There is no price book yet." }
+                @if month.currency.is_none() { "There is no price book yet." }
+                @else if month.meters.iter().any(|meter| meter.amount.is_some()) {
+                    strong { (amount(&month.amount, currency)) } " since " (shown::day(month.from))
+                }
+                @else { "Nothing that has a price was used since " (shown::day(month.from)) "." }
             }),
         ]))
         @if month.meters.is_empty() { p.under { "Nothing was used this month." } }
         @else {
             @if !currency.is_empty() { (chart(&by_day(currency, &cost_points(month, currency)))) }
             (meters(month, currency))
-            @for (index, meter) in month.meters.iter().filter(|meter| meter.meter != INSTANCE).take(CHARTS_MAX).enumerate() {
+            @for (index, meter) in month.meters.iter().filter(|meter| charted(meter)).take(CHARTS_MAX).enumerate() {
                 @let points: Vec<Point> =
                     month.days.iter().zip(&meter.days).map(|((day, _), quantity)| Point::new(day, plain(quantity))).collect();
                 (chart(&Chart {
@@ -70,6 +83,11 @@ pub(super) fn money(service: &Service) -> Markup {
             }
         }
     }
+}
+
+/// How long it was ready, and what was not used, is told by the table alone.
+fn charted(meter: &MeterOfOne) -> bool {
+    meter.meter != INSTANCE && meter.days.iter().any(|day| *day != zero())
 }
 
 fn cost_points(month: &MonthOfOne, currency: &str) -> Vec<Point> {
@@ -97,7 +115,7 @@ fn meters(month: &MonthOfOne, currency: &str) -> Markup {
         .map(|meter| {
             vec![
                 html! { code { (meter.meter) } },
-                html! { span.n { (quantity(&meter.quantity)) " " (meter.unit) } },
+                html! { span.n { (used(meter)) } },
                 html! {
                     @match &meter.amount {
                         Some(cost) => { span.n { (amount(cost, currency)) } },
@@ -110,8 +128,38 @@ fn meters(month: &MonthOfOne, currency: &str) -> Markup {
     kit::table("Used this month, by meter", &["Meter", "Used", "Cost"], &rows)
 }
 
+/// How much of a meter was used; how long it was ready in words.
+fn used(meter: &MeterOfOne) -> String {
+    let whole = rounded(&meter.quantity, 0).parse::<u64>();
+    match whole {
+        Ok(seconds) if meter.meter == INSTANCE && meter.unit == "s" => {
+            format!("ready for {}", shown::duration(seconds))
+        }
+        _ => format!("{} {}", quantity(&meter.quantity), meter.unit),
+    }
+}
+
 /// Enough digits to tell one quantity from another.
 fn quantity(value: &Exact) -> String {
     let text = rounded(value, 3);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_less_than_the_least_coin_is_not_told_as_nothing() {
+        let exact = |text: &str| text.parse::<crate::domain::decimal::Decimal>().unwrap().exact();
+        for (value, currency, told) in [
+            ("0", "EUR", "0.00 EUR"),
+            ("0.001", "EUR", "less than 0.01 EUR"),
+            ("12.345", "EUR", "12.34 EUR"),
+            ("0.2", "JPY", "less than 1 JPY"),
+            ("0.0001", "KWD", "less than 0.001 KWD"),
+        ] {
+            assert_eq!(amount(&exact(value), currency), told);
+        }
+    }
 }

@@ -43,9 +43,12 @@ pub(super) fn binding_state(state: BindingState) -> Markup {
     kit::badge(tone, text)
 }
 
-/// Whether something goes on, so that its page is worth loading again.
+/// Whether something goes on, so that its page is worth loading again soon. Who waits for an approval waits for hours.
 pub(super) fn goes_on(service: &Service) -> bool {
-    service.operations.iter().any(|operation| operation.state == OperationState::InProgress && seen(operation))
+    let under_way = |operation: &OperationView| {
+        operation.state == OperationState::InProgress && operation.phase != Phase::WaitingApproval
+    };
+    service.operations.iter().any(|operation| under_way(operation) && seen(operation))
 }
 
 /// Whether people hear of an operation: what a broker is told of a tenant changes nothing of a service.

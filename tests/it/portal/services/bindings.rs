@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Shop, on_both};
+use super::on_both;
 use crate::support::hub::BOUND;
 use crate::support::portal::Browser;
 use crate::support::wait::wait_until;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Shop, on_both};
+use super::on_both;
 
 const DELETE: &str = "/services/retail/net/delete";
 

@@ -7,7 +7,7 @@ use bourse::app::services::list::ServiceFilter;
 use bourse::domain::caller::Caller;
 use serde_json::json;
 
-use super::{Shop, on_both};
+use super::on_both;
 use crate::support::portal::Browser;
 
 /// The names of the services on the page, in its order.
