@@ -6,6 +6,7 @@ mod list;
 mod live;
 mod page;
 
+use bourse::config::Grants;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -44,7 +45,8 @@ fn catalog() -> Value {
     json!({"services": [offering("network", network), offering("vault", vault), offering("cluster", cluster)]})
 }
 
-/// A hub with a recorder that has that catalog, the tenants `retail` and `trade`, and an identity provider that names anybody.
+/// A hub with a recorder that has that catalog, the tenants `retail` of ada and `trade` of bob, the auditor carl, and an identity provider
+/// that names anybody.
 struct Shop {
     bench: Bench,
     recorder: Recorder,
@@ -60,6 +62,8 @@ impl Shop {
             config.oidc.audience = AUDIENCE.to_owned();
             config.oidc.portal_client_id = PORTAL.to_owned();
             config.oidc.portal_client_secret = Some(bourse::secret::Secret::new("portal secret".to_owned()));
+            let roles = vec!["auditor".to_owned()];
+            config.auth.grants = vec![Grants { user: Some("carl".to_owned()), group: None, roles }];
         })
         .await;
         let recorder = Recorder::start(&catalog());

@@ -36,9 +36,11 @@ if (live && window.EventSource) {
       const focused = part.contains(document.activeElement) ? document.activeElement : null;
       const all = 'a, button, summary, input, select, textarea, [tabindex]';
       const place = focused ? [...part.querySelectorAll(all)].indexOf(focused) : -1;
+      const same = (node) => node.outerHTML === focused.outerHTML;
       part.replaceChildren(...fresh.childNodes);
       part.querySelectorAll('details').forEach((details, index) => { details.open = open[index] ?? details.open; });
-      if (place >= 0) (part.querySelectorAll(all)[place] ?? document.getElementById('main')).focus();
+      const there = [...part.querySelectorAll(all)];
+      if (place >= 0) (there.find(same) ?? there[place] ?? document.getElementById('main')).focus();
     }
     copying();
   };

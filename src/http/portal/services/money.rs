@@ -9,7 +9,7 @@ use crate::app::costs::CostSoFar;
 use crate::app::services::money::{MeterOfOne, MonthOfOne};
 use crate::app::services::one::Service;
 use crate::domain::decimal::{Exact, minor_digits, plain, rounded, zero};
-use crate::domain::meter::INSTANCE;
+use crate::domain::meter::{INSTANCE, SETUP};
 
 /// Charts of meters on one page.
 const CHARTS_MAX: usize = 4;
@@ -66,7 +66,7 @@ pub(super) fn money(service: &Service) -> Markup {
         ]))
         @if month.meters.is_empty() { p.under { "Nothing was used this month." } }
         @else {
-            @if !currency.is_empty() { (chart(&by_day(currency, &cost_points(month, currency)))) }
+            @if month.amount != zero() { (chart(&by_day(currency, &cost_points(month, currency)))) }
             (meters(month, currency))
             @for (index, meter) in month.meters.iter().filter(|meter| charted(meter)).take(CHARTS_MAX).enumerate() {
                 @let points: Vec<Point> =
@@ -87,7 +87,7 @@ pub(super) fn money(service: &Service) -> Markup {
 
 /// How long it was ready, and what was not used, is told by the table alone.
 fn charted(meter: &MeterOfOne) -> bool {
-    meter.meter != INSTANCE && meter.days.iter().any(|day| *day != zero())
+    ![INSTANCE, SETUP].contains(&meter.meter.as_str()) && meter.days.iter().any(|day| *day != zero())
 }
 
 fn cost_points(month: &MonthOfOne, currency: &str) -> Vec<Point> {
@@ -135,6 +135,7 @@ fn used(meter: &MeterOfOne) -> String {
         Ok(seconds) if meter.meter == INSTANCE && meter.unit == "s" => {
             format!("ready for {}", shown::duration(seconds))
         }
+        _ if meter.unit == "1" => quantity(&meter.quantity),
         _ => format!("{} {}", quantity(&meter.quantity), meter.unit),
     }
 }

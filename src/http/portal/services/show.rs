@@ -27,6 +27,13 @@ pub async fn show(
 ) -> Result<HttpResponse, Failure> {
     let (tenant, key) = path.into_inner();
     let service = app.service(&who.caller, &tenant, &key).await?;
+    let named = service.by_name && service.instance.row.name.as_deref() == Some(key.as_str());
+    if let (true, false, Some(name)) = (service.by_name, named, &service.instance.row.name)
+        && !matches!(service.instance.row.state, InstanceState::Gone | InstanceState::Failed)
+    {
+        // What is there is called by its name; the name of what is not may mean another.
+        return Ok(visit.to(&at(&tenant, name)));
+    }
     let address = at(&tenant, &key);
     let title = called(&service).to_owned();
     let trail = kit::trail(&[("My services", "/services")]);
@@ -44,7 +51,7 @@ pub async fn show(
             h2 id="money" { "Usage and cost" }
             (money::money(&service))
         }
-        @if service.may_order && service.by_name && stands(&service) { (danger(&service, &address)) }
+        @if service.may_order && named && stands(&service) { (danger(&service, &address)) }
         (kit::same_by_program(&by_curl(&service, &tenant, &key), Some(&by_command(&service, &tenant, &key))))
     }))
 }
