@@ -8,24 +8,29 @@ use crate::http::error::Failure;
 ///
 /// # Errors
 /// What the use case gives; 503 where it ended in a panic.
-pub async fn detached<T: Send + 'static>(
+pub fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, app::Error>> + Send + 'static,
-) -> Result<T, Failure> {
-    Ok(attempted(work).await?)
+) -> impl Future<Output = Result<T, Failure>> + Send {
+    let attempt = attempted(work);
+    async move { Ok(attempt.await?) }
 }
 
 /// As [`detached`], for whoever makes more of an error than a failure.
 ///
 /// # Errors
 /// What the use case gives.
-pub async fn attempted<T: Send + 'static>(
+pub fn attempted<T: Send + 'static>(
     work: impl Future<Output = Result<T, app::Error>> + Send + 'static,
-) -> Result<T, app::Error> {
-    match tokio::spawn(Origin::here().scope(work)).await {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::error!(%error, "a request ended in a panic");
-            Err(app::Error::Unavailable("the request was interrupted".to_owned()))
+) -> impl Future<Output = Result<T, app::Error>> + Send {
+    // Boxed before anything else holds it, so that no handler's own future is as large as a use case.
+    let work = Box::pin(Origin::here().scope(work));
+    async move {
+        match tokio::spawn(work).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(%error, "a request ended in a panic");
+                Err(app::Error::Unavailable("the request was interrupted".to_owned()))
+            }
         }
     }
 }
