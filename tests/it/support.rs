@@ -6,6 +6,7 @@
 pub(crate) mod bare;
 pub(crate) mod bench;
 pub(crate) mod command;
+pub(crate) mod controls;
 pub(crate) mod dump;
 pub(crate) mod foreign;
 pub(crate) mod guard;

@@ -10,6 +10,7 @@
 
 pub mod assets;
 pub mod catalog;
+pub mod change;
 pub mod chart;
 pub mod fields;
 pub mod form;
@@ -17,6 +18,7 @@ pub mod frame;
 pub mod home;
 pub mod kit;
 pub mod offering;
+pub mod order;
 pub mod pages;
 pub mod services;
 pub mod shown;

@@ -4,7 +4,7 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{assets, catalog, home, offering, services, sign_in, visit};
+use super::{assets, catalog, change, home, offering, order, services, sign_in, visit};
 use crate::domain::permission::Permission::{Open, Order, SeeOfferings, SeeOrders, SignedIn};
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
@@ -22,6 +22,15 @@ pub const PAGES: &[Route] = &[
     Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
     Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),
     Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show)),
+    Route::new(Get, "/catalog/{offering}/order", Order, "The form of an order", || to(order::show)).asks(order::QUERY),
+    Route::new(Post, "/catalog/{offering}/order", Order, "Ask what an order comes to, and order", || to(order::send))
+        .with(&[200, 303]),
+    Route::new(Get, "/services/{tenant}/{name}/change", Order, "The form of a change", || to(change::show))
+        .asks(change::QUERY),
+    Route::new(Post, "/services/{tenant}/{name}/change", Order, "See what a change comes to, and send it", || {
+        to(change::send)
+    })
+    .with(&[200, 303]),
     Route::new(Get, "/services", SeeOrders, "My services", || to(services::list::show)).asks(services::list::QUERY),
     Route::new(Get, "/services/{tenant}/{name}", SeeOrders, "A service", || to(services::show::show)),
     Route::new(

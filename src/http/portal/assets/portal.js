@@ -53,3 +53,77 @@ if (live && window.EventSource) {
 
 // What is wrong with a form is where a reader begins.
 document.getElementById('errors')?.focus();
+
+// The form of an order or a change. What it comes to is asked while somebody types, and entries of lists come and go without a reload:
+// the form is sent to its page as it stands, and parts are taken out of what the server answers. One request is under way at a time.
+for (const form of document.querySelectorAll('form[data-live]')) {
+  form.classList.add('scripted');
+  let queue = Promise.resolve();
+  let timer;
+  let waiting = false;
+
+  const ask = async (name, value) => {
+    const fields = new URLSearchParams(new FormData(form));
+    fields.append(name, value);
+    const address = form.getAttribute('action');
+    const answer = await fetch(address, { method: 'POST', body: fields, redirect: 'error', signal: AbortSignal.timeout(20000) });
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    if (!page.querySelector('form[data-live]')) throw new Error('another page');
+    return page;
+  };
+  const take = (page, part) => {
+    const [old, fresh] = [form.querySelector(part), page.querySelector(part)];
+    if (old && fresh) old.replaceChildren(...fresh.childNodes);
+  };
+  const outlook = (page) => {
+    take(page, '[data-changes]');
+    take(page, '[data-verdict]');
+    const texts = page.querySelectorAll('[data-program] code');
+    document.querySelectorAll('[data-program] code').forEach((code, place) => { code.textContent = texts[place]?.textContent ?? ''; });
+  };
+  const check = () => {
+    if (waiting) return;
+    waiting = true;
+    queue = queue.then(async () => {
+      waiting = false;
+      try { outlook(await ask('do', 'look')); } catch { /* The page is still right; what is sent is checked again. */ }
+    });
+  };
+  const turn = (name, value, target, fallback) => {
+    clearTimeout(timer);
+    queue = queue.then(async () => {
+      try {
+        const page = await ask(name, value);
+        // What is secret is in no answer: what was typed stays.
+        const secrets = new Map();
+        for (const field of form.querySelectorAll('[autocomplete="new-password"]')) secrets.set(field.name, field.value);
+        take(page, '[data-fields]');
+        const of = page.querySelector('input[name="of"]');
+        if (of) form.querySelector('input[name="of"]').value = of.value;
+        for (const field of form.querySelectorAll('[autocomplete="new-password"]')) field.value = secrets.get(field.name) ?? '';
+        outlook(page);
+        const place = document.getElementById(target);
+        const entries = place?.querySelectorAll(':scope > .entry') ?? [];
+        const within = name === 'add' && entries.length ? entries[entries.length - 1] : place;
+        (within?.querySelector('input:not([type="hidden"]), select, textarea') ?? within)?.focus();
+      } catch { fallback(); }
+    });
+  };
+
+  form.addEventListener('input', (event) => {
+    if (event.target.closest('[data-turn]')) return;
+    clearTimeout(timer);
+    timer = setTimeout(check, 500);
+  });
+  form.addEventListener('change', (event) => {
+    const field = event.target.closest('[data-turn]');
+    if (field) turn('turn', '', field.id, () => form.requestSubmit(form.querySelector('button[name="turn"]')));
+  });
+  form.addEventListener('click', (event) => {
+    const button = event.target.closest('button[data-part]');
+    if (!button) return;
+    event.preventDefault();
+    const target = button.getAttribute('formaction')?.split('#')[1] ?? '';
+    turn(button.name, button.value, target, () => { button.removeAttribute('data-part'); form.requestSubmit(button); });
+  });
+}

@@ -11,12 +11,14 @@
 //!       if turned { show it again with the state }                          status 200: nothing was meant to be sent
 //!       let mut read = form.read(&state, None);                             `read.faults` is empty where `read.value` may be sent
 //!       on app::Error::Invalid(issues): read.blame(&issues) → show again with `View { faults: &read.faults, .. }`, status 422,
-//!       `kit::errors(&read.faults.listed())` above it
+//!       `kit::errors(&read.faults.listed(&form))` above it
 //! ```
 //!
 //! It knows no use case and no database. Invariants: a secret that was typed is in no markup; what is shown and sent back unchanged is the
 //! same value, numbers as they were written; what no field can say is written as JSON, and said so.
 
+mod faults;
+mod merge;
 pub mod schema;
 mod sent;
 mod show;
@@ -28,11 +30,11 @@ mod words;
 
 use serde_json::{Map, Value};
 
-use self::tree::{Field, Kind, Said, id, member, within};
-use crate::app::Issue;
+use self::tree::{Field, Kind, Said, within};
 use crate::domain::parameters::ParameterRules;
 use crate::domain::reference::Wanted;
 
+pub use self::faults::{Faults, Read};
 pub use self::state::State;
 
 /// What names of fields begin with.
@@ -43,20 +45,6 @@ const PREFIX: &str = "p";
 pub struct Form {
     root: Field,
     preset: Map<String, Value>,
-}
-
-/// What is wrong with a form: by the name of a field, in the order of the page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(Vec<(String, String)>);
-
-/// What came of a form.
-#[derive(Clone, Debug)]
-pub struct Read {
-    /// The parameters.
-    pub value: Map<String, Value>,
-    /// Why they may not be sent.
-    pub faults: Faults,
-    places: Vec<(String, String)>,
 }
 
 /// Instances to choose from where one may be named.
@@ -190,7 +178,7 @@ impl Form {
                 Map::new()
             }
         };
-        Read { value, faults: Faults(faults), places: reading.places }
+        Read { value, faults: Faults::new(faults), places: reading.places }
     }
 
     /// The parameters with each secret replaced by a word for it.
@@ -232,12 +220,14 @@ impl Form {
         fields.iter().map(|field| field.key.as_str())
     }
 
-    /// Whether `null` may stand for a parameter, and what stands for it where nothing is said: an empty list for a list.
+    /// What is sent of a parameter that stands and was emptied: nothing (`null`), no entries, no text; `None` where nothing of that kind
+    /// may be said.
     pub fn cleared(&self, key: &str) -> Option<Value> {
         let field = self.top(key)?;
         match &field.kind {
             _ if field.nullable => Some(Value::Null),
             Kind::List { least: 0, .. } => Some(Value::Array(Vec::new())),
+            Kind::Text { .. } => Some(Value::String(String::new())),
             _ => None,
         }
     }
@@ -307,107 +297,4 @@ fn masked(field: &Field, value: &Value) -> Value {
         (Kind::Object(_) | Kind::List { .. }, _) if field.hides() => Value::from("<secret>"),
         (_, value) => value.clone(),
     }
-}
-
-impl Faults {
-    /// What is wrong with the field of a name.
-    pub fn at(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(at, _)| at == name).map(|(_, text)| text.as_str())
-    }
-
-    /// Whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many fields are wrong.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// For [`kit::errors`](super::kit::errors): the ids of fields, what they are called and what is wrong.
-    pub fn listed(&self, form: &Form) -> Vec<(String, String)> {
-        let called = |name: &str| form.called(name);
-        self.0.iter().map(|(name, text)| (id(name), format!("{}: {text}", called(name)))).collect()
-    }
-}
-
-impl Form {
-    /// What the field of a name is called, with what it is in.
-    fn called(&self, name: &str) -> String {
-        let mut titles: Vec<String> = Vec::new();
-        let mut field = &self.root;
-        for part in name.split('/').skip(1) {
-            while let Kind::Variants(shapes) = &field.kind {
-                let known = shapes.iter().find(|shape| match &shape.kind {
-                    Kind::Object(fields) => fields.iter().any(|field| within("", &field.key)[1..] == *part),
-                    Kind::List { .. } => true,
-                    _ => false,
-                });
-                match known {
-                    Some(shape) => field = shape,
-                    None => break,
-                }
-            }
-            match &field.kind {
-                Kind::Object(fields) => {
-                    let Some(found) = fields.iter().find(|field| within("", &field.key)[1..] == *part) else { break };
-                    titles.push(found.title.clone());
-                    field = found;
-                }
-                Kind::List { item, .. } => field = item,
-                _ => break,
-            }
-        }
-        if titles.is_empty() { self.root_title().to_owned() } else { titles.join(", ") }
-    }
-
-    fn root_title(&self) -> &str {
-        if self.root.title.is_empty() { "Parameters" } else { &self.root.title }
-    }
-}
-
-impl Read {
-    /// Puts what a use case found wrong at the fields that it is about. Pointers begin with `/parameters`; gives back what is about
-    /// something else.
-    pub fn blame(&mut self, issues: &[Issue]) -> Vec<Issue> {
-        let mut others = Vec::new();
-        for issue in issues {
-            let pointer =
-                issue.pointer.strip_prefix("/parameters").filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            let Some(pointer) = pointer else {
-                others.push(issue.clone());
-                continue;
-            };
-            let (pointer, text) = match missing(&issue.message) {
-                Some(name) => (member(pointer, &name), "Fill this in".to_owned()),
-                None => (pointer.to_owned(), humane(&issue.message)),
-            };
-            // The field itself, or the nearest one that it is in.
-            let around = self.places.iter().filter(|(place, _)| {
-                pointer.strip_prefix(place.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
-            let name = around.max_by_key(|(place, _)| place.len()).map_or(PREFIX, |(_, name)| name.as_str());
-            if self.faults.at(name).is_none() {
-                self.faults.0.push((name.to_owned(), text));
-            }
-        }
-        others
-    }
-}
-
-/// The property that is missing, where that is what a message says.
-fn missing(message: &str) -> Option<String> {
-    let (name, _) = message.split_once(" is a required property")?;
-    serde_json::from_str(name).ok()
-}
-
-/// A finding as a sentence about its field.
-fn humane(message: &str) -> String {
-    let text = match message.strip_prefix("value ") {
-        Some(rest) => format!("This {rest}"),
-        None => message.to_owned(),
-    };
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::merge::{Schema, in_order, merge, take_null};
 use super::tree::{Field, Kind, Said, Why};
 use super::words;
 use crate::domain::reference::{KEYWORD, Wanted};
@@ -24,8 +25,6 @@ const VARIANTS_MAX: usize = 20;
 pub const ROWS_MAX: usize = 100;
 /// Texts that may be longer get several lines.
 const LINE_MAX: u64 = 255;
-
-type Schema = Map<String, Value>;
 
 /// Makes the tree of the parameters that fit a schema; of anything where there is none.
 pub fn read(schema: Option<&Value>) -> Field {
@@ -103,6 +102,7 @@ impl Reader<'_> {
         if let Some(choice) = choices(&schema) {
             return self.choice(choice, &schema, base(&schema), place);
         }
+        let needs = words::needs(&schema);
         match self.variants(&mut schema) {
             Ok(None) => {}
             Ok(Some(shapes)) => return self.either(shapes, base(&schema), &schema, place),
@@ -113,6 +113,8 @@ impl Reader<'_> {
             return self.choice(choice, &schema, base(&schema), place);
         }
         let own = base(&schema);
+        let hint = [own.hint.as_str(), needs.as_str()].join(" ").trim().to_owned();
+        let own = Field { hint, ..own };
         let secret = own.secret;
         let long = schema.get("maxLength").and_then(Value::as_u64).is_some_and(|most| most > LINE_MAX)
             || words::is_block(&schema, place.key);
@@ -154,7 +156,7 @@ impl Reader<'_> {
                 _ => self.json(schema, place, Why::Large),
             };
         }
-        let kind = match (choice.as_slice(), own.required && !place.key.is_empty()) {
+        let kind = match (choice.as_slice(), own.required && !own.nullable && !place.key.is_empty()) {
             ([(only, _)], true) => Kind::Fixed(only.clone()),
             _ => Kind::Choice(choice),
         };
@@ -319,80 +321,6 @@ fn resolve<'a>(root: &'a Value, target: &str) -> Option<&'a Value> {
     let pairs: Vec<(String, String)> =
         serde_urlencoded::from_str(&format!("a={}", pointer.replace('+', "%2B"))).ok()?;
     root.pointer(&pairs.first()?.1)
-}
-
-/// Puts `more` beside `all`, which wins where both say the same; properties and what is required are joined.
-fn merge(all: &mut Schema, more: Schema) {
-    for (key, value) in more {
-        match (all.get_mut(&key), value) {
-            (Some(Value::Object(own)), Value::Object(more)) if key == "properties" => {
-                for (name, property) in more {
-                    match (own.get_mut(&name), property) {
-                        (Some(Value::Object(own)), Value::Object(more)) => {
-                            for (word, value) in more {
-                                own.entry(word).or_insert(value);
-                            }
-                        }
-                        (Some(_), _) => {}
-                        (None, property) => drop(own.insert(name, property)),
-                    }
-                }
-            }
-            (Some(Value::Array(own)), Value::Array(more)) if key == "required" => {
-                for name in more {
-                    if !own.contains(&name) {
-                        own.push(name);
-                    }
-                }
-            }
-            (Some(_), _) => {}
-            (None, value) => drop(all.insert(key, value)),
-        }
-    }
-}
-
-/// Puts the properties that `base` has too into its order, before the others.
-fn in_order(shape: &mut Schema, base: &Schema) {
-    let (Some(Value::Object(mixed)), Some(Value::Object(first))) =
-        (shape.get_mut("properties"), base.get("properties"))
-    else {
-        return;
-    };
-    let mut ordered = Schema::new();
-    for name in first.keys() {
-        ordered.extend(mixed.shift_remove(name).map(|property| (name.clone(), property)));
-    }
-    ordered.append(mixed);
-    *mixed = ordered;
-}
-
-/// Takes `null` out of what may stand there, and says whether it was in.
-fn take_null(schema: &mut Schema) -> bool {
-    let mut nullable = schema.get("nullable") == Some(&Value::Bool(true));
-    if let Some(Value::Array(types)) = schema.get_mut("type") {
-        let before = types.len();
-        types.retain(|kind| kind != "null");
-        nullable |= types.len() < before;
-        if types.len() == 1 {
-            let only = types.remove(0);
-            schema.insert("type".to_owned(), only);
-        }
-    }
-    for key in ["oneOf", "anyOf"] {
-        if let Some(Value::Array(branches)) = schema.get_mut(key) {
-            let before = branches.len();
-            branches.retain(|branch| branch.get("type") != Some(&Value::from("null")));
-            nullable |= branches.len() < before;
-        }
-    }
-    if let Some(Value::Array(values)) = schema.get_mut("enum")
-        && values.len() > 1
-    {
-        let before = values.len();
-        values.retain(|value| !value.is_null());
-        nullable |= values.len() < before;
-    }
-    nullable
 }
 
 /// The values to choose from, where there are such.

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
                 None if *whole => self.wrong(name, "This must be a whole number, such as 28"),
                 None => self.wrong(name, "This must be a number, such as 12 or 3.5"),
             },
-            Kind::Choice(values) => match values.iter().find(|(value, _)| value.to_string() == text) {
+            Kind::Choice(values) => match values.iter().find(|(value, _)| is_written(value, text)) {
                 Some((value, _)) => Some(value.clone()),
                 None => self.wrong(name, "Choose one of these"),
             },
@@ -180,6 +180,12 @@ impl<'a> Reader<'a> {
 
 fn pointer_is_root(name: &str) -> bool {
     !name.contains('/')
+}
+
+/// Whether a text is a value as JSON, as the options of a choice have it.
+fn is_written(value: &Value, text: &str) -> bool {
+    let written = value.to_string();
+    written == text
 }
 
 /// A number as it is written, in JSON's way.

@@ -18,6 +18,7 @@ impl Form {
                 @if let Some(text) = view.faults.and_then(|faults| faults.at(PREFIX)) {
                     div.field.wrong { p.error id=(PREFIX) tabindex="-1" { (text) } }
                 }
+                @if !self.root.hint.is_empty() { p.hint { (prose(&self.root.hint)) } }
                 (shower.fields(fields, PREFIX, true))
             },
             _ => shower.field(&self.root, PREFIX, false),
@@ -58,7 +59,7 @@ impl About<'_> {
 
     fn told(&self) -> Markup {
         html! {
-            @if !self.hint.is_empty() { p.hint id={ (self.id) "-hint" } { (self.hint) } }
+            @if !self.hint.is_empty() { p.hint id={ (self.id) "-hint" } { (prose(&self.hint)) } }
             @if let Some(text) = self.wrong { p.error id={ (self.id) "-error" } { (text) } }
         }
     }
@@ -138,12 +139,14 @@ impl Shower<'_> {
 
     fn called(&self, field: &Field, name: &str, must: bool, label: &str) -> Markup {
         let about = self.about(field, name, label);
-        if let Kind::Fixed(value) = &field.kind {
+        if let Kind::Fixed(value) = &field.kind
+            && self.state.get(&format!("{name}#json")).is_none()
+        {
             let forced = field.said == Said::Forced;
             return html! {
                 div.field {
                     span.label { (label) }
-                    @if !field.hint.is_empty() { p.hint { (field.hint) } }
+                    @if !field.hint.is_empty() { p.hint { (prose(&field.hint)) } }
                     p.fixed id=(about.id) {
                         strong { @if field.secret { "hidden" } @else { (words::value(value)) } }
                         span.under { @if forced { " · set by this marketplace, so it can't be changed" } @else { " · always so" } }
@@ -218,7 +221,8 @@ impl Shower<'_> {
         // What was named and is in no list stands where anything may be typed.
         let other = if other.trim().is_empty() && !listed { chosen } else { other };
         if instances.is_empty() {
-            let hint = format!("{} Name {}: there is none of yours that is ready.", about.hint, wanted.words());
+            let none = if found.is_some() { ": there is none of yours that is ready" } else { "" };
+            let hint = format!("{} Name {}{none}.", about.hint, wanted.words());
             let about =
                 About { hint: hint.trim().to_owned(), id: about.id.clone(), label: about.label.clone(), ..*about };
             return about.line(&html! {
@@ -316,4 +320,13 @@ impl Shower<'_> {
 /// The first line end of a text area is not part of its text.
 fn first_line(text: &str) -> &'static str {
     if text.starts_with('\n') { "\n" } else { "" }
+}
+
+/// A text with what stands between backticks as code: so brokers write it.
+fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    html! {
+        @if parts.len().is_multiple_of(2) { (text) }
+        @else { @for (place, part) in parts.iter().enumerate() { @if place.is_multiple_of(2) { (part) } @else { code { (part) } } } }
+    }
 }

@@ -38,6 +38,14 @@ impl State {
         self.0.insert(name, text);
     }
 
+    /// These, with what was filled in elsewhere on top: for a form that takes another one's place.
+    #[must_use]
+    pub fn over(mut self, other: &Self) -> Self {
+        let filled = other.0.iter().filter(|(_, text)| !text.is_empty());
+        self.0.extend(filled.map(|(name, text)| (name.clone(), text.clone())));
+        self
+    }
+
     fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }

@@ -212,6 +212,7 @@ fn constraints_alone_need_no_choice_and_references_are_followed() {
     assert_eq!(kind("a"), Kind::Number { whole: true });
     assert_eq!(kind("e"), Kind::Json(Why::Unknown));
     assert!(matches!(kind("c"), Kind::Object(inner) if inner[0].required));
+    assert_eq!(form.root.hint, "Fill in at least one of: A, L.");
     assert_eq!(deepest(&form.root), DEPTH_MAX + 1, "a reference to itself ends");
 }
 
@@ -402,7 +403,7 @@ fn pair() -> BoxedStrategy<(Value, Value)> {
         scalar().prop_map(|anything| (json!({}), json!({"anything": [anything]}))),
         text.prop_map(|text| (json!({"type": ["integer", "string"]}), json!(text))),
     ];
-    leaf.prop_recursive(4, 40, 5, |inner| {
+    leaf.prop_recursive(4, 40, 5, move |inner| {
         let members = prop::collection::vec(("[a-z/~#._ ]{1,4}", inner.clone(), any::<bool>(), any::<bool>()), 1..5);
         let object = (members, prop::option::of(scalar())).prop_map(|(members, more)| {
             let (mut properties, mut required, mut value) = (Map::new(), Vec::new(), Map::new());
@@ -433,7 +434,7 @@ fn pair() -> BoxedStrategy<(Value, Value)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
     fn what_is_shown_and_sent_back_is_the_same_value(pairs in prop::collection::vec(("[a-z]{1,3}", pair(), any::<bool>()), 1..5)) {
         let (mut properties, mut required, mut value) = (Map::new(), Vec::new(), Map::new());

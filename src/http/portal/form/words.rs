@@ -110,6 +110,29 @@ pub(super) fn hint(schema: &Map<String, Value>, secret: bool) -> String {
     hint
 }
 
+/// Which fields of a group belong together, where all that a choice says is what has to be there.
+pub(super) fn needs(schema: &Map<String, Value>) -> String {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let title = |name: &str| {
+        let said = properties.and_then(|properties| properties.get(name)?.get("title")?.as_str());
+        said.map_or_else(|| humane(name), str::to_owned)
+    };
+    for (key, how) in [("oneOf", "Fill in just one of"), ("anyOf", "Fill in at least one of")] {
+        let Some(branches) = schema.get(key).and_then(Value::as_array) else { continue };
+        let names = |branch: &Value| {
+            let required = branch.get("required")?.as_array()?;
+            let only = branch.as_object()?.len() == 1 && !required.is_empty();
+            let names: Vec<String> = required.iter().filter_map(Value::as_str).map(title).collect();
+            only.then(|| names.join(" and "))
+        };
+        let names: Option<Vec<String>> = branches.iter().map(names).collect();
+        if let Some(names) = names.filter(|names| names.len() > 1 && names.len() <= 10) {
+            return format!("{how}: {}.", names.join(", "));
+        }
+    }
+    String::new()
+}
+
 /// What one of several shapes is called.
 pub(super) fn shape(shape: &Map<String, Value>, base: &Map<String, Value>, number: usize) -> String {
     let title = shape.get("title").filter(|title| Some(*title) != base.get("title")).and_then(Value::as_str);
