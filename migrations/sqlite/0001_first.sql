@@ -156,6 +156,9 @@ create unique index instances_current on instances (platform_id, platform_instan
 create index instances_tenant on instances (tenant_id, id);
 create index instances_broker on instances (broker_id, id);
 create index instances_state on instances (state, id);
+-- For lists of what is there, however much is gone.
+create index instances_standing on instances (id) where state <> 'gone';
+create index instances_tenant_standing on instances (tenant_id, id) where state <> 'gone';
 
 create table bindings (
     id text primary key,
@@ -285,6 +288,7 @@ create index events_unnumbered on events (position) where sequence is null;
 create index events_tenant on events (tenant_id, sequence);
 create index events_broker on events (broker_id, sequence) where broker_id is not null;
 create index events_type on events (type, sequence);
+create index events_instance on events (instance_id, position) where instance_id is not null;
 
 create table sinks (
     name text primary key,

@@ -185,7 +185,12 @@ impl App {
         self.named(row, tenant, platform).await
     }
 
-    async fn named(&self, row: InstanceRow, tenant: String, platform: String) -> Result<InstanceView, Error> {
+    pub(in crate::app) async fn named(
+        &self,
+        row: InstanceRow,
+        tenant: String,
+        platform: String,
+    ) -> Result<InstanceView, Error> {
         let (broker, offering, plan) = self.names_of(&row).await?;
         Ok(InstanceView { row, tenant, platform, broker, offering, plan })
     }

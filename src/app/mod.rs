@@ -62,6 +62,7 @@ mod rotate;
 mod rows;
 mod sealed;
 pub mod sequence;
+pub mod services;
 pub mod sessions;
 mod settle;
 pub mod simulate;
@@ -123,6 +124,7 @@ struct Inner {
     visibility: visibility::Cache,
     lookups: lookup::Lookups,
     provider: identity::Provider,
+    followers: services::live::Followers,
 }
 
 impl App {
@@ -150,6 +152,7 @@ impl App {
             visibility: visibility::Cache::default(),
             lookups: lookup::Lookups::default(),
             provider: identity::Provider::default(),
+            followers: services::live::Followers::default(),
             config,
             db,
             clock,
@@ -220,6 +223,10 @@ impl App {
 
     pub(in crate::app) fn attempts(&self) -> &audit::logins::Attempts {
         &self.inner.attempts
+    }
+
+    fn followers(&self) -> &services::live::Followers {
+        &self.inner.followers
     }
 
     fn logins(&self) -> &auth::Logins {

@@ -365,7 +365,7 @@ impl App {
         }
     }
 
-    async fn live(&self, orderer: &Orderer, id: &str, name: &str) -> Result<InstanceRow, Error> {
+    pub(in crate::app) async fn live(&self, orderer: &Orderer, id: &str, name: &str) -> Result<InstanceRow, Error> {
         let row = self.current_instance(orderer, id).await?;
         row.filter(|row| presence(row.state, row.operation_id.is_some()) == Presence::Live)
             .ok_or_else(|| Error::not_found("instance", name))
@@ -481,7 +481,7 @@ fn in_progress() -> Error {
 }
 
 /// OSB's `ConcurrencyError` in the management API's words.
-fn busy(error: Error) -> Error {
+pub(in crate::app) fn busy(error: Error) -> Error {
     match error {
         Error::Answer(answer) | Error::Broker(answer) if answer.code() == Some(osb::error::CONCURRENCY_ERROR) => {
             in_progress()

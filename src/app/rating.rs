@@ -4,6 +4,8 @@
 //! What a piece costs is decided in [`crate::domain::rating`]. Invariant: what was recorded after `known_at` counts for nothing, so
 //! a question about a horizon that has passed has the same answer for ever.
 
+mod some;
+
 use std::collections::HashSet;
 use std::ops::Range;
 

@@ -153,6 +153,13 @@ pub enum Why {
 }
 
 impl Why {
+    /// The name of the rule or budget.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Rule(name) | Self::Budget(name) => name,
+        }
+    }
+
     /// For people.
     fn words(&self) -> String {
         match self {

@@ -126,6 +126,11 @@ impl Zone {
         jiff::Timestamp::from_microsecond(time.0).unwrap_or(jiff::Timestamp::MAX).to_zoned(self.0.clone()).date()
     }
 
+    /// What the day that holds an instant is called: `3 Nov`.
+    pub fn day_in_words(&self, time: Time) -> String {
+        self.date(time).strftime("%-d %b").to_string()
+    }
+
     /// The first instant of a day; where the clocks skip midnight, the first that there is.
     fn midnight(&self, date: Date) -> Time {
         date.to_zoned(self.0.clone()).map_or(Time(0), |zoned| Time(zoned.timestamp().as_microsecond()))

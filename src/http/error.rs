@@ -110,6 +110,11 @@ impl Failure {
         self.retry_after_seconds
     }
 
+    /// Whether the fault is the hub's own.
+    pub fn is_fault(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// The error chain, where the fault is the hub's own.
     pub fn fault(&self) -> Option<&app::Error> {
         self.cause.as_deref().filter(|_| self.status.is_server_error())

@@ -75,6 +75,11 @@ impl Draining {
         self.shutdown.is_cancelled()
     }
 
+    /// Waits until the process is told to stop: for answers that would go on.
+    pub(in crate::http) async fn begun(&self) {
+        self.shutdown.cancelled().await;
+    }
+
     pub(in crate::http) fn enter(&self) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight(Arc::clone(&self.in_flight))

@@ -57,7 +57,7 @@ fn list_of<T: DeserializeOwned>(row: &AnyRow, name: &'static str) -> Result<Vec<
     serde_json::from_str(&text).map_err(|source| Error::Corrupt { column: name, source: source.into() })
 }
 
-fn read(row: &AnyRow) -> Result<ApprovalRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<ApprovalRow, Error> {
     let (kind, state): (String, String) = (column(row, "kind")?, column(row, "state")?);
     Ok(ApprovalRow {
         id: column(row, "id")?,

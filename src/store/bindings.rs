@@ -40,7 +40,7 @@ pub struct BindingRow {
     pub late_until: Option<Time>,
 }
 
-fn read(row: &AnyRow) -> Result<BindingRow, Error> {
+pub(super) fn read(row: &AnyRow) -> Result<BindingRow, Error> {
     let state: String = column(row, "state")?;
     Ok(BindingRow {
         id: column(row, "id")?,

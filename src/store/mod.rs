@@ -42,6 +42,7 @@ pub mod references;
 pub mod reviews;
 pub mod sealed;
 pub mod service_accounts;
+pub mod services;
 pub mod sessions;
 pub mod sinks;
 pub mod spans;

@@ -155,6 +155,40 @@ pub async fn of(
     tx.fetch_all(query).await?.iter().map(read).collect()
 }
 
+macro_rules! of_some {
+    ($ids:literal) => {
+        concat!(
+            "select s.id, s.instance_id, i.name, i.platform_instance_id, s.broker_id, s.offering, s.plan, s.setup, s.started_at, \
+            case when s.closed_at <= $4 then s.ended_at else null end as ended_at \
+            from spans s join instances i on i.id = s.instance_id where s.tenant_id = $1 and s.instance_id in (",
+            $ids,
+            ") and s.started_at < $3 and s.started_at <= $4 order by s.instance_id, s.started_at, s.id"
+        )
+    };
+}
+
+const OF_SOME_SQLITE: &str = of_some!("select value from json_each($2)");
+const OF_SOME_POSTGRES: &str = of_some!("select value from json_array_elements_text($2::json)");
+
+/// The same as [`of`], of some of a tenant's instances; `ids` is a JSON list.
+///
+/// # Errors
+/// [`Error`].
+pub async fn of_some(
+    tx: &mut Tx<'_>,
+    tenant_id: &str,
+    ids: &str,
+    until: Time,
+    known_at: Time,
+) -> Result<Vec<SpanRow>, Error> {
+    let query = sqlx::query(tx.shared(OF_SOME_SQLITE, OF_SOME_POSTGRES))
+        .bind(tenant_id.to_owned())
+        .bind(ids.to_owned())
+        .bind(until.0)
+        .bind(known_at.0);
+    tx.fetch_all(query).await?.iter().map(read).collect()
+}
+
 const FIRST: &str = "select min(started_at) as first from spans where tenant_id = $1";
 
 /// When a tenant's first span began; none where it never had one.

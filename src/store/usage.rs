@@ -82,6 +82,20 @@ pub async fn series_of(tx: &mut Tx<'_>, instance_id: &str, limit: i64) -> Result
     rows.iter().map(series).collect()
 }
 
+const MEASURED_SQLITE: &str =
+    "select distinct instance_id from usage_series where instance_id in (select value from json_each($1))";
+const MEASURED_POSTGRES: &str = "select distinct instance_id from usage_series \
+    where instance_id in (select value from json_array_elements_text($1::json))";
+
+/// Of which of these instances (a JSON list of ids) anything was ever reported.
+///
+/// # Errors
+/// [`Error`]
+pub async fn measured(tx: &mut Tx<'_>, instances: &str) -> Result<HashSet<String>, Error> {
+    let sql = sqlx::query(tx.shared(MEASURED_SQLITE, MEASURED_POSTGRES)).bind(instances.to_owned());
+    tx.fetch_all(sql).await?.iter().map(|row| column(row, "instance_id")).collect()
+}
+
 const WEIGHTED_SQLITE: &str = "select instance_id, meter, unit from usage_series \
     where aggregation = $2 and instance_id in (select value from json_each($1))";
 const WEIGHTED_POSTGRES: &str = "select instance_id, meter, unit from usage_series \

@@ -12,7 +12,7 @@ use crate::domain::decimal::Decimal;
 const WIDTH: i64 = 720;
 const HEIGHT: i64 = 240;
 /// What the axes' words take.
-const LEFT: i64 = 76;
+const LEFT: i64 = 84;
 const RIGHT: i64 = 12;
 const TOP: i64 = 12;
 const BOTTOM: i64 = 30;
@@ -159,9 +159,12 @@ fn labels(points: &[Point], slots: &Slots) -> Markup {
     let each = i64::try_from(longest).unwrap_or(i64::MAX).saturating_mul(CHARACTER).saturating_add(CHARACTER);
     let room = usize::try_from((WIDTH - LEFT - RIGHT) / each.max(1)).unwrap_or(1);
     let step = points.len().div_ceil(room.clamp(1, LABELS_MAX)).max(1);
+    // In a group of their own, so that a narrow screen shows every second of them.
     html! {
-        @for (index, point) in points.iter().enumerate().step_by(step) {
-            text.tick x=(slots.middle(index)) y=(HEIGHT - 8) text-anchor="middle" { (short(&point.label)) }
+        g.labels {
+            @for (index, point) in points.iter().enumerate().step_by(step) {
+                text.tick x=(slots.middle(index)) y=(HEIGHT - 8) text-anchor="middle" { (short(&point.label)) }
+            }
         }
     }
 }
@@ -202,10 +205,14 @@ impl Scale {
     fn of(points: &[Point]) -> Self {
         let units = points.iter().filter_map(Point::units);
         let (low, high) = units.fold((0_i128, 0_i128), |(low, high), units| (low.min(units), high.max(units)));
+        if low == high {
+            // Nothing but nothing: up to one.
+            return Self { low, high: Decimal::ONE_UNITS, step: Decimal::ONE_UNITS };
+        }
         let step = round_step((high - low) / LINES);
         let down = |value: i128| value.div_euclid(step) * step;
         let (low, high) = (down(low), -down(-high));
-        Self { low, high: if low == high { step } else { high }, step }
+        Self { low, high, step }
     }
 
     fn ticks(&self) -> Vec<i128> {

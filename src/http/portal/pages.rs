@@ -4,8 +4,8 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{approvals, assets, catalog, change, costs, home, offering, operate, order, provide, sign_in, visit};
-use crate::domain::permission::Permission::{ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms, ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn};
+use super::{approvals, assets, catalog, change, costs, home, offering, operate, order, provide, services, sign_in, visit};
+use crate::domain::permission::Permission::{ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms, ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn};
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
@@ -32,6 +32,53 @@ pub const PAGES: &[Route] = &[
         to(change::send)
     })
     .with(&[200, 303]),
+    // My services.
+    Route::new(Get, "/services", SeeOrders, "My services", || to(services::list::show)).asks(services::list::QUERY),
+    Route::new(Get, "/services/{tenant}/{name}", SeeOrders, "A service", || to(services::show::show)),
+    Route::new(
+        Get,
+        "/services/{tenant}/{name}/live",
+        SeeOrders,
+        "That a service changed, as server-sent events",
+        || to(services::live::stream),
+    )
+    .asks(services::live::QUERY),
+    Route::new(Get, "/services/{tenant}/{name}/delete", Order, "What a deletion would take", || {
+        to(services::delete::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/delete", Order, "Delete a service", || to(services::delete::delete))
+        .with(&[303]),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/new", Order, "A form for a binding", || {
+        to(services::new_binding::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/new", Order, "Bind to a service", || {
+        to(services::new_binding::bind)
+    })
+    .with(&[200, 303]),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}", SeeOrders, "A binding", || {
+        to(services::binding::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}", Order, "Show a binding's credentials", || {
+        to(services::binding::reveal)
+    }),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}/rotate", Order, "What a rotation does", || {
+        to(services::rotate::show)
+    }),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}/rotate", Order, "Rotate a binding", || {
+        to(services::rotate::rotate)
+    })
+    .with(&[200, 303]),
+    Route::new(
+        Get,
+        "/services/{tenant}/{name}/bindings/{binding}/revoke",
+        Order,
+        "Who loses access by a revocation",
+        || to(services::revoke::show),
+    ),
+    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}/revoke", Order, "Revoke a binding", || {
+        to(services::revoke::revoke)
+    })
+    .with(&[303]),
     // Approvals.
     Route::new(Get, "/approvals", SeeApprovals, "Orders that wait for somebody's yes", || to(approvals::list))
         .asks(approvals::QUERY),
@@ -168,8 +215,6 @@ pub const PAGES: &[Route] = &[
     .asks(operate::brokers::QUERY),
     Route::new(Post, "/provider/brokers/{name}", ChangeBrokers, "Fetch its catalog again", || {
         to(operate::brokers::refresh)
-    })
-    .with(&[303]),
 ];
 
 /// Registers them.

@@ -1,0 +1,109 @@
+//! Streams that say that a service changed.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{Shop, on_both};
+use crate::support::hub::{BOUND, CLIENT};
+use crate::support::portal::Browser;
+
+/// A stream of events, read as it comes.
+struct Stream {
+    answer: reqwest::Response,
+    read: String,
+}
+
+impl Stream {
+    async fn open(shop: &Shop, browser: &Browser, address: &str) -> Self {
+        let url = format!("{}{address}", shop.bench.hub.url);
+        let answer = CLIENT.get(url).header("cookie", browser.cookies()).send().await.expect("an answer");
+        Self { answer, read: String::new() }
+    }
+
+    /// Reads until that was said; false where the stream ends before.
+    async fn until(&mut self, said: &str) -> bool {
+        while !self.read.contains(said) {
+            let chunk = timeout(BOUND, self.answer.chunk()).await.expect("it comes in time");
+            let Ok(Some(chunk)) = chunk else { return false };
+            self.read.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        true
+    }
+}
+
+/// The mark of what a page shows.
+fn seen(browser: &Browser) -> String {
+    let (_, rest) = browser.page.text.split_once("data-live-seen=\"").expect("a mark");
+    rest.split('"').next().expect("a mark").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_told_to_who_looks_and_nothing_of_what_it_is() {
+    on_both(async |shop| {
+        shop.ordered("net", "network", json!({"pin": "pin-of-it"})).await;
+        let mut ada = shop.person("ada").await;
+        ada.get("/services/retail/net").await;
+        let mark = seen(&ada);
+        let address = format!("/services/retail/net/live?seen={mark}");
+        let mut stream = Stream::open(shop, &ada, &address).await;
+        assert_eq!(stream.answer.status(), 200);
+        let header = |name: &str| stream.answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(
+            (header("content-type").as_str(), header("cache-control").as_str()),
+            ("text/event-stream", "no-store")
+        );
+        assert!(stream.until("retry: ").await);
+        assert!(!stream.read.contains("event: change"), "{}", stream.read);
+        let path = "/api/v1/tenants/retail/instances/net/bindings/app";
+        assert_eq!(shop.bench.hub.admin(Method::PUT, path, Some(json!({}))).await.status, 201);
+        assert!(stream.until("event: change\ndata: ").await && stream.until("\n\n").await, "{}", stream.read);
+        assert!(!stream.read.contains(&mark), "{}", stream.read);
+        assert!(!stream.read.contains("of-the-binding") && !stream.read.contains("app"), "{}", stream.read);
+        // Whoever saw it as it was is told at once.
+        let mut late = Stream::open(shop, &ada, &address).await;
+        assert!(late.until("event: change").await);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_follows_a_few_pages_at_once_and_nobody_elses() {
+    on_both(async |shop| {
+        shop.ordered("net", "network", json!({})).await;
+        let (mut ada, mut bob) = (shop.person("ada").await, shop.person("bob").await);
+        ada.get("/services/retail/net").await;
+        let address = format!("/services/retail/net/live?seen={}", seen(&ada));
+        let mut streams = Vec::new();
+        for _ in 0..bourse::app::services::live::OF_SESSION_MAX {
+            let mut stream = Stream::open(shop, &ada, &address).await;
+            assert_eq!(stream.answer.status(), 200);
+            assert!(stream.until("retry: ").await);
+            streams.push(stream);
+        }
+        ada.get(&address).await;
+        assert_eq!(ada.page.status, 503, "{:?}", ada.page);
+        assert!(ada.words().contains("too many pages"), "{}", ada.words());
+        let others = Stream::open(shop, &shop.administrator().await, &address).await;
+        assert_eq!(others.answer.status(), 200, "another session has places of its own");
+        assert_eq!(bob.get(&address).await.status, 404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_the_process_stops() {
+    for on in [crate::support::bare::On::Sqlite, crate::support::bare::On::Postgres] {
+        let shop = Shop::new(on).await;
+        shop.ordered("net", "network", json!({})).await;
+        let mut ada = shop.person("ada").await;
+        ada.get("/services/retail/net").await;
+        let address = format!("/services/retail/net/live?seen={}", seen(&ada));
+        let mut stream = Stream::open(&shop, &ada, &address).await;
+        assert!(stream.until("retry: ").await);
+        let Shop { bench, recorder, _forger } = shop;
+        let (ended, ()) = tokio::join!(stream.until("never said"), bench.hub.stop());
+        assert!(!ended);
+        drop((recorder, _forger));
+    }
+}
