@@ -4,8 +4,14 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
-use super::{approvals, assets, catalog, change, costs, home, offering, operate, order, provide, services, sign_in, visit};
-use crate::domain::permission::Permission::{ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms, ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts, SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn};
+use super::{
+    approvals, assets, catalog, change, costs, home, offering, operate, order, provide, services, sign_in, visit,
+};
+use crate::domain::permission::Permission::{
+    ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms,
+    ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts,
+    SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn,
+};
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
@@ -215,6 +221,8 @@ pub const PAGES: &[Route] = &[
     .asks(operate::brokers::QUERY),
     Route::new(Post, "/provider/brokers/{name}", ChangeBrokers, "Fetch its catalog again", || {
         to(operate::brokers::refresh)
+    })
+    .with(&[303]),
 ];
 
 /// Registers them.

@@ -57,7 +57,7 @@ impl Sheet {
         tenant: &str,
     ) -> Result<Self, Failure> {
         let seen = app.offered_tenants(caller, None).await?;
-        let view = app.offering(offering, seen.as_deref())?;
+        let view = app.offering(caller, offering, seen.as_deref())?;
         let mut own = Vec::new();
         let mut tenants = app.tenants_to_order_for(caller, "").await?;
         let tenant = match (tenant, tenants.names.as_slice()) {
