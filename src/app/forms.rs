@@ -126,6 +126,7 @@ impl App {
             offering_id: None,
             state: Some(InstanceState::Ready),
             sight: super::access::sight(Permission::Order, caller)?,
+            now: self.clock().now(),
         };
         let rows = self.db().read::<_, Error, _>(move |tx| {
             let filter = filter.clone();

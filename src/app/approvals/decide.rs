@@ -24,7 +24,7 @@ use crate::domain::operation::{OperationKind, Phase, Told};
 use crate::domain::permission::{Permission, Sight};
 use crate::domain::policy::{Action, Judged};
 use crate::domain::tenant::Tenant;
-use crate::store::approvals::{self, Decided};
+use crate::store::approvals::{self, ApprovalRow, Decided};
 use crate::store::audit::{self, AuditRow};
 use crate::store::instances::{self, InstanceRow};
 use crate::store::operations::{self, OperationRow};
@@ -37,6 +37,17 @@ pub enum Decision {
     Approve,
     /// It may not.
     Deny,
+}
+
+/// An order that waits, as whoever decides about it is held against it.
+pub(super) fn asked<'a>(row: &'a ApprovalRow, tenant: &'a Tenant) -> Request<'a> {
+    Request {
+        user: row.requested_user.as_deref(),
+        actor: person_of(&row.requested_by).map(|_| row.requested_by.as_str()),
+        approvers: &row.approvers,
+        tenant: &tenant.document,
+        tenant_id: &tenant.id,
+    }
 }
 
 /// An order that waits, looked at as if it were placed now.
@@ -82,13 +93,7 @@ impl App {
         }
         let view = self.approval(&access::sight(Permission::DecideApprovals, caller)?, id).await?;
         let tenant = self.tenant(&view.row.tenant_id).await?;
-        let request = Request {
-            user: view.row.requested_user.as_deref(),
-            actor: person_of(&view.row.requested_by).map(|_| view.row.requested_by.as_str()),
-            approvers: &view.row.approvers,
-            tenant: &tenant.document,
-            tenant_id: &tenant.id,
-        };
+        let request = asked(&view.row, &tenant);
         if let Some(message) = request.refuses(caller) {
             return Err(Error::Forbidden(message.to_owned()));
         }

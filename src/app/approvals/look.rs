@@ -7,7 +7,8 @@ use super::super::budgets::{BUDGETS_MAX, BudgetView};
 use super::super::estimates::EstimateOf;
 use super::super::{App, Error, Listed, Page, access};
 use super::ApprovalView;
-use crate::domain::approval::{ApprovalState, Request};
+use super::decide::asked;
+use crate::domain::approval::ApprovalState;
 use crate::domain::caller::Caller;
 use crate::domain::decimal::Exact;
 use crate::domain::permission::{Access, Permission, Sight, Thing};
@@ -75,12 +76,7 @@ impl App {
     pub async fn approval_outlook(&self, caller: &Caller, view: &ApprovalView) -> Result<Outlook, Error> {
         let row = &view.row;
         let tenant = self.tenant(&row.tenant_id).await?;
-        let request = Request {
-            user: row.requested_user.as_deref(),
-            approvers: &row.approvers,
-            tenant: &tenant.document,
-            tenant_id: &tenant.id,
-        };
+        let request = asked(row, &tenant);
         let (mut refused, mut policies) = (None, Vec::new());
         if row.state == ApprovalState::Pending {
             let anew = self.anew(&row.operation_id, &row.instance_id, self.clock().now()).await?;

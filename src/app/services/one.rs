@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::super::grants::Reader;
 use super::super::instances::InstanceView;
-use super::super::order::Orderer;
 use super::super::people::instance_id;
 use super::super::prices::PlanPrice;
 use super::super::references;
@@ -100,9 +100,9 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`] where it is not theirs to see.
     pub async fn service(&self, caller: &Caller, tenant: &str, key: &str) -> Result<Service, Error> {
-        let (orderer, row) = self.looked_at(caller, tenant, key).await?;
+        let (Reader { orderer, by_grant }, row) = self.looked_at(caller, tenant, key).await?;
         let id = row.id.clone();
-        let (operations, approvals, bindings, relations, grants, events, mark) = self
+        let (operations, mut approvals, bindings, relations, grants, mut events, mark) = self
             .db()
             .read::<_, Error, _>(|tx| {
                 Box::pin(async move {
@@ -118,6 +118,12 @@ impl App {
                 })
             })
             .await?;
+        let sight = Permission::SeeOrders.sight(caller).filter(|_| !by_grant);
+        let relations = sight.map_or_else(Default::default, |sight| relations.in_sight(&sight));
+        if by_grant {
+            // Whoever was granted this one instance learns nothing of its tenant.
+            (approvals, events) = (Vec::new(), Vec::new());
+        }
         let (may_order, may_use) = self.may(caller, &row).await?;
         let parameters = match may_order {
             true => {
@@ -164,24 +170,24 @@ impl App {
         caller: &Caller,
         tenant: &str,
         key: &str,
-    ) -> Result<(Orderer, InstanceRow), Error> {
+    ) -> Result<(Reader, InstanceRow), Error> {
         let by_name = self.reader(caller, (tenant, key), GrantRole::Reader).await;
-        if let Ok(orderer) = &by_name
-            && let Some(row) = self.current_instance(orderer, &instance_id(tenant, key)).await?
+        if let Ok(reader) = &by_name
+            && let Some(row) = self.current_instance(&reader.orderer, &instance_id(tenant, key)).await?
         {
-            return Ok((orderer.clone(), row));
+            return Ok((by_name?, row));
         }
         let missing = || Error::not_found("instance", key);
         if uuid::Uuid::parse_str(key).is_err() {
             return Err(by_name.err().unwrap_or_else(missing));
         }
-        let orderer = by_name?;
-        let (id, tenant_id) = (key.to_owned(), orderer.tenant.as_ref().map(|tenant| tenant.id.clone()));
+        let reader = by_name?;
+        let (id, tenant_id) = (key.to_owned(), reader.orderer.tenant.as_ref().map(|tenant| tenant.id.clone()));
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move { Ok(services::of_tenant(tx, &id, &tenant_id.unwrap_or_default()).await?) })
         });
         let row = read.await?.ok_or_else(missing)?;
-        Ok((orderer, row))
+        Ok((reader, row))
     }
 
     /// Whether somebody orders for the tenant of an instance, and whether they get at its credentials.
