@@ -14,3 +14,4 @@ mod refusals;
 mod services;
 mod sessions;
 mod staff;
+mod story;

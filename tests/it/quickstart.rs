@@ -15,9 +15,9 @@ use crate::support::wait::wait_until;
 const README: &str = include_str!("../../README.md");
 
 /// A running quickstart.
-struct Quickstart {
+pub(crate) struct Quickstart {
     process: Process,
-    exports: BTreeMap<String, String>,
+    pub(crate) exports: BTreeMap<String, String>,
 }
 
 /// The example's binary of this build. `cargo test` builds all examples first; with `--test it` alone it may be missing or old.
@@ -28,7 +28,7 @@ fn binary() -> PathBuf {
 }
 
 impl Quickstart {
-    async fn start(more: &[&str]) -> Self {
+    pub(crate) async fn start(more: &[&str]) -> Self {
         let arguments = ["--listen", "127.0.0.1:0"].iter().chain(more);
         let (process, _) = Process::serve("quickstart", &binary(), arguments, &[]).await;
         let bound = std::time::Duration::from_secs(15);
@@ -52,7 +52,7 @@ impl Quickstart {
         self.process.stdout().lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
     }
 
-    async fn interrupt(mut self) {
+    pub(crate) async fn interrupt(mut self) {
         self.process.signal(Signal::Interrupt);
         let status = self.process.exit_status().await;
         assert_eq!(status.code(), Some(0), "{}", self.process.stderr());

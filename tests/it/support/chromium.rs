@@ -100,11 +100,6 @@ impl Chromium {
         self.client.goto(&format!("{}{address}", self.hub)).await.expect("no page");
     }
 
-    /// Goes to an address anywhere.
-    pub(crate) async fn go_to(&self, url: &str) {
-        self.client.goto(url).await.expect("no page");
-    }
-
     /// Path and query of the page.
     pub(crate) async fn address(&self) -> String {
         let url = self.client.current_url().await.expect("an address");
@@ -120,11 +115,6 @@ impl Chromium {
     /// The element of a selector, once it is there.
     pub(crate) async fn find(&self, css: &str) -> Element {
         wait_for(css, BOUND, async || self.client.find(Locator::Css(css)).await.ok()).await
-    }
-
-    /// Whether there is one now.
-    pub(crate) async fn has(&self, css: &str) -> bool {
-        self.client.find(Locator::Css(css)).await.is_ok()
     }
 
     /// Clicks the element of a selector.
