@@ -19,6 +19,8 @@
 
 mod faults;
 mod merge;
+#[cfg(test)]
+mod properties;
 pub mod schema;
 mod sent;
 mod show;
