@@ -135,16 +135,22 @@ impl Chromium {
         wait_for(&what, BOUND, async || self.client.find(Locator::XPath(&path)).await.ok()?.click().await.ok()).await;
     }
 
-    /// Types into the field of a selector, in place of what stands there.
+    /// Types into the field of a selector, in place of what stands there: again where a script put another one in its place meanwhile.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
-        let field = self.find(css).await;
-        field.clear().await.expect("a field that can be emptied");
-        field.send_keys(text).await.expect("a field that can be typed into");
+        wait_for(&format!("{css} to hold {text:?}"), BOUND, async || {
+            let field = self.client.find(Locator::Css(css)).await.ok()?;
+            field.clear().await.ok()?;
+            field.send_keys(text).await.ok()?;
+            let held = self.client.find(Locator::Css(css)).await.ok()?.prop("value").await.ok()??;
+            (held == text).then_some(())
+        })
+        .await;
     }
 
     /// Chooses a value of a list.
     pub(crate) async fn choose(&self, css: &str, value: &str) {
-        self.find(css).await.select_by_value(value).await.expect("such a value");
+        let what = format!("{css} to be {value}");
+        wait_for(&what, BOUND, async || self.find(css).await.select_by_value(value).await.ok()).await;
     }
 
     /// Types wherever the focus is.

@@ -93,7 +93,12 @@ for (const form of document.querySelectorAll('form[data-live]')) {
     clearTimeout(timer);
     queue = queue.then(async () => {
       try {
+        const texts = () => form.querySelectorAll('input[type="text"], input[type="password"], input[type="search"], input:not([type]), textarea');
+        const before = new Map([...texts()].map((field) => [field.id, field.value]));
         const page = await ask(name, value);
+        // What was typed meanwhile is newer than the answer, and whoever went on to another field stays there.
+        const newer = [...texts()].filter((field) => field.id && field.value !== before.get(field.id)).map((field) => [field.id, field.value]);
+        const at = form.contains(document.activeElement) ? document.activeElement.id : '';
         // What is secret is in no answer: what was typed stays.
         const secrets = new Map();
         for (const field of form.querySelectorAll('[autocomplete="new-password"]')) secrets.set(field.name, field.value);
@@ -101,7 +106,10 @@ for (const form of document.querySelectorAll('form[data-live]')) {
         const of = page.querySelector('input[name="of"]');
         if (of) form.querySelector('input[name="of"]').value = of.value;
         for (const field of form.querySelectorAll('[autocomplete="new-password"]')) field.value = secrets.get(field.name) ?? '';
+        for (const [id, text] of newer) { const field = document.getElementById(id); if (field) field.value = text; }
         outlook(page);
+        const there = at && at !== target && document.getElementById(at);
+        if (there) { there.focus(); return; }
         const place = document.getElementById(target);
         const entries = place?.querySelectorAll(':scope > .entry') ?? [];
         const within = name === 'add' && entries.length ? entries[entries.length - 1] : place;
