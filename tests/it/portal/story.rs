@@ -123,6 +123,15 @@ async fn no_page_keeps_anybody_from_using_it() {
             browser.picture(&folder.join(format!("{name}-{kind}.png"))).await;
         }
     }
+    // Those in README (`tests/pictures.sh`).
+    browser.size(WIDE, 800).await;
+    browser.scheme("light").await;
+    for (name, address) in
+        [("catalog", "/catalog"), ("order", "/catalog/virtual-network/order?plan=medium&tenant=retail")]
+    {
+        browser.go(address).await;
+        browser.first_view(&folder.join(format!("readme-{name}.png"))).await;
+    }
     browser.stop().await;
     quickstart.interrupt().await;
 }

@@ -213,7 +213,16 @@ impl Chromium {
 
     /// A picture of the whole page.
     pub(crate) async fn picture(&self, file: &Path) {
-        let clip = json!({"format": "png", "captureBeyondViewport": true});
+        self.shot(file, true).await;
+    }
+
+    /// A picture of what fits into the window.
+    pub(crate) async fn first_view(&self, file: &Path) {
+        self.shot(file, false).await;
+    }
+
+    async fn shot(&self, file: &Path, whole: bool) {
+        let clip = json!({"format": "png", "captureBeyondViewport": whole});
         let taken = self.cdp("Page.captureScreenshot", clip).await;
         let bytes = STANDARD.decode(taken["data"].as_str().expect("a picture")).expect("a picture");
         std::fs::write(file, bytes).expect("could not write the picture");

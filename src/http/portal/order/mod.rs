@@ -94,7 +94,9 @@ pub async fn send(
         PersonalOrder { offering: offering.into_inner(), plan: sheet.plan.clone(), parameters: sheet.parameters() };
     let (hub, caller, of_call) = (app.clone(), who.caller.clone(), call.clone());
     let (tenant, name) = (sheet.tenant.clone(), sheet.name.clone());
-    let placed = attempted(async move { hub.order_new(&caller, &of_call, &tenant, &name, order).await }).await;
+    // What it takes to place an order is too large for the stack.
+    let placed =
+        attempted(async move { Box::pin(hub.order_new(&caller, &of_call, &tenant, &name, order)).await }).await;
     match placed {
         Ok(_) => Ok(visit.to(&format!("/services/{}/{}", kit::part(&sheet.tenant), kit::part(&sheet.name)))),
         Err(error) => {
