@@ -67,6 +67,9 @@ impl App {
                 access::check(&sight, "tenant", &wanted, &access::of_tenant(&tenant.id))?;
                 let before = tenant.document.clone();
                 let was = tenant.document.role_of(kind, &name);
+                if role.is_some() && was == role {
+                    return Ok(Put::Replaced);
+                }
                 tenant.document.members.retain(|member| !member.is(kind, &name));
                 match role {
                     Some(role) => tenant.document.members.push(Member::new(kind, &name, role)),

@@ -153,12 +153,17 @@ impl App {
     }
 
     async fn made_by(&self, row: &RunRow) -> Vec<Made> {
-        let id = row.id.clone();
-        let read = self.db().read(|tx| Box::pin(async move { conformance::made(tx, &id).await })).await;
-        let all = read.unwrap_or_else(|error| {
-            tracing::warn!(run.id = %row.id, %error, "what a conformance run has made could not be read");
-            Vec::new()
-        });
+        // What is not read here is never cleaned up: a database that is busy for a moment must not lose it.
+        let all = loop {
+            let id = row.id.clone();
+            match self.db().read(|tx| Box::pin(async move { conformance::made(tx, &id).await })).await {
+                Ok(all) => break all,
+                Err(error) => {
+                    tracing::warn!(run.id = %row.id, %error, "what a conformance run has made could not be read; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        };
         all.into_iter().map(|[instance, binding, plan_id]| Made { instance, binding, plan_id }).collect()
     }
 

@@ -7,13 +7,16 @@ use std::path::Path;
 use bourse::config::Grants;
 use bourse::domain::role::Role;
 use bourse::http::authorization::{Cell, Column, document};
+use bourse::http::portal::pages::PAGES;
 use bourse::http::routes::{Permission, ROUTES, Route};
+use bourse::secret::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::bare::On;
 use crate::support::hub::{CLIENT, Hub, World};
 use crate::support::oidc::{AUDIENCE, Forger};
+use crate::support::portal::{Browser, PORTAL};
 
 #[test]
 fn the_table_is_as_it_is_written_down() {
@@ -173,6 +176,52 @@ impl Market {
         }
     }
 
+    /// What a browser gets from a page, done with these things: status, where it is led, text.
+    async fn visit(&self, page: &Route, things: &BTreeMap<&str, String>, cookies: &str, csrf: &str) -> (u16, String) {
+        let method = Method::from_bytes(page.method.as_str().as_bytes()).expect("a method");
+        let request = CLIENT.request(method, format!("{}{}", self.hub.url, page_path(page, things)));
+        let request = request.header("cookie", cookies);
+        let request = match page.method.as_str() {
+            "POST" => {
+                let form = "application/x-www-form-urlencoded";
+                request.header("content-type", form).body(format!("csrf={csrf}"))
+            }
+            _ => request,
+        };
+        let answer = request.send().await.expect("no answer");
+        let led = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default().to_owned();
+        (answer.status().as_u16(), led + "\n" + &read(answer).await)
+    }
+
+    /// What is wrong with a page's cell; nothing where it is as the table says.
+    async fn wrong_page(&self, page: &Route, column: Column, (cookies, csrf): (&str, &str)) -> Option<String> {
+        let told = |why: &str, answer: &(u16, String)| {
+            let (method, path) = (page.method.as_str(), page.path);
+            let text: String = crate::support::portal::words(&answer.1).chars().take(600).collect();
+            Some(format!("{method} {path}, {}: {why}: {} {text}", column.as_str(), answer.0))
+        };
+        let own = self.visit(page, &self.own, cookies, csrf).await;
+        let other = self.visit(page, &self.other, cookies, csrf).await;
+        let to_sign_in = |answer: &(u16, String)| answer.0 == 303 && answer.1.starts_with("/sign-in");
+        let by_role = |answer: &(u16, String)| answer.0 == 403 && answer.1.contains("this takes one of the roles");
+        // Whoever has no session is nobody to the portal, whatever else they are.
+        if matches!(column, Column::Nobody | Column::Broker | Column::Platform) {
+            return if to_sign_in(&own) && to_sign_in(&other) { None } else { told("should be led to sign in", &own) };
+        }
+        let of_somebody = ["{tenant}", "{name}", "{id}"].iter().any(|part| page.path.contains(part));
+        let shown = other.0 == 200 && (of_somebody || other.1.contains(&self.other["instance"]));
+        match Cell::of(page.permission, column) {
+            Cell::No if !by_role(&own) => told("should be denied", &own),
+            Cell::No if !by_role(&other) => told("should be denied", &other),
+            Cell::No => None,
+            _ if by_role(&own) || to_sign_in(&own) => told("should be allowed", &own),
+            Cell::All if by_role(&other) => told("should be allowed", &other),
+            Cell::All => None,
+            _ if shown => told("somebody else's should be hidden", &other),
+            _ => None,
+        }
+    }
+
     /// Whether an answer says that one of these doesn't exist.
     fn hides(&self, (status, text): &(u16, String), things: &BTreeMap<&str, String>) -> bool {
         let said = |thing: &String| text.contains(&format!("`{thing}` does not exist"));
@@ -202,6 +251,39 @@ async fn pair(hub: &Hub, path: &str, at: &str) -> (String, String) {
     assert_eq!(made.status, 201, "{made:?}");
     let pair = made.body.pointer(at).expect("credentials");
     (text(&pair["username"]), text(&pair["password"]))
+}
+
+/// The text of an answer; nothing of one that goes on for minutes.
+async fn read(answer: reqwest::Response) -> String {
+    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("text/event-stream") {
+        return String::new();
+    }
+    answer.text().await.expect("no text")
+}
+
+/// A page's path with these things in the place of its names, where a form that is sent does no harm to those who come after.
+fn page_path(page: &Route, things: &BTreeMap<&str, String>) -> String {
+    let reads = page.method.as_str() == "GET";
+    let mut parts: Vec<&str> = page.path.split('/').collect();
+    let (part, kind) = (parts.get(1).copied().unwrap_or_default(), parts.get(2).copied().unwrap_or_default());
+    for word in &mut parts {
+        *word = match (*word, part, kind) {
+            ("{offering}", ..) => "faults",
+            ("{month}", ..) => "2026-11",
+            ("{tenant}", ..) => &things["tenant"],
+            ("{id}", "approvals", _) => &things["approval"],
+            ("{name}", _, "brokers") => &things["broker"],
+            ("{name}", "services", _) if reads => "one",
+            ("{name}", _, "tenants") if reads => &things["tenant"],
+            ("{name}", _, "budgets") if reads => &things["budget"],
+            ("{id}", _, "instances") if reads => &things["instance"],
+            ("{id}", _, "operations") if reads => &things["operation"],
+            (name, ..) if name.starts_with('{') => "none",
+            (same, ..) => same,
+        };
+    }
+    parts.join("/")
 }
 
 /// A route's path with these things in the place of its names, where doing it does no harm to those who come after.
@@ -291,6 +373,46 @@ async fn each_cell_of_the_table_is_as_it_says() {
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert_eq!(tried % Column::all().count(), 0);
+        market.hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_page_of_the_portal_is_for_whom_the_table_says() {
+    for on in [On::Sqlite, On::Postgres] {
+        let forger = Forger::start().await;
+        let issuer = forger.url.clone();
+        let world = World::new(on, |config| {
+            config.oidc.issuer = issuer;
+            config.oidc.audience = AUDIENCE.to_owned();
+            config.oidc.portal_client_id = PORTAL.to_owned();
+            config.oidc.portal_client_secret = Some(Secret::new("portal secret".to_owned()));
+            config.auth.grants = grants();
+        })
+        .await;
+        let market = Market::open(&world, forger).await;
+        let mut wrong = Vec::new();
+        let now = market.hub.app.clock().now().seconds();
+        for column in Column::all() {
+            let name = match column {
+                Column::Role(role) => user(role),
+                _ => "person".to_owned(),
+            };
+            let nobody = matches!(column, Column::Nobody | Column::Broker | Column::Platform);
+            let keys = if nobody {
+                (String::new(), String::new())
+            } else {
+                let mut browser = Browser::person(&market.hub.url, &name, now, &json!({})).await;
+                browser.get("/account").await;
+                (browser.cookies(), browser.csrf())
+            };
+            // Signing out is for everybody, and the end of the walk.
+            let pages = PAGES.iter().filter(|page| page.permission != Permission::Open && page.path != "/sign-out");
+            for page in pages {
+                wrong.extend(market.wrong_page(page, column, (&keys.0, &keys.1)).await);
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         market.hub.stop().await;
     }
 }

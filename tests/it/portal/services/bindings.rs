@@ -51,8 +51,12 @@ async fn credentials_are_the_answer_to_a_post_and_in_no_page_and_no_address() {
         ada.submit(&at, &[]).await;
         assert!(ada.page.status == 200 && ada.page.text.contains(SECRET), "{}", ada.words());
         nothing_is_kept(&mut ada).await;
-        let audit = shop.bench.hub.admin(reqwest::Method::GET, "/api/v1/audit?limit=1000", None).await;
-        assert!(audit.body.to_string().contains("binding.credentials"), "that they were read is written down");
+        // The audit numbers its rows a moment later.
+        wait_until("that they were read is written down", BOUND, async || {
+            let audit = shop.bench.hub.admin(reqwest::Method::GET, "/api/v1/audit?limit=1000", None).await;
+            audit.body.to_string().contains("binding.credentials")
+        })
+        .await;
         // Whoever can't order here has no way to them.
         let mut bob = shop.person("bob").await;
         bob.get("/services").await;
