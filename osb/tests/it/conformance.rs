@@ -241,7 +241,7 @@ async fn what_a_killed_run_has_made_is_deleted_by_who_knows_of_it() {
     let options_of_run = options("small");
     let judging = run(&running_target, options_of_run, progress, std::future::pending());
     let enough = async {
-        while diary.made.lock().unwrap().len() < 12 {
+        while diary.made.lock().unwrap().len() < 12 || running.broker.left() == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -250,7 +250,6 @@ async fn what_a_killed_run_has_made_is_deleted_by_who_knows_of_it() {
         () = enough => {}
     }
     let made = diary.made.lock().unwrap().clone();
-    assert!(running.broker.left() > 0);
     let plans = [SMALL, LARGE].map(str::to_owned);
     let offering = OFFERING_STORE;
     let left = clean_up_after(&target(&running), options("small"), (offering, &plans), &made).await.unwrap();
