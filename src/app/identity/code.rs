@@ -79,8 +79,17 @@ impl App {
         secret: &Secret<String>,
         (state, code): (&str, &str),
     ) -> Result<Secret<String>, Error> {
+        let begun = Attempt::of(secret);
+        // No failed login: nobody guesses a state, and any page can have a browser come here with a wrong one.
+        if !secret::password_matches(state, &secret::hash_password(&begun.state))
+            || code.is_empty()
+            || code.len() > CODE_MAX
+        {
+            let message = "this sign-in was not begun in this browser, or too long ago: sign in again";
+            return Err(Error::BadToken(message.to_owned()));
+        }
         let attempt = self.try_login().await?;
-        let found = self.named_by(secret, (state, code)).await;
+        let found = self.named_by(&begun, code).await;
         if matches!(found, Err(Error::BadToken(_) | Error::NotYet(_))) {
             self.note_failed_login(None);
             attempt.failed();
@@ -91,13 +100,7 @@ impl App {
         self.open_session(Kind::User, name, groups).await
     }
 
-    async fn named_by(&self, secret: &Secret<String>, (state, code): (&str, &str)) -> Result<Bearer, Error> {
-        let attempt = Attempt::of(secret);
-        let ours = secret::password_matches(state, &secret::hash_password(&attempt.state));
-        if !ours || code.is_empty() || code.len() > CODE_MAX {
-            let message = "this sign-in was not begun in this browser, or too long ago: sign in again";
-            return Err(Error::BadToken(message.to_owned()));
-        }
+    async fn named_by(&self, attempt: &Attempt, code: &str) -> Result<Bearer, Error> {
         let doors = self.doors().await?;
         let token = self.exchanged(&doors, code, &attempt.verifier).await?;
         let (settings, outgoing) = (&self.config().oidc, self.outgoing());

@@ -120,6 +120,10 @@ impl App {
             .await?;
         let sight = Permission::SeeOrders.sight(caller).filter(|_| !by_grant);
         let relations = sight.map_or_else(Default::default, |sight| relations.in_sight(&sight));
+        let thing = access::of_tenant(&row.tenant_id);
+        if Permission::SeeApprovals.sight(caller).is_none_or(|sight| sight.of(&thing) != Access::Allowed) {
+            approvals.clear();
+        }
         if by_grant {
             // Whoever was granted this one instance learns nothing of its tenant.
             (approvals, events) = (Vec::new(), Vec::new());

@@ -10,7 +10,8 @@ use super::{
 use crate::domain::permission::Permission::{
     ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms,
     ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts,
-    SeeEvents, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants, SignedIn,
+    SeeDeadLetters, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants,
+    SignedIn,
 };
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
@@ -198,7 +199,7 @@ pub const PAGES: &[Route] = &[
         to(operate::instances::purge)
     })
     .with(&[303]),
-    Route::new(Get, "/operator/outbox", SeeEvents, "Sinks and dead letters", || to(operate::outbox::show))
+    Route::new(Get, "/operator/outbox", SeeDeadLetters, "Sinks and dead letters", || to(operate::outbox::show))
         .asks(operate::outbox::QUERY),
     Route::new(Post, "/operator/outbox", ManageEvents, "Send dead letters once more", || {
         to(operate::outbox::redeliver)

@@ -49,7 +49,10 @@ pub async fn show(visit: Visit, app: Data<App>, whither: Params<Whither>) -> Res
 pub async fn sign_in(visit: Visit, app: Data<App>, fields: Fields) -> Result<HttpResponse, Failure> {
     let (username, to) = (fields.text("username"), fields.text("to"));
     match app.sign_in_administrator(username, fields.raw("password").unwrap_or_default()).await {
-        Ok(secret) => Ok(visit.signed_in(&secret, onwards(to))),
+        Ok(secret) => {
+            leave(&visit, &app).await?;
+            Ok(visit.signed_in(&secret, onwards(to)))
+        }
         Err(app::Error::Unauthorized) => Ok(page(
             &visit,
             &app,
@@ -86,7 +89,10 @@ pub async fn finish(visit: Visit, app: Data<App>, back: Params<Back>) -> Result<
         return Ok(page(&visit, &app, &to, "", Some(wrong)));
     }
     match app.finish_sign_in(visit.secret(), (&state, &code)).await {
-        Ok(secret) => Ok(visit.signed_in(&secret, onwards(&to))),
+        Ok(secret) => {
+            leave(&visit, &app).await?;
+            Ok(visit.signed_in(&secret, onwards(&to)))
+        }
         Err(app::Error::BadToken(why)) => {
             Ok(page(&visit, &app, &to, "", Some(&format!("You are not signed in: {why}."))))
         }
@@ -101,6 +107,14 @@ pub async fn finish(visit: Visit, app: Data<App>, back: Params<Back>) -> Result<
 pub async fn sign_out(who: Can<SignedIn>, visit: Visit, app: Data<App>, _: Fields) -> Result<HttpResponse, Failure> {
     app.close_session(&who.caller, visit.secret().expose()).await?;
     Ok(visit.signed_out("/sign-in"))
+}
+
+/// Ends the session that this browser had before.
+async fn leave(visit: &Visit, app: &App) -> Result<(), Failure> {
+    if let Some(caller) = &visit.caller {
+        app.close_session(caller, visit.secret().expose()).await?;
+    }
+    Ok(())
 }
 
 /// Where whoever signed in goes on: a page of this portal, the first one where it was none.

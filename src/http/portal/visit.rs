@@ -227,7 +227,8 @@ async fn serve(
         Some(page) => response.into_response(page),
         None => response,
     };
-    if fresh {
+    // What a cache may keep for others is given nobody's secret.
+    if fresh && !response.headers().contains_key(CACHE_CONTROL) {
         response.response_mut().add_cookie(&cookie(FRONT, visit.secret.expose(), secure)).ok();
     }
     say(response.headers_mut(), secure);

@@ -3,6 +3,7 @@
 use bourse::domain::permission::Permission;
 use bourse::http::portal::pages::PAGES;
 use bourse::http::route::Method;
+use bourse::http::routes::ROUTES;
 
 use crate::support::management::{on_both, send};
 use crate::support::portal::Browser;
@@ -82,4 +83,34 @@ async fn what_is_not_there_is_told_by_a_page_to_a_browser_and_by_a_problem_to_a_
         assert!(browser.words().contains("offering `none` does not exist"), "{}", browser.words());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cache_may_keep_for_others_gives_nobody_a_cookie() {
+    on_both(async |hub| {
+        let page = send(hub.request("GET", "/sign-in")).await;
+        assert!(!page.header("set-cookie").is_empty() && page.header("cache-control") == "no-store");
+        let asset = page.text.split("href=\"").find_map(|rest| rest.strip_prefix("/assets/")).expect("a file");
+        let address = format!("/assets/{}", asset.split('"').next().unwrap_or_default());
+        let file = send(hub.request("GET", &address)).await;
+        assert!(file.status == 200 && file.header("cache-control").contains("public"), "{file:?}");
+        assert_eq!(file.header("set-cookie"), "");
+    })
+    .await;
+}
+
+#[test]
+fn a_page_of_all_tenants_takes_what_its_route_takes() {
+    let page = |path: &str| PAGES.iter().find(|page| page.path == path && page.method == Method::Get).expect(path);
+    let route = |path: &str| ROUTES.iter().find(|route| route.path == path && route.method == Method::Get).expect(path);
+    for (of_page, of_route) in [
+        ("/operator/outbox", "/api/v1/events/dead-letters"),
+        ("/operator/platforms", "/api/v1/platforms"),
+        ("/operator/policies", "/api/v1/policies"),
+        ("/operator/audit", "/api/v1/audit"),
+        ("/costs", "/api/v1/costs"),
+        ("/approvals", "/api/v1/approvals"),
+    ] {
+        assert_eq!(page(of_page).permission, route(of_route).permission, "{of_page}");
+    }
 }

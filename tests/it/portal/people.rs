@@ -115,3 +115,42 @@ async fn whoever_loses_a_role_has_lost_it_at_the_next_page() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_can_not_have_anybody_locked_out_by_wrong_states() {
+    for on in [On::Sqlite, On::Postgres] {
+        let forger = Forger::start().await;
+        let world = World::new(on, |config| {
+            config.oidc.issuer = forger.url.clone();
+            config.oidc.audience = AUDIENCE.to_owned();
+            config.oidc.portal_client_id = PORTAL.to_owned();
+            config.limits.failed_logins_per_minute = 1;
+            config.limits.failed_logins_burst = 3;
+        })
+        .await;
+        let hub = world.hub().await;
+        let mut browser = Browser::open(&hub.url).await;
+        for _ in 0..6 {
+            assert_eq!(browser.get("/sign-in/callback?state=x&code=y").await.status, 401);
+        }
+        Browser::administrator(&hub.url, "pw").await;
+        hub.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_as_somebody_else_ends_the_session_before() {
+    forged(async |world, hub| {
+        let now = world.clock.now().seconds();
+        let mut browser = Browser::administrator(&hub.url, "pw").await;
+        let before = browser.cookies();
+        let (state, nonce) = browser.leave().await;
+        let claims = json!({"sub": "ada", "aud": PORTAL, "nonce": nonce, "iat": now, "exp": now + 600});
+        browser.get(&format!("/sign-in/callback?state={state}&code={}", Forger::code(&claims))).await;
+        assert!(browser.page.status == 200 && browser.words().contains("ada"), "{:?}", browser.page);
+        let url = format!("{}/account", hub.url);
+        let old = crate::support::hub::CLIENT.get(url).header("cookie", before).send().await.expect("an answer");
+        assert_eq!(old.status().as_u16(), 303, "the administrator's secret is worth nothing any more");
+    })
+    .await;
+}

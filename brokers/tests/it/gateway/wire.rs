@@ -58,7 +58,8 @@ async fn a_terminal_that_changes_its_size_does_so_at_the_target_and_in_the_recor
     let handle = connected(&site).await;
     let mut channel = handle.channel_open_session().await.unwrap();
     channel.request_pty(true, "xterm", 90, 30, 0, 0, &[]).await.unwrap();
-    channel.exec(true, "stty size; trap 'stty size; exit 6' WINCH; while :; do sleep 0.05; done").await.unwrap();
+    // What it says first comes after the trap: a change before it would be heard by nobody.
+    channel.exec(true, "trap 'stty size; exit 6' WINCH; stty size; while :; do sleep 0.05; done").await.unwrap();
     until_output(&mut channel, "30 90").await;
     channel.window_change(101, 41, 0, 0).await.unwrap();
     until_output(&mut channel, "41 101").await;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::catalog::{is_free, price_of};
 use super::super::form::tree::id;
-use super::super::form::{self, Choosable, Faults, Form, Read, State, View};
+use super::super::form::{self, Choosable, Faults, Form, Read, State, View, hidden};
 use super::super::frame::Page;
 use super::super::kit::{self, Tone};
 use super::super::order::program::{self, Ordered};
@@ -76,7 +76,7 @@ impl Sheet {
             Err(app::Error::Invalid(_)) => None,
             Err(other) => return Err(other.into()),
         };
-        let form = Form::of(next.plan.update_schema(), rules.as_ref());
+        let form = Form::of(next.plan.update_schema(), rules.as_ref()).concealing(&found.parameters);
         let mut instances = choosable(app, caller, tenant, &form).await?;
         // It can't refer to itself.
         instances.iter_mut().for_each(|known| known.instances.retain(|(other, _)| other != name));
@@ -308,7 +308,7 @@ impl Sheet {
             let hides = self.form.hides(key);
             let words = |value: &Value| {
                 let shown = self.form.masked(&[(key.clone(), value.clone())].into_iter().collect());
-                shown.get(key).map(form::in_words).unwrap_or_default()
+                shown.get(key).map(|value| form::in_words(&hidden::masked(key, value))).unwrap_or_default()
             };
             let old = self.found.parameters.get(key).map_or_else(|| "not set".to_owned(), words);
             let title = self.form.title(key).unwrap_or(key);

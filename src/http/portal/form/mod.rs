@@ -18,6 +18,7 @@
 //! same value, numbers as they were written; what no field can say is written as JSON, and said so.
 
 mod faults;
+pub mod hidden;
 mod merge;
 #[cfg(test)]
 mod properties;
@@ -85,6 +86,19 @@ impl Form {
         say(&mut root, &rules.default, Said::Preset);
         say(&mut root, &rules.force, Said::Forced);
         Self { root, preset: rules.default.clone() }
+    }
+
+    /// The same for what stands already: what is called like a secret there is one, also where the schema does not say so.
+    #[must_use]
+    pub fn concealing(mut self, known: &Map<String, Value>) -> Self {
+        if let Kind::Object(fields) = &mut self.root.kind {
+            for field in fields {
+                if let Some(value) = known.get(&field.key) {
+                    hidden::conceal(field, &field.key.clone(), value);
+                }
+            }
+        }
+        self
     }
 
     /// As it is first shown: with what operators preset, and with the defaults of what has to be there.

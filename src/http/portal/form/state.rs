@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::hidden;
 use super::schema::ROWS_MAX;
 use super::sent;
 use super::tree::{Field, Kind, Said, within};
@@ -102,7 +103,8 @@ impl State {
         }
         let mut own = Self::default();
         let fits = own.fill_plainly(field, name, value);
-        if !field.hides() && (!fits || sent::value(field, name, &own, must).as_ref() != Some(value)) {
+        let hides = field.hides() || hidden::holds_secret(&field.key, value);
+        if !hides && (!fits || sent::value(field, name, &own, must).as_ref() != Some(value)) {
             own = Self::default();
             own.put(format!("{name}#json"), serde_json::to_string_pretty(value).unwrap_or_default());
         }

@@ -36,7 +36,7 @@ const PARTS: &[(&str, &str, Permission)] = &[
     ("Tenants", "/operator/tenants", Permission::SeeTenants),
     ("Identities", "/operator/identities", Permission::SeePlatforms),
     ("Operations", "/operator/operations", Permission::SeeInstances),
-    ("Outbox", "/operator/outbox", Permission::SeeEvents),
+    ("Outbox", "/operator/outbox", Permission::SeeDeadLetters),
     ("Policies", "/operator/policies", Permission::SeePolicies),
     ("Audit", "/operator/audit", Permission::SeeAudit),
 ];

@@ -15,7 +15,7 @@ use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page};
-use crate::http::permits::{Can, ManageEvents, SeeEvents};
+use crate::http::permits::{Can, ManageEvents, SeeDeadLetters};
 use crate::http::portal::fields::Fields;
 use crate::http::portal::forms;
 use crate::http::portal::frame::Page;
@@ -41,7 +41,7 @@ pub struct Wanted {
 /// # Errors
 /// [`Failure`].
 pub async fn show(
-    who: Can<SeeEvents>,
+    who: Can<SeeDeadLetters>,
     visit: Visit,
     app: Data<App>,
     wanted: Params<Wanted>,

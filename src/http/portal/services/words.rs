@@ -113,7 +113,7 @@ fn waiting(service: &Service) -> Markup {
             p {
                 "Somebody has to agree before anything happens. Its broker has not heard of the order, and nothing is charged."
             }
-            ul {
+            @if !pending.is_empty() { ul {
                 @for approval in &pending {
                     li {
                         @if approval.approvers.is_empty() { "Any approver" } @else { (approval.approvers.join(" or ")) }
@@ -123,7 +123,7 @@ fn waiting(service: &Service) -> Markup {
                         "."
                     }
                 }
-            }
+            } }
             p { "You need do nothing. If nobody decides in time, the order ends. To take it back, delete it." }
         },
     )
