@@ -20,6 +20,11 @@ function copy(button) {
 }
 copying();
 
+// What is shown once goes with its reader: no step back brings it back.
+addEventListener('pagehide', () => {
+  for (const part of document.querySelectorAll('[data-once]')) part.replaceChildren();
+});
+
 // What changes while somebody looks: the hub says that it did, and the page itself is fetched and the part taken over. What is open stays
 // open, and who stands in a field stays there.
 const live = document.querySelector('[data-live-from]');
