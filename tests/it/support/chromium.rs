@@ -168,8 +168,8 @@ impl Chromium {
 
     /// Types wherever the focus is.
     pub(crate) async fn keys(&self, text: &str) {
-        let focused = self.client.active_element().await.expect("something has the focus");
-        focused.send_keys(text).await.expect("keys");
+        // Again where a script put something else in its place at that moment.
+        wait_for("keys", BOUND, async || self.client.active_element().await.ok()?.send_keys(text).await.ok()).await;
     }
 
     /// What a reader sees.

@@ -19,6 +19,8 @@
 
 mod faults;
 pub mod hidden;
+#[cfg(test)]
+mod hostile;
 mod merge;
 #[cfg(test)]
 mod properties;

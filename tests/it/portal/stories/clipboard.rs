@@ -21,7 +21,7 @@ async fn credentials_that_were_copied_are_on_the_clipboard_and_a_step_back_shows
             let shown = ada.find("figure.copied code").await.text().await.expect("a text");
             assert!(shown.len() > 3, "{shown}");
             ada.press("Copy").await;
-            ada.press("Copied").await;
+            ada.sees("Copied").await;
             ada.follow("Done").await;
             ada.at(&format!("{here}/bindings/app")).await;
             ada.back().await;

@@ -51,25 +51,16 @@ async fn type_in(browser: &Chromium, css: &str, text: &str) {
 /// Goes down in a list until that is chosen; the form may be made anew at each step.
 async fn choose(browser: &Chromium, css: &str, value: &str) {
     tab_to(browser, css).await;
-    let state = format!(
-        "const list = document.querySelector({0}); return list.value + (document.activeElement === list ? '' : '?')",
-        json!(css)
-    );
+    let list = format!("const list = document.querySelector({});", json!(css));
     for _ in 0..20 {
-        let before = wait_for("the list to have the focus", BOUND, async || {
-            let state = browser.run(&state).await.as_str().unwrap_or_default().to_owned();
-            (!state.ends_with('?')).then_some(state)
-        })
-        .await;
-        if before == value {
+        if browser.run(&format!("{list} return list.value")).await == json!(value) {
             return;
         }
+        browser.run(&format!("{list} list.dataset.before = 'yes'")).await;
         browser.keys(DOWN).await;
-        wait_for("the next one to be chosen", BOUND, async || {
-            let now = browser.run(&state).await;
-            (now.as_str().map(|now| now.trim_end_matches('?')) != Some(before.as_str())).then_some(())
-        })
-        .await;
+        let anew = format!("{list} return !list.dataset.before && document.activeElement === list");
+        wait_for("the form to be made anew", BOUND, async || (browser.run(&anew).await == json!(true)).then_some(()))
+            .await;
     }
     panic!("{css} has no {value}");
 }
@@ -114,7 +105,7 @@ async fn nobody_needs_a_mouse_from_signing_in_to_deleting() {
     enter(&browser, &format!("a[href='{here}/bind']")).await;
     browser.at(&format!("{here}/bind")).await;
     type_in(&browser, "#name", "app").await;
-    enter(&browser, "main form button[type='submit']").await;
+    enter(&browser, "main form p.actions button[type='submit']").await;
     browser.sees("Copy them now").await;
     enter(&browser, "button[data-copy]").await;
     browser.sees("Copied").await;
