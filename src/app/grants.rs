@@ -12,6 +12,7 @@ use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::grant::GrantRole;
 use crate::domain::permission::{Permission, Sight};
+use crate::domain::tenant::Tenant;
 use crate::store::instances::InstanceRow;
 use crate::store::{audit, instance_grants, instances};
 
@@ -151,19 +152,35 @@ impl App {
             other => return other.map(|orderer| Reader { orderer, by_grant: false }),
         };
         let (Some(user), Ok(found)) = (caller.user(), self.tenant_by_name(tenant).await) else { return Err(refused) };
-        let orderer = Orderer {
-            platform: self.builtin_platform().await?,
-            broker: None,
-            tenant: Some(found),
-            upstream: None,
-            actor: caller.actor(),
-        };
+        let orderer = self.guest(caller, found).await?;
         let row = self.current_instance(&orderer, &instance_id(tenant, name)).await?;
         match row {
             Some(row) if self.is_granted(&row.id, user, needed).await? => Ok(Reader { orderer, by_grant: true }),
             // That the tenant is there is no business of theirs either.
             _ => Err(refused),
         }
+    }
+
+    /// The same for an instance by Bourse's own id, wherever it was ordered, that they were granted: `refused` is why not in another way.
+    pub(in crate::app) async fn reader_by_id(
+        &self,
+        caller: &Caller,
+        (tenant, id): (&str, &str),
+        refused: Error,
+    ) -> Result<(Reader, InstanceRow), Error> {
+        let (Some(user), Ok(found)) = (caller.user(), self.tenant_by_name(tenant).await) else { return Err(refused) };
+        match self.instance_row(id).await {
+            Ok(row) if row.tenant_id == found.id && self.is_granted(&row.id, user, GrantRole::Reader).await? => {
+                Ok((Reader { orderer: self.guest(caller, found).await?, by_grant: true }, row))
+            }
+            _ => Err(refused),
+        }
+    }
+
+    /// Who looks at what belongs to a tenant that is not theirs.
+    async fn guest(&self, caller: &Caller, tenant: Tenant) -> Result<Orderer, Error> {
+        let platform = self.builtin_platform().await?;
+        Ok(Orderer { platform, broker: None, tenant: Some(tenant), upstream: None, actor: caller.actor() })
     }
 
     /// Whether somebody sees an instance by a grant and in no other way.

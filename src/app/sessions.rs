@@ -67,16 +67,7 @@ impl App {
     /// Where the database fails.
     pub async fn session(&self, secret: &str) -> Result<Option<Caller>, Error> {
         let (hash, now) = (secret::hash_password(secret), self.clock().now());
-        let key = hash.clone();
-        let found = self.db().read::<_, Error, _>(|tx| {
-            Box::pin(async move {
-                let Some(row) = sessions::find(tx, &key, now).await? else { return Ok(None) };
-                let gone =
-                    row.kind == Kind::Admin && credentials::of_owner(tx, OwnerKind::Admin, &row.name).await?.is_empty();
-                Ok(Some(row).filter(|_| !gone))
-            })
-        });
-        let Some(row) = found.await? else { return Ok(None) };
+        let Some(row) = self.session_row(&hash).await? else { return Ok(None) };
         if now.since(row.seen_at) >= self.config().portal.session_idle / TOUCHES {
             let until = self.rests_until(row.created_at, now);
             let seen = self.db().write::<_, Error, _>(move |tx| {
@@ -85,10 +76,35 @@ impl App {
             });
             seen.await?;
         }
-        Ok(Some(match row.kind {
+        Ok(Some(self.caller_of(row).await?))
+    }
+
+    /// The same by the hash of the secret, for what goes on by itself: nobody was seen, so the session ends no later.
+    pub(in crate::app) async fn session_unseen(&self, hash: &str) -> Result<Option<Caller>, Error> {
+        match self.session_row(hash).await? {
+            Some(row) => Ok(Some(self.caller_of(row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn session_row(&self, hash: &str) -> Result<Option<SessionRow>, Error> {
+        let (key, now) = (hash.to_owned(), self.clock().now());
+        let found = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let Some(row) = sessions::find(tx, &key, now).await? else { return Ok(None) };
+                let gone =
+                    row.kind == Kind::Admin && credentials::of_owner(tx, OwnerKind::Admin, &row.name).await?.is_empty();
+                Ok(Some(row).filter(|_| !gone))
+            })
+        });
+        found.await
+    }
+
+    async fn caller_of(&self, row: SessionRow) -> Result<Caller, Error> {
+        Ok(match row.kind {
             Kind::Admin => Caller::Admin(row.name),
             Kind::User => Caller::User(Box::new(self.user(row.name, row.groups).await?)),
-        }))
+        })
     }
 
     /// Ends the session of this secret.

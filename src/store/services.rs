@@ -107,6 +107,19 @@ pub async fn next(tx: &mut Tx<'_>, tenant_id: Option<&str>, wanted: &Wanted, lim
     Ok(Next { ids, edge: edge.as_ref().map(|row| column(row, "id")).transpose()? })
 }
 
+const GRANTED: &str = "select i.id from instance_grants g join instances i on i.id = g.instance_id \
+    where g.user_name = $1 and g.expires_at > $2 and i.state <> 'gone' order by i.id desc limit $3";
+
+/// The ids of what was granted to somebody and is there, newest first, at most `limit`.
+///
+/// # Errors
+/// [`Error`].
+pub async fn granted(tx: &mut Tx<'_>, user: &str, now: Time, limit: i64) -> Result<Next, Error> {
+    let query = sqlx::query(GRANTED).bind(user.to_owned()).bind(now.0).bind(limit);
+    let ids = tx.fetch_all(query).await?.iter().map(|row| column(row, "id")).collect::<Result<_, _>>()?;
+    Ok(Next { ids, edge: None })
+}
+
 fn escaped(words: &str) -> String {
     words.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }

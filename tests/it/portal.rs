@@ -14,4 +14,5 @@ mod refusals;
 mod services;
 mod sessions;
 mod staff;
+mod stories;
 mod story;

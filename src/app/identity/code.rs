@@ -1,8 +1,8 @@
 //! Signing in at the identity provider: authorization code with PKCE (RFC 6749 section 4.1, RFC 7636, RFC 9700). The hub sends a browser
 //! there and gets a code back, which it exchanges for an ID token that says who it is.
 //!
-//! Invariant: state, nonce and verifier follow from a secret that only the browser which began has; a code that somebody else got, or
-//! got for another browser, is worth nothing here.
+//! Invariant: state, nonce and verifier follow from a secret that was made for this one sign-in and that only the browser which began it
+//! has; a code that somebody else got, or got for another browser or another sign-in, is worth nothing here.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -24,7 +24,7 @@ pub(super) const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_
 /// Characters of a code.
 const CODE_MAX: usize = 4096;
 
-/// What follows from a browser's secret.
+/// What follows from the secret of a sign-in.
 struct Attempt {
     state: String,
     nonce: String,
@@ -49,7 +49,7 @@ impl App {
         self.config().oidc.is_on() && !self.config().oidc.portal_client_id.is_empty()
     }
 
-    /// Where to send a browser that wants to sign in, which keeps `secret`.
+    /// Where to send a browser that wants to sign in, which keeps `secret` for this once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where the provider is away; [`Error::NotFound`] where there is none.
@@ -70,6 +70,11 @@ impl App {
         Ok(format!("{}{joint}{}", doors.authorization, query.unwrap_or_default()))
     }
 
+    /// Whether a state is that of the sign-in which has this secret.
+    pub fn began_sign_in(&self, secret: &Secret<String>, state: &str) -> bool {
+        secret::password_matches(state, &secret::hash_password(&Attempt::of(secret).state))
+    }
+
     /// Signs in whom the provider names for this code, and gives the session's secret.
     ///
     /// # Errors
@@ -80,12 +85,8 @@ impl App {
         (state, code): (&str, &str),
     ) -> Result<Secret<String>, Error> {
         let begun = Attempt::of(secret);
-        // No failed login: nobody guesses a state, and any page can have a browser come here with a wrong one.
-        if !secret::password_matches(state, &secret::hash_password(&begun.state))
-            || code.is_empty()
-            || code.len() > CODE_MAX
-        {
-            let message = "this sign-in was not begun in this browser, or too long ago: sign in again";
+        if !self.began_sign_in(secret, state) || code.is_empty() || code.len() > CODE_MAX {
+            let message = "the identity provider did not give back what it was asked with: sign in again";
             return Err(Error::BadToken(message.to_owned()));
         }
         let attempt = self.try_login().await?;
@@ -168,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_s_secret_makes_three_texts_that_say_nothing_of_each_other() {
+    fn the_secret_of_a_sign_in_makes_three_texts_that_say_nothing_of_each_other() {
         let (one, two) = (Attempt::of(&Secret::new("a".to_owned())), Attempt::of(&Secret::new("b".to_owned())));
         let texts = [&one.state, &one.nonce, &one.verifier, &two.state, &two.nonce, &two.verifier];
         let different: std::collections::BTreeSet<_> = texts.into_iter().collect();

@@ -7,7 +7,7 @@ use super::super::instances::InstanceView;
 use super::super::{App, Error, Listed, Page, access};
 use crate::domain::caller::Caller;
 use crate::domain::instance::InstanceState;
-use crate::domain::permission::{Permission, Sight};
+use crate::domain::permission::{Access, Permission, Sight};
 use crate::store::services::{self, Wanted};
 
 pub use crate::store::services::UnderWay;
@@ -16,6 +16,8 @@ pub use crate::store::services::UnderWay;
 const TENANTS_MAX: usize = 50;
 /// Characters that are looked for.
 const WORDS_MAX: usize = 100;
+/// Services that are shared with somebody and told at once.
+const SHARED_MAX: i64 = 100;
 
 /// What a list is narrowed to, by names.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +100,32 @@ impl App {
             items.push(ServiceItem { instance, by_name, under_way, cost });
         }
         Ok(Listed { items, next })
+    }
+
+    /// The latest services that were shared with somebody who sees them in no other way, without what they cost.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn shared_services(&self, caller: &Caller) -> Result<Vec<ServiceItem>, Error> {
+        let sight = access::sight(Permission::ReadOrder, caller)?;
+        let (Some(user), now) = (sight.granted().map(str::to_owned), self.clock().now()) else { return Ok(Vec::new()) };
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                let found = services::granted(tx, &user, now, SHARED_MAX).await?;
+                Ok(services::rows(tx, &[found], SHARED_MAX).await?.0)
+            })
+        });
+        let builtin = self.builtin_platform().await?.id;
+        let mut items = Vec::new();
+        for row in read.await? {
+            if sight.of(&access::of_tenant(&row.instance.tenant_id)) == Access::Allowed {
+                continue;
+            }
+            let (by_name, under_way) = (row.instance.platform_id == builtin, row.under_way);
+            let instance = self.named(row.instance, row.tenant, row.platform).await?;
+            items.push(ServiceItem { instance, by_name, under_way, cost: None });
+        }
+        Ok(items)
     }
 
     /// The tenants whose services are asked for one after the other, none for everybody's; and those that everybody's are narrowed to.

@@ -1,7 +1,8 @@
 //! Following a service: who looks at its page is told that it changed, not what; the page itself tells that. A process follows so many at
 //! once, and a session so many of them, so that no browser's tabs take the others' places.
 //!
-//! Invariant: a follower asks the database at most once a second, however much is written, and only about what its caller may see.
+//! Invariant: a follower asks the database at most once a second, however much is written; it ends with the session of who looks, and
+//! tells nothing that they may not see at that very moment. It is no visit: it makes no session last longer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,8 @@ use tokio::time::Instant;
 
 use super::super::{App, Error};
 use crate::domain::caller::Caller;
-use crate::store::services;
+use crate::secret::{self, Secret};
+use crate::store::{services, sessions};
 
 /// Followers of one process, and of one session in it.
 pub const FOLLOWERS_MAX: usize = 1000;
@@ -67,7 +69,8 @@ impl Drop for Place {
 #[derive(Debug)]
 pub struct Follower {
     app: App,
-    caller: Caller,
+    /// The hash of the session's secret.
+    session: String,
     /// Tenant and name or id.
     named: (String, String),
     instance_id: String,
@@ -85,7 +88,7 @@ pub enum Heard {
     Changed(String),
     /// Nothing yet.
     Nothing,
-    /// It is followed no longer: the time is over, or it is not theirs to see any more.
+    /// It is followed no longer: the time is over, they signed out, or it is not theirs to see any more.
     End,
 }
 
@@ -97,7 +100,7 @@ impl App {
     pub async fn follow(
         &self,
         caller: &Caller,
-        session: &str,
+        session: &Secret<String>,
         (tenant, key): (&str, &str),
         seen: &str,
     ) -> Result<Follower, Error> {
@@ -105,10 +108,11 @@ impl App {
         let commits = self.commits();
         let (_, row) = self.looked_at(caller, tenant, key).await?;
         let too_many = || Error::Unavailable("too many pages are kept up to date already: load it again".to_owned());
-        let place = self.followers().enter(&digest(session)).ok_or_else(too_many)?;
+        let session = secret::hash_password(session.expose());
+        let place = self.followers().enter(&session).ok_or_else(too_many)?;
         Ok(Follower {
             app: self.clone(),
-            caller: caller.clone(),
+            session,
             named: (tenant.to_owned(), key.to_owned()),
             instance_id: row.id,
             seen: seen.to_owned(),
@@ -119,10 +123,18 @@ impl App {
         })
     }
 
-    async fn mark_of(&self, instance_id: &str) -> Result<Option<String>, Error> {
-        let id = instance_id.to_owned();
-        let mark = self.db().read(|tx| Box::pin(async move { services::mark(tx, &id).await })).await?;
-        Ok(mark.map(|mark| digest(&mark)))
+    /// The mark of an instance as it is now; none where it is gone for good, or the session is.
+    async fn mark_of(&self, instance_id: &str, session: &str) -> Result<Option<String>, Error> {
+        let (id, session, now) = (instance_id.to_owned(), session.to_owned(), self.clock().now());
+        let read = self.db().read::<_, Error, _>(|tx| {
+            Box::pin(async move {
+                if sessions::find(tx, &session, now).await?.is_none() {
+                    return Ok(None);
+                }
+                Ok(services::mark(tx, &id).await?)
+            })
+        });
+        Ok(read.await?.map(|mark| digest(&mark)))
     }
 }
 
@@ -147,19 +159,35 @@ impl Follower {
             }
             self.commits.borrow_and_update();
             self.asked_at = Some(asked);
-            match self.app.mark_of(&self.instance_id).await {
-                Ok(Some(mark)) if mark != self.seen => {
-                    // Who may see it may have changed as well.
-                    if self.app.looked_at(&self.caller, &self.named.0, &self.named.1).await.is_err() {
-                        return Heard::End;
-                    }
+            let changed = match self.app.mark_of(&self.instance_id, &self.session).await {
+                Ok(Some(mark)) => (mark != self.seen).then_some(mark),
+                Ok(None) => return Heard::End,
+                Err(_) => None,
+            };
+            if changed.is_none() && asked < quiet {
+                continue;
+            }
+            // Who may see it may have changed as well.
+            match (self.may_look().await, changed) {
+                (Ok(false), _) => return Heard::End,
+                (Ok(true), Some(mark)) => {
                     self.seen.clone_from(&mark);
                     return Heard::Changed(mark);
                 }
-                Ok(Some(_)) | Err(_) if asked >= quiet => return Heard::Nothing,
-                Ok(Some(_)) | Err(_) => {}
-                Ok(None) => return Heard::End,
+                (Ok(true), None) => return Heard::Nothing,
+                (Err(_), _) if asked >= quiet => return Heard::Nothing,
+                (Err(_), _) => {}
             }
+        }
+    }
+
+    /// Whether who looks is still signed in and may still see it; an error where nobody can tell.
+    async fn may_look(&self) -> Result<bool, Error> {
+        let Some(caller) = self.app.session_unseen(&self.session).await? else { return Ok(false) };
+        match self.app.looked_at(&caller, &self.named.0, &self.named.1).await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. } | Error::Forbidden(_)) => Ok(false),
+            Err(other) => Err(other),
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Service {
     pub plan: Option<Arc<PlanEntry>>,
     /// Whether it was ordered here, by name, and not at a platform.
     pub by_name: bool,
+    /// Whether they see it because it was shared with them, and nothing else of its tenant.
+    pub shared: bool,
     /// Whether they may change and delete it, bind to it and get at credentials.
     pub may_order: bool,
     /// Whether they get at the credentials of its bindings.
@@ -151,6 +153,7 @@ impl App {
         Ok(Service {
             plan: self.plan_of(&row).await.ok(),
             by_name: row.platform_id == orderer.platform.id,
+            shared: by_grant,
             may_order,
             may_use,
             price: self.plan_price(&row.plan_id).await?,
@@ -185,7 +188,13 @@ impl App {
         if uuid::Uuid::parse_str(key).is_err() {
             return Err(by_name.err().unwrap_or_else(missing));
         }
-        let reader = by_name?;
+        let reader = match by_name {
+            Ok(reader) => reader,
+            Err(refused @ (Error::NotFound { .. } | Error::Forbidden(_))) => {
+                return self.reader_by_id(caller, (tenant, key), refused).await;
+            }
+            Err(other) => return Err(other),
+        };
         let (id, tenant_id) = (key.to_owned(), reader.orderer.tenant.as_ref().map(|tenant| tenant.id.clone()));
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move { Ok(services::of_tenant(tx, &id, &tenant_id.unwrap_or_default()).await?) })

@@ -152,8 +152,13 @@ pub async fn show(
             }
             section aria-label="Offerings" {
                 p.count role="status" { (told(shown.len(), &wanted)) }
+                @if !wanted.tenant.is_empty() {
+                    p.tags { a.badge.plain href=(kit::with(&kit::with(&visit.address, "page", ""), "tenant", "")) aria-current="true" {
+                        "for " (wanted.tenant) span.hidden-text { " (chosen: choose to take it back)" } " ×"
+                    } }
+                }
                 @if shown.is_empty() { (nothing(entries.is_empty(), &wanted)) }
-                ul.cards { @for entry in here { li { (card(entry, tariffs.as_ref())) } } }
+                ul.cards { @for entry in here { li { (card(entry, tariffs.as_ref(), &wanted.tenant)) } } }
                 (pages(&visit, wanted.page.min(10_000), shown.len()))
             }
         }
@@ -216,12 +221,17 @@ fn nothing(at_all: bool, wanted: &Wanted) -> Markup {
         _ => kit::empty(
             "Nothing fits",
             "Try fewer or other words, or take back what narrows the search.",
-            Some(("Show everything", "/catalog")),
+            Some(("Show everything", &kit::with("/catalog", "tenant", &wanted.tenant))),
         ),
     }
 }
 
-fn card(entry: &Entry, tariffs: Option<&Arc<Tariffs>>) -> Markup {
+/// Where an offering's page is, or one below it; for a tenant, where it was looked for on behalf of one.
+pub(super) fn at(offering: &str, tenant: &str) -> String {
+    kit::with(&format!("/catalog/{}", kit::part(offering)), "tenant", tenant)
+}
+
+fn card(entry: &Entry, tariffs: Option<&Arc<Tariffs>>, tenant: &str) -> Markup {
     let offering = entry.view.offering();
     let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
     let display = text("/metadata/displayName");
@@ -229,7 +239,7 @@ fn card(entry: &Entry, tariffs: Option<&Arc<Tariffs>>) -> Markup {
     let plans = entry.view.plans().filter(|plan| plan.state == State::Available).count();
     html! {
         article.card {
-            h2 { a href={ "/catalog/" (kit::part(&offering.name)) } { (display) } }
+            h2 { a href=(at(&offering.name, tenant)) { (display) } }
             p.under { code { (offering.name) } " by " (provider(&entry.view)) }
             p { (text("/description")) }
             p.tags {

@@ -15,7 +15,7 @@ use crate::http::error::Failure;
 /// The parts of the portal: name, where it begins, and what it takes to see it.
 const PARTS: &[(&str, &str, Permission)] = &[
     ("Catalog", "/catalog", Permission::SeeOfferings),
-    ("My services", "/services", Permission::SeeOrders),
+    ("My services", "/services", Permission::ReadOrder),
     ("Approvals", "/approvals", Permission::SeeApprovals),
     ("Costs", "/costs", Permission::SeeCosts),
     ("Provide", "/provider", Permission::ChangeBrokers),

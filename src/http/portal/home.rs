@@ -42,6 +42,7 @@ pub async fn account(who: Can<SignedIn>, visit: Visit, app: Data<App>) -> Result
         @if roles.is_empty() {
             (kit::notice(Tone::Warn, &html! {
                 p { "You have no role here yet, so there is little to see. An owner of a tenant can make you a member; operators give other roles." }
+                p { "What colleagues shared with you is among " a href="/services" { "my services" } "." }
             }))
         }
         (kit::facts(&[

@@ -10,6 +10,7 @@
 
 pub mod approvals;
 pub mod assets;
+mod attempts;
 pub mod catalog;
 pub mod change;
 pub mod chart;

@@ -1,4 +1,4 @@
-//! `/catalog/{offering}`: what an offering is, its plans side by side, and who runs it.
+//! `/catalog/{offering}`: what an offering is, its plans side by side, and who runs it. With `?tenant=` as that tenant may order it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,11 +7,13 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::catalog::{is_free, price_of, provider, stage};
+use super::catalog::{at, is_free, price_of, provider, stage};
 use super::frame::Page;
 use super::kit::{self, Tone};
+use super::order::program::quoted;
 use super::shown;
 use super::visit::Visit;
 use crate::app::App;
@@ -21,19 +23,32 @@ use crate::domain::permission::Permission;
 use crate::domain::tariff::Tariffs;
 use crate::domain::visibility::Stage;
 use crate::http::error::Failure;
+use crate::http::input::Params;
 use crate::http::permits::{Can, SeeOfferings};
+
+/// The query parameters of the page.
+pub const QUERY: &[&str] = &["tenant"];
+
+/// For whom it is looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Whose {
+    tenant: String,
+}
 
 /// `GET /catalog/{offering}`
 ///
 /// # Errors
-/// 404 where there is none of that name that they may see.
+/// 404 where there is none of that name that they may see, or the tenant is not theirs to see.
 pub async fn show(
     who: Can<SeeOfferings>,
     visit: Visit,
     app: Data<App>,
     name: Path<String>,
+    whose: Params<Whose>,
 ) -> Result<HttpResponse, Failure> {
-    let tenants = app.offered_tenants(&who.caller, None).await?;
+    let tenant = whose.0.tenant.as_str();
+    let tenants = app.offered_tenants(&who.caller, Some(tenant).filter(|tenant| !tenant.is_empty())).await?;
     let view = app.offering(&who.caller, &name, tenants.as_deref())?;
     let tariffs = app.tariffs().await?;
     let (ready, refers) = (app.ready_times(&view).await?, app.refers_to(&who.caller, &view, tenants.as_deref()));
@@ -42,34 +57,34 @@ pub async fn show(
     let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
     let display = Some(text("/metadata/displayName")).filter(|name| !name.is_empty()).unwrap_or(&offering.name);
     let plans: Vec<&Plan> = view.plans().filter(|plan| plan.state == State::Available).collect();
-    let trail = kit::trail(&[("Catalog", "/catalog")]);
+    let trail = kit::trail(&[("Catalog", &kit::with("/catalog", "tenant", tenant))]);
     Ok(Page::new(&visit, display).above(trail).show(html! {
         p.lead { (text("/description")) }
-        (lifecycle(&view))
+        (lifecycle(&view, tenant))
         @if !text("/metadata/longDescription").is_empty() { p { (text("/metadata/longDescription")) } }
         section aria-labelledby="plans" {
             h2 id="plans" { "Plans" }
             @if plans.is_empty() { (kit::empty("No plan can be ordered", "Its broker offers none at the moment.", None)) }
             ul.cards.plans {
                 @for plan in &plans {
-                    li { (card(&view, plan, tariffs.as_ref(), orders)) }
+                    li { (card(&view, plan, tariffs.as_ref(), orders.then_some(tenant))) }
                 }
             }
         }
         section aria-labelledby="about" {
             h2 id="about" { "About" }
-            (facts(&view, ready, &refers))
+            (facts(&view, ready, &refers, tenant))
         }
         (kit::same_by_program(
             &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/offerings?q={}\"", kit::part(&offering.name)),
-            Some(&format!("bourse offerings {}", offering.name)),
+            Some(&format!("bourse offerings {}", quoted(&offering.name))),
         ))
     }))
 }
 
-fn lifecycle(view: &OfferingView) -> Markup {
+fn lifecycle(view: &OfferingView, tenant: &str) -> Markup {
     let successor = view.lifecycle.successor.as_deref();
-    let instead = |name: &str| html! { " " a href={ "/catalog/" (kit::part(name)) } { (name) } " takes its place." };
+    let instead = |name: &str| html! { " " a href=(at(name, tenant)) { (name) } " takes its place." };
     match view.stage {
         Stage::Published if view.offering().state == State::Available => html! {},
         Stage::Published => kit::notice(
@@ -95,14 +110,15 @@ fn lifecycle(view: &OfferingView) -> Markup {
     }
 }
 
-fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders: bool) -> Markup {
+/// A plan; with the way to its order for whom it may be ordered, empty where that is open.
+fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders: Option<&str>) -> Markup {
     let offering = &view.offering().name;
     let text = |place: &str| plan.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
     let display = Some(text("/metadata/displayName")).filter(|name| !name.is_empty()).unwrap_or(&plan.name);
     let bullets = plan.document.pointer("/metadata/bullets").and_then(Value::as_array).into_iter().flatten();
     let bullets: Vec<&str> = bullets.filter_map(Value::as_str).take(12).collect();
     let price = price_of(tariffs, offering, plan);
-    let may = orders && matches!(view.stage, Stage::Published | Stage::Deprecated | Stage::Draft);
+    let may = orders.filter(|_| matches!(view.stage, Stage::Published | Stage::Deprecated | Stage::Draft));
     html! {
         article.card.plan {
             h3 { (display) }
@@ -117,9 +133,10 @@ fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders
                     _ => { p { @if is_free(plan) { "Free" } @else { "No price yet" } } },
                 }
             }
-            @if may {
+            @if let Some(tenant) = may {
+                @let order = format!("/catalog/{}/order?plan={}", kit::part(offering), kit::part(&plan.name));
                 p.actions {
-                    a.button href={ "/catalog/" (kit::part(offering)) "/order?plan=" (kit::part(&plan.name)) } {
+                    a.button href=(kit::with(&order, "tenant", tenant)) {
                         "Order" span.hidden-text { " " (display) }
                     }
                 }
@@ -128,7 +145,7 @@ fn card(view: &OfferingView, plan: &Plan, tariffs: Option<&Arc<Tariffs>>, orders
     }
 }
 
-fn facts(view: &OfferingView, ready: Option<ReadyTimes>, refers: &BTreeSet<String>) -> Markup {
+fn facts(view: &OfferingView, ready: Option<ReadyTimes>, refers: &BTreeSet<String>, tenant: &str) -> Markup {
     let document = &view.offering().document;
     let text = |place: &str| document.pointer(place).and_then(Value::as_str).filter(|text| !text.is_empty());
     let link = |place: &str| {
@@ -163,7 +180,7 @@ fn facts(view: &OfferingView, ready: Option<ReadyTimes>, refers: &BTreeSet<Strin
         rows.push((
             "Works together with",
             html! {
-                @for name in refers { a href={ "/catalog/" (kit::part(name)) } { (name) } " " }
+                @for name in refers { a href=(at(name, tenant)) { (name) } " " }
             },
         ));
     }
@@ -171,7 +188,7 @@ fn facts(view: &OfferingView, ready: Option<ReadyTimes>, refers: &BTreeSet<Strin
         rows.push((name, link(place).unwrap_or_else(|| html! { "not given" })));
     }
     if !tags.is_empty() {
-        rows.push(("Tags", html! { span.tags { @for tag in &tags { a.badge.plain href=(kit::with("/catalog", "q", tag)) { (tag) } " " } } }));
+        rows.push(("Tags", html! { span.tags { @for tag in &tags { a.badge.plain href=(kit::with(&kit::with("/catalog", "tenant", tenant), "q", tag)) { (tag) } " " } } }));
     }
     kit::facts(&rows)
 }

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::domain::permission::Permission::{
     ChangeBrokers, DecideApprovals, ManageBrokers, ManageBudgets, ManageEvents, ManageInstances, ManagePlatforms,
-    ManagePolicies, ManageTenants, Open, Order, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers, SeeBudgets, SeeCosts,
-    SeeDeadLetters, SeeInstances, SeeOfferings, SeeOrders, SeePlatforms, SeePolicies, SeeStatements, SeeTenants,
-    SignedIn,
+    ManagePolicies, ManageTenants, Open, Order, ReadBinding, ReadOrder, SeeApprovals, SeeAudit, SeeBooks, SeeBrokers,
+    SeeBudgets, SeeCosts, SeeDeadLetters, SeeInstances, SeeOfferings, SeePlatforms, SeePolicies, SeeStatements,
+    SeeTenants, SignedIn,
 };
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
@@ -29,7 +29,8 @@ pub const PAGES: &[Route] = &[
     Route::new(Post, "/sign-out", SignedIn, "Sign out", || to(sign_in::sign_out)).with(&[303]),
     Route::new(Get, "/account", SignedIn, "Who one is here", || to(home::account)),
     Route::new(Get, "/catalog", SeeOfferings, "Search what can be ordered", || to(catalog::show)).asks(catalog::QUERY),
-    Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show)),
+    Route::new(Get, "/catalog/{offering}", SeeOfferings, "An offering and its plans", || to(offering::show))
+        .asks(offering::QUERY),
     Route::new(Get, "/catalog/{offering}/order", Order, "The form of an order", || to(order::show)).asks(order::QUERY),
     Route::new(Post, "/catalog/{offering}/order", Order, "Ask what an order comes to, and order", || to(order::send))
         .with(&[200, 303]),
@@ -40,12 +41,12 @@ pub const PAGES: &[Route] = &[
     })
     .with(&[200, 303]),
     // My services.
-    Route::new(Get, "/services", SeeOrders, "My services", || to(services::list::show)).asks(services::list::QUERY),
-    Route::new(Get, "/services/{tenant}/{name}", SeeOrders, "A service", || to(services::show::show)),
+    Route::new(Get, "/services", ReadOrder, "My services", || to(services::list::show)).asks(services::list::QUERY),
+    Route::new(Get, "/services/{tenant}/{name}", ReadOrder, "A service", || to(services::show::show)),
     Route::new(
         Get,
         "/services/{tenant}/{name}/live",
-        SeeOrders,
+        ReadOrder,
         "That a service changed, as server-sent events",
         || to(services::live::stream),
     )
@@ -55,19 +56,21 @@ pub const PAGES: &[Route] = &[
     }),
     Route::new(Post, "/services/{tenant}/{name}/delete", Order, "Delete a service", || to(services::delete::delete))
         .with(&[303]),
-    Route::new(Get, "/services/{tenant}/{name}/bindings/new", Order, "A form for a binding", || {
+    Route::new(Get, "/services/{tenant}/{name}/bind", Order, "A form for a binding", || {
         to(services::new_binding::show)
     }),
-    Route::new(Post, "/services/{tenant}/{name}/bindings/new", Order, "Bind to a service", || {
-        to(services::new_binding::bind)
-    })
-    .with(&[200, 303]),
-    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}", SeeOrders, "A binding", || {
+    Route::new(Post, "/services/{tenant}/{name}/bind", Order, "Bind to a service", || to(services::new_binding::bind))
+        .with(&[200, 303]),
+    Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}", ReadOrder, "A binding", || {
         to(services::binding::show)
     }),
-    Route::new(Post, "/services/{tenant}/{name}/bindings/{binding}", Order, "Show a binding's credentials", || {
-        to(services::binding::reveal)
-    }),
+    Route::new(
+        Post,
+        "/services/{tenant}/{name}/bindings/{binding}",
+        ReadBinding,
+        "Show a binding's credentials",
+        || to(services::binding::reveal),
+    ),
     Route::new(Get, "/services/{tenant}/{name}/bindings/{binding}/rotate", Order, "What a rotation does", || {
         to(services::rotate::show)
     }),

@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use maud::html;
 use serde::Deserialize;
 
+use super::attempts::Attempt;
 use super::fields::Fields;
 use super::frame::Page;
 use super::kit::{self, Line, Tone};
@@ -14,6 +15,7 @@ use crate::app::{self, App};
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::permits::{Can, SignedIn};
+use crate::secret;
 
 /// Where to go on.
 #[derive(Clone, Debug, Deserialize)]
@@ -69,32 +71,46 @@ pub async fn sign_in(visit: Visit, app: Data<App>, fields: Fields) -> Result<Htt
 /// # Errors
 /// 503 where it is away.
 pub async fn begin(visit: Visit, app: Data<App>, whither: Params<Whither>) -> Result<HttpResponse, Failure> {
-    let address = app.begin_sign_in(visit.secret()).await?;
-    Ok(visit.away(&address, onwards(&whither.0.to)))
+    let secret = secret::generate_password().map_err(app::Error::from)?;
+    let address = app.begin_sign_in(&secret).await?;
+    let attempts = visit.attempts().with(secret, onwards(&whither.0.to), app.clock().now());
+    Ok(visit.keeping(visit.to(&address), &attempts))
 }
 
-/// `GET /sign-in/callback`: back from the identity provider.
+/// `GET /sign-in/callback`: back from the identity provider. The sign-in that was begun is over with that, whatever came of it; another one
+/// that this browser has begun, in another tab, goes on.
 ///
 /// # Errors
 /// 401 where it was no sign-in of this browser; 503 where the provider is away.
 pub async fn finish(visit: Visit, app: Data<App>, back: Params<Back>) -> Result<HttpResponse, Failure> {
-    let Back { state, code, error } = back.0;
-    let to = visit.whither().to_owned();
+    let (begun, left) = visit.attempts().take(|secret| app.began_sign_in(secret, &back.0.state));
+    let answer = finished(&visit, &app, begun, back.0).await;
+    Ok(visit.keeping(answer.unwrap_or_else(HttpResponse::from_error), &left))
+}
+
+async fn finished(visit: &Visit, app: &App, begun: Option<Attempt>, back: Back) -> Result<HttpResponse, Failure> {
+    let Back { state, code, error } = back;
+    let to = begun.as_ref().map(|begun| begun.whither.clone()).unwrap_or_default();
     if !error.is_empty() {
         let wrong = if error == "access_denied" {
             "You said no, or may not sign in here."
         } else {
             "The identity provider could not sign you in."
         };
-        return Ok(page(&visit, &app, &to, "", Some(wrong)));
+        return Ok(page(visit, app, &to, "", Some(wrong)));
     }
-    match app.finish_sign_in(visit.secret(), (&state, &code)).await {
+    // No failed login: nobody guesses a state, and any page can have a browser come here with a wrong one.
+    let Some(begun) = begun else {
+        let wrong = "You are not signed in: this sign-in was not begun in this browser, or too long ago, or it is over already. Sign in again.";
+        return Ok(page(visit, app, &to, "", Some(wrong)));
+    };
+    match app.finish_sign_in(&begun.secret, (&state, &code)).await {
         Ok(secret) => {
-            leave(&visit, &app).await?;
+            leave(visit, app).await?;
             Ok(visit.signed_in(&secret, onwards(&to)))
         }
         Err(app::Error::BadToken(why)) => {
-            Ok(page(&visit, &app, &to, "", Some(&format!("You are not signed in: {why}."))))
+            Ok(page(visit, app, &to, "", Some(&format!("You are not signed in: {why}."))))
         }
         Err(other) => Err(other.into()),
     }

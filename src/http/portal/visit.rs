@@ -2,7 +2,7 @@
 //! every failure, and say what a browser may do with the answer.
 //!
 //! Cookies, all out of reach of scripts: the session's secret, before there is one a secret that ties a form to the browser that was
-//! given it, and where somebody goes on who is away at the identity provider. All are bound to this host and, over HTTPS, to HTTPS (`__Host-`).
+//! given it, and the sign-ins that it has begun at the identity provider ([`attempts`](super::attempts)). All are bound to this host and, over HTTPS, to HTTPS (`__Host-`).
 
 use std::future::{Ready, ready};
 
@@ -21,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
+use super::attempts::{AWAY_SECONDS, Attempts};
 use super::frame;
 use crate::app::{self, App};
 use crate::domain::caller::Caller;
@@ -30,10 +31,8 @@ use crate::secret::{self, Secret};
 
 const SESSION: &str = "bourse-session";
 const FRONT: &str = "bourse-front";
-/// Where somebody goes on who is away at the identity provider.
-const WHITHER: &str = "bourse-whither";
-/// How long they may be there.
-const AWAY: Duration = Duration::minutes(15);
+/// The sign-ins that a browser has begun at the identity provider.
+const AWAY: &str = "bourse-away";
 /// Characters of a cookie that is one of ours.
 const SECRET_LEN: usize = 43;
 
@@ -54,8 +53,8 @@ pub struct Visit {
     csrf: String,
     /// The secret that this browser keeps: the session's, where there is one.
     secret: Secret<String>,
-    /// Where they go on after signing in, as the cookie says.
-    whither: String,
+    /// The sign-ins that were begun in this browser.
+    attempts: Attempts,
     /// Whether it reaches the hub over HTTPS.
     secure: bool,
 }
@@ -103,16 +102,19 @@ impl Visit {
         answer
     }
 
-    /// Where somebody goes on who comes back from the identity provider.
-    pub(super) fn whither(&self) -> &str {
-        &self.whither
+    /// The sign-ins that were begun in this browser.
+    pub(super) fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
-    /// Another page of another site, from where somebody comes back and goes on at `whither`.
-    pub(super) fn away(&self, address: &str, whither: &str) -> HttpResponse {
-        let mut answer = self.to(address);
-        let mut kept = cookie(WHITHER, &URL_SAFE_NO_PAD.encode(whither), self.secure);
-        kept.set_max_age(AWAY);
+    /// An answer with which the browser keeps these sign-ins and no other.
+    pub(super) fn keeping(&self, mut answer: HttpResponse, attempts: &Attempts) -> HttpResponse {
+        let mut kept = cookie(AWAY, &attempts.written(), self.secure);
+        if kept.value().is_empty() {
+            kept.make_removal();
+        } else {
+            kept.set_max_age(Duration::seconds(AWAY_SECONDS));
+        }
         answer.add_cookie(&kept).ok();
         answer
     }
@@ -143,10 +145,9 @@ impl Visit {
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         let csrf = URL_SAFE_NO_PAD.encode(hmac::sign(&key, b"form"));
-        let whither =
-            request.cookie(&named(WHITHER, secure)).and_then(|kept| URL_SAFE_NO_PAD.decode(kept.value()).ok());
-        let whither = whither.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-        Ok((Self { caller, address, waiting: 0, csrf, secret, whither, secure }, fresh))
+        let away = request.cookie(&named(AWAY, secure));
+        let attempts = away.map(|kept| Attempts::read(kept.value(), app.clock().now())).unwrap_or_default();
+        Ok((Self { caller, address, waiting: 0, csrf, secret, attempts, secure }, fresh))
     }
 }
 
@@ -224,7 +225,13 @@ async fn serve(
         None => frame::failed(Some(&visit), &Failure::malformed("this address or form is not one of this hub"), trace),
     });
     let mut response = match failure {
-        Some(page) => response.into_response(page),
+        Some(mut page) => {
+            // What the browser is to keep or to forget holds for a failure, too.
+            for kept in response.response().cookies() {
+                page.add_cookie(&kept).ok();
+            }
+            response.into_response(page)
+        }
         None => response,
     };
     // What a cache may keep for others is given nobody's secret.

@@ -114,3 +114,18 @@ fn a_page_of_all_tenants_takes_what_its_route_takes() {
         assert_eq!(page(of_page).permission, route(of_route).permission, "{of_page}");
     }
 }
+
+/// A name that somebody chooses may be any word: no address may mean both a page of its own and one of something that is called so.
+#[test]
+fn no_page_takes_the_place_of_something_that_is_called_like_it() {
+    let parts = |path: &'static str| path.split('/').collect::<Vec<_>>();
+    let named = |part: &str| part.starts_with('{');
+    for page in PAGES {
+        for other in PAGES.iter().filter(|other| other.path != page.path) {
+            let (one, two) = (parts(page.path), parts(other.path));
+            let alike =
+                one.len() == two.len() && one.iter().zip(&two).all(|(one, two)| one == two || named(one) || named(two));
+            assert!(!alike, "{} and {} may be the same address", page.path, other.path);
+        }
+    }
+}

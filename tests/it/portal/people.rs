@@ -154,3 +154,52 @@ async fn signing_in_as_somebody_else_ends_the_session_before() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_sign_in_has_a_secret_of_its_own_and_is_over_with_its_return_whatever_came_of_it() {
+    forged(async |world, hub| {
+        let now = world.clock.now().seconds();
+        let back = |(state, nonce): &(String, String), changes: &serde_json::Value| {
+            let mut claims = json!({"sub": "ada", "aud": PORTAL, "nonce": nonce, "iat": now, "exp": now + 6000});
+            claims.as_object_mut().expect("claims").extend(changes.as_object().expect("an object").clone());
+            format!("/sign-in/callback?state={state}&code={}", Forger::code(&claims))
+        };
+        let mut browser = Browser::open(&hub.url).await;
+        let first = browser.leave_for("/services?q=a").await;
+        let kept = browser.page.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+        let kept: Vec<_> = kept.filter(|cookie| cookie.starts_with("bourse-away=")).collect();
+        assert!(kept.len() == 1 && kept[0].contains("Max-Age=900"), "{kept:?}");
+        let second = browser.leave_for("/services?q=b").await;
+        assert!(first.0 != second.0 && first.1 != second.1, "two sign-ins have nothing in common");
+        // Two tabs: what was begun first is finished first or last, and each goes on where it wanted to.
+        browser.get(&back(&second, &json!({}))).await;
+        assert_eq!((browser.page.status, browser.address.as_str()), (200, "/services?q=b"), "{}", browser.words());
+        browser.get(&back(&first, &json!({}))).await;
+        assert_eq!((browser.page.status, browser.address.as_str()), (200, "/services?q=a"), "{}", browser.words());
+        assert!(!browser.cookies().contains("bourse-away="), "{}", browser.cookies());
+        // What came back once comes back no more.
+        for again in [&first, &second] {
+            browser.get(&back(again, &json!({}))).await;
+            assert_eq!(browser.page.status, 401);
+            assert!(browser.words().contains("it is over already. Sign in again"), "{}", browser.words());
+        }
+        // Nor does what failed, or was refused by whoever signs in.
+        let mut other = Browser::open(&hub.url).await;
+        let failed = other.leave().await;
+        assert_eq!(other.get(&back(&failed, &json!({"nonce": "another"}))).await.status, 401);
+        assert_eq!(other.get(&back(&failed, &json!({}))).await.status, 401);
+        let denied = other.leave().await;
+        other.get(&format!("/sign-in/callback?error=access_denied&state={}", denied.0)).await;
+        assert!(other.words().contains("You said no"), "{}", other.words());
+        assert_eq!(other.get(&back(&denied, &json!({}))).await.status, 401);
+        // A stray return ends no sign-in that is under way; time does.
+        let late = other.leave().await;
+        assert_eq!(other.get("/sign-in/callback?state=x&code=y").await.status, 401);
+        assert_eq!(other.get(&back(&late, &json!({}))).await.status, 200);
+        let late = other.leave().await;
+        world.clock.advance(std::time::Duration::from_secs(15 * 60));
+        assert_eq!(other.get(&back(&late, &json!({}))).await.status, 401);
+        assert!(other.words().contains("too long ago"), "{}", other.words());
+    })
+    .await;
+}

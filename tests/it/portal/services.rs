@@ -5,6 +5,7 @@ mod deletion;
 mod list;
 mod live;
 mod page;
+mod shared;
 
 use bourse::config::Grants;
 use reqwest::Method;

@@ -1,7 +1,7 @@
 //! A hub with people who have different roles: Ada and Ben order for `retail`, Ann approves, Olga operates, Aud audits, Fin has the
 //! money, Pat answers for the broker `faults`.
 
-use bourse::config::Grants;
+use bourse::config::{Config, Grants};
 use bourse::secret::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -43,7 +43,12 @@ impl House {
 
 /// Runs a test in such a house, over each kind of database.
 pub(super) async fn house(test: impl AsyncFn(&House)) {
-    for on in [On::Sqlite, On::Postgres] {
+    house_on(&[On::Sqlite, On::Postgres], |_| {}, test).await;
+}
+
+/// The same over these kinds of database, with settings changed.
+pub(super) async fn house_on(kinds: &[On], change: impl Fn(&mut Config), test: impl AsyncFn(&House)) {
+    for on in kinds.iter().copied() {
         let forger = Forger::start().await;
         let world = World::new(on, |config| {
             config.oidc.issuer = forger.url.clone();
@@ -63,6 +68,7 @@ pub(super) async fn house(test: impl AsyncFn(&House)) {
                 roles: vec![role.to_owned()],
             };
             config.auth.grants = roles.into_iter().map(grant).collect();
+            change(config);
         })
         .await;
         let hub = world.hub().await;

@@ -51,7 +51,7 @@ async fn a_network_is_found_ordered_watched_bound_to_paid_for_and_deleted() {
         browser.at(&here).await;
         browser.sees("ready").await;
         browser.follow("Bind to it").await;
-        browser.at(&format!("{here}/bindings/new")).await;
+        browser.at(&format!("{here}/bind")).await;
         browser.fill("#name", "app").await;
         browser.press("Bind and show the credentials").await;
         browser.sees("Copy them now").await;
@@ -93,7 +93,7 @@ async fn no_page_keeps_anybody_from_using_it() {
         ("service", "/services/retail/seen-net"),
         ("change", "/services/retail/seen-net/change"),
         ("delete", "/services/retail/seen-net/delete"),
-        ("bind", "/services/retail/seen-net/bindings/new"),
+        ("bind", "/services/retail/seen-net/bind"),
         ("approvals", "/approvals"),
         ("costs", "/costs"),
         ("statements", "/costs/statements"),

@@ -95,6 +95,19 @@ impl Chromium {
         self.cdp("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Keeps these cookies of the hub, written as in `Cookie`: whoever has them is signed in.
+    pub(crate) async fn keep(&self, cookies: &str) {
+        for (name, value) in cookies.split("; ").filter_map(|pair| pair.split_once('=')) {
+            let cookie = json!({"name": name, "value": value, "url": self.hub, "path": "/", "httpOnly": true, "sameSite": "Lax"});
+            self.cdp("Network.setCookie", cookie).await;
+        }
+    }
+
+    /// Goes back in the history of the window.
+    pub(crate) async fn back(&self) {
+        self.client.back().await.expect("a page before");
+    }
+
     /// Goes to an address of the hub.
     pub(crate) async fn go(&self, address: &str) {
         self.client.goto(&format!("{}{address}", self.hub)).await.expect("no page");
@@ -155,8 +168,8 @@ impl Chromium {
 
     /// Types wherever the focus is.
     pub(crate) async fn keys(&self, text: &str) {
-        let focused = self.client.active_element().await.expect("something has the focus");
-        focused.send_keys(text).await.expect("keys");
+        // Again where a script put something else in its place at that moment.
+        wait_for("keys", BOUND, async || self.client.active_element().await.ok()?.send_keys(text).await.ok()).await;
     }
 
     /// What a reader sees.

@@ -56,7 +56,13 @@ impl Browser {
 
     /// Sets out for the identity provider: the state and the nonce that it has to give back.
     pub(crate) async fn leave(&mut self) -> (String, String) {
-        self.get("/sign-in/oidc?to=%2Faccount").await;
+        self.leave_for("/account").await
+    }
+
+    /// The same, to go on at an address of the hub.
+    pub(crate) async fn leave_for(&mut self, to: &str) -> (String, String) {
+        let query = serde_urlencoded::to_string([("to", to)]).expect("a query");
+        self.get(&format!("/sign-in/oidc?{query}")).await;
         let location = self.page.header("location").to_owned();
         assert_eq!(self.page.status, 303, "{:?}", self.page);
         let query: BTreeMap<String, String> =

@@ -20,6 +20,11 @@ function copy(button) {
 }
 copying();
 
+// What is shown once goes with its reader: no step back brings it back.
+addEventListener('pagehide', () => {
+  for (const part of document.querySelectorAll('[data-once]')) part.replaceChildren();
+});
+
 // What changes while somebody looks: the hub says that it did, and the page itself is fetched and the part taken over. What is open stays
 // open, and who stands in a field stays there.
 const live = document.querySelector('[data-live-from]');
@@ -93,11 +98,14 @@ for (const form of document.querySelectorAll('form[data-live]')) {
     clearTimeout(timer);
     queue = queue.then(async () => {
       try {
-        const texts = () => form.querySelectorAll('input[type="text"], input[type="password"], input[type="search"], input:not([type]), textarea');
+        const texts = () => form.querySelectorAll('input[type="text"], input[type="password"], input[type="search"], input:not([type]), textarea, select');
+        const picked = () => [...form.querySelectorAll('input[type="radio"]:checked')].map((field) => field.id);
         const before = new Map([...texts()].map((field) => [field.id, field.value]));
+        const first = picked();
         const page = await ask(name, value);
-        // What was typed meanwhile is newer than the answer, and whoever went on to another field stays there.
+        // What was typed or chosen meanwhile is newer than the answer, and whoever went on to another field stays there.
         const newer = [...texts()].filter((field) => field.id && field.value !== before.get(field.id)).map((field) => [field.id, field.value]);
+        const newest = picked().filter((id) => !first.includes(id));
         const at = form.contains(document.activeElement) ? document.activeElement.id : '';
         // What is secret is in no answer: what was typed stays.
         const secrets = new Map();
@@ -107,6 +115,7 @@ for (const form of document.querySelectorAll('form[data-live]')) {
         if (of) form.querySelector('input[name="of"]').value = of.value;
         for (const field of form.querySelectorAll('[autocomplete="new-password"]')) field.value = secrets.get(field.name) ?? '';
         for (const [id, text] of newer) { const field = document.getElementById(id); if (field) field.value = text; }
+        for (const id of newest) { const field = document.getElementById(id); if (field) field.checked = true; }
         outlook(page);
         const there = at && at !== target && document.getElementById(at);
         if (there) { there.focus(); return; }

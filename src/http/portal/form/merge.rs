@@ -1,5 +1,7 @@
 //! Putting schemas together: what a reference leads to, the parts of `allOf`, one branch of a choice with what is common to all.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// A schema that is an object.
@@ -23,11 +25,11 @@ pub(super) fn merge(all: &mut Schema, more: Schema) {
                 }
             }
             (Some(Value::Array(own)), Value::Array(more)) if key == "required" => {
-                for name in more {
-                    if !own.contains(&name) {
-                        own.push(name);
-                    }
-                }
+                // As texts, for there may be thousands.
+                let mut known: HashSet<String> = own.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                own.extend(
+                    more.into_iter().filter(|name| name.as_str().is_some_and(|name| known.insert(name.to_owned()))),
+                );
             }
             (Some(_), _) => {}
             (None, value) => drop(all.insert(key, value)),

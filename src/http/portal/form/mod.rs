@@ -19,6 +19,8 @@
 
 mod faults;
 pub mod hidden;
+#[cfg(test)]
+mod hostile;
 mod merge;
 #[cfg(test)]
 mod properties;
@@ -42,6 +44,9 @@ pub use self::state::State;
 
 /// What names of fields begin with.
 const PREFIX: &str = "p";
+
+/// Fields of one page, entries of lists within entries of lists counted one by one.
+const SHOWN_MAX: usize = 20_000;
 
 /// A form.
 #[derive(Clone, Debug)]
@@ -133,6 +138,11 @@ impl Form {
     /// what was chosen.
     pub fn sent(&self, fields: &[(String, String)]) -> (State, bool) {
         let mut state = State::of(fields.iter(), PREFIX);
+        let mut room = SHOWN_MAX;
+        if !self.root.fits(PREFIX, &state, &mut room) {
+            // No form of ours has so many entries within entries: nobody typed this.
+            return (self.blank(), true);
+        }
         let asked = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         if let Some(list) = asked("add") {
             let list = if list.starts_with('/') { format!("{PREFIX}{list}") } else { list.to_owned() };

@@ -2,13 +2,15 @@
 //!
 //! It decides nothing about values: what is sent is held against the whole schema by the use case of the order. So constraints that no
 //! field shows (`not`, `dependencies`, `if`, …) are left to it. Whatever it can't make fields of becomes one text of JSON.
-//! Invariants: it follows references within the document only, and ends after bounded work ([`DEPTH_MAX`], [`FIELDS_MAX`], [`STEPS_MAX`]).
+//! Schemas are written by whoever runs a broker, and read whenever somebody looks at a page. Invariants: it follows references within the
+//! document only, and ends after bounded work, with a page of bounded size ([`DEPTH_MAX`], [`FIELDS_MAX`], [`STEPS_MAX`], [`BYTES_READ_MAX`]).
 
 use serde_json::{Map, Value};
 
 use super::merge::{Schema, in_order, merge, take_null};
 use super::tree::{Field, Kind, Said, Why};
 use super::words;
+use crate::domain::catalog::schema::{BYTES_MAX, size};
 use crate::domain::reference::{KEYWORD, Wanted};
 
 /// How deep fields lie in one another.
@@ -17,6 +19,12 @@ pub const DEPTH_MAX: usize = 8;
 pub const FIELDS_MAX: usize = 300;
 /// Schemas that are put together for one form.
 const STEPS_MAX: usize = 5000;
+/// Bytes of schemas that are put together for one form: what is referred to counts each time.
+const BYTES_READ_MAX: usize = 1024 * 1024;
+/// Characters of a property's name: each field within has it in its own name.
+const KEY_MAX: usize = 200;
+/// Fields that stand in entries of lists before anybody added one.
+const OPENED_MAX: usize = 1000;
 /// Values to choose from.
 const CHOICES_MAX: usize = 500;
 /// Shapes to choose from.
@@ -29,7 +37,11 @@ const LINE_MAX: u64 = 255;
 /// Makes the tree of the parameters that fit a schema; of anything where there is none.
 pub fn read(schema: Option<&Value>) -> Field {
     let Some(schema) = schema else { return plain_json(Why::Free) };
-    let mut reader = Reader { root: schema, fields: FIELDS_MAX, steps: STEPS_MAX };
+    if size(schema) > BYTES_MAX {
+        return plain_json(Why::Large);
+    }
+    let mut reader =
+        Reader { root: schema, fields: FIELDS_MAX, steps: STEPS_MAX, bytes: BYTES_READ_MAX, opened: OPENED_MAX };
     let place = Place { key: "", required: true, depth: 0, secret: false, direct: true };
     let root = reader.field(schema, place);
     match root.kind {
@@ -68,6 +80,8 @@ struct Reader<'a> {
     root: &'a Value,
     fields: usize,
     steps: usize,
+    bytes: usize,
+    opened: usize,
 }
 
 impl Reader<'_> {
@@ -193,7 +207,7 @@ impl Reader<'_> {
             let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
             return if closed && !schema.contains_key("patternProperties") { Ok(Vec::new()) } else { Err(Why::Free) };
         };
-        if properties.len() > self.fields {
+        if properties.len() > self.fields || properties.keys().any(|key| key.len() > KEY_MAX) {
             return Err(Why::Large);
         }
         let required: Vec<&str> =
@@ -225,13 +239,24 @@ impl Reader<'_> {
         }
         let direct = place.direct && given.get("items").is_some();
         let inner = Place { key: "", required: false, depth: place.depth + 1, direct, secret: place.secret };
+        let before = self.fields;
         let item = self.field(items, inner);
         if let Kind::Json(why) = item.kind {
             return Err(why);
         }
+        let fields_of_one = before.saturating_sub(self.fields).max(1);
         let number = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
         let most = number("maxItems").unwrap_or(ROWS_MAX).min(ROWS_MAX);
-        Ok(Kind::List { item: Box::new(item), least: number("minItems").unwrap_or_default().min(most), most })
+        let least = number("minItems").unwrap_or_default().min(most).min(self.opened / fields_of_one);
+        self.opened -= least * fields_of_one;
+        Ok(Kind::List { item: Box::new(item), least, most })
+    }
+
+    /// Counts what is put together; an error where it is too much.
+    fn count(&mut self, schema: &Schema) -> Result<(), Why> {
+        self.steps = self.steps.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(weight(schema));
+        if self.steps == 0 || self.bytes == 0 { Err(Why::Large) } else { Ok(()) }
     }
 
     /// The schema with what it refers to and what it is put together of.
@@ -243,8 +268,8 @@ impl Reader<'_> {
     }
 
     fn put_together(&mut self, schema: &Schema, depth: usize) -> Result<Schema, Why> {
-        self.steps = self.steps.saturating_sub(1);
-        if self.steps == 0 || depth > 2 * DEPTH_MAX {
+        self.count(schema)?;
+        if depth > 2 * DEPTH_MAX {
             return Err(Why::Large);
         }
         let mut all = schema.clone();
@@ -274,6 +299,9 @@ impl Reader<'_> {
     /// `schema`.
     fn variants(&mut self, schema: &mut Schema) -> Result<Option<Vec<Schema>>, Why> {
         if let Some(types) = schema.get("type").and_then(Value::as_array).cloned() {
+            if types.len() > VARIANTS_MAX {
+                return Err(Why::Large);
+            }
             let shape = |kind: Value| {
                 let mut shape = schema.clone();
                 shape.insert("type".to_owned(), kind);
@@ -295,6 +323,13 @@ impl Reader<'_> {
                 parts.into_iter().for_each(|part| merge(schema, part));
                 continue;
             }
+            // Each has a copy of what is common to all.
+            if parts.len() > VARIANTS_MAX {
+                return Err(Why::Large);
+            }
+            for _ in &parts {
+                self.count(schema)?;
+            }
             let shape = |part: Schema| {
                 let mut shape = part;
                 merge(&mut shape, schema.clone());
@@ -305,6 +340,19 @@ impl Reader<'_> {
         }
         Ok(None)
     }
+}
+
+/// Bytes of a schema, about.
+fn weight(schema: &Schema) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => 8 + text.len(),
+            Value::Array(items) => items.iter().map(of).sum::<usize>() + 8,
+            Value::Object(fields) => weight(fields),
+            _ => 8,
+        }
+    }
+    schema.iter().map(|(key, value)| key.len() + of(value)).sum::<usize>() + 8
 }
 
 fn array(value: Option<Value>) -> Vec<Value> {

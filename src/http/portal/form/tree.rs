@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::state::State;
 use crate::domain::reference::Wanted;
 
 /// A place in the parameters.
@@ -106,6 +107,24 @@ impl Field {
                 Kind::List { item, .. } => item.hides(),
                 _ => false,
             }
+    }
+
+    /// Whether it is shown by no more fields than there is room for, which becomes less by them.
+    pub(super) fn fits(&self, name: &str, state: &State, room: &mut usize) -> bool {
+        let Some(left) = room.checked_sub(1) else { return false };
+        *room = left;
+        match &self.kind {
+            Kind::Object(fields) => fields.iter().all(|field| field.fits(&within(name, &field.key), state, room)),
+            Kind::List { item, .. } => {
+                let rows = state.rows(name).unwrap_or_default();
+                rows.iter().all(|row| item.fits(&format!("{name}/{row}"), state, room))
+            }
+            Kind::Variants(shapes) => {
+                let chosen = state.get(&format!("{name}#shape")).and_then(|chosen| chosen.parse::<usize>().ok());
+                chosen.and_then(|chosen| shapes.get(chosen)).is_none_or(|shape| shape.fits(name, state, room))
+            }
+            _ => true,
+        }
     }
 
     /// What its instances may be, everywhere in it.

@@ -115,7 +115,7 @@ pub(super) fn needs(schema: &Map<String, Value>) -> String {
     let properties = schema.get("properties").and_then(Value::as_object);
     let title = |name: &str| {
         let said = properties.and_then(|properties| properties.get(name)?.get("title")?.as_str());
-        said.map_or_else(|| humane(name), str::to_owned)
+        said.map_or_else(|| humane(&short(name, VALUE_MAX)), |said| short(said, VALUE_MAX))
     };
     for (key, how) in [("oneOf", "Fill in just one of"), ("anyOf", "Fill in at least one of")] {
         let Some(branches) = schema.get(key).and_then(Value::as_array) else { continue };

@@ -65,13 +65,14 @@ fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
 }
 
 /// For a shell, as it is.
-fn quoted(text: &str) -> String {
+pub(in crate::http::portal) fn quoted(text: &str) -> String {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | ',' | '@' | '%' | '+');
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { always_quoted(text) }
 }
 
-fn always_quoted(text: &str) -> String {
+/// The same, whatever it is.
+pub(in crate::http::portal) fn always_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

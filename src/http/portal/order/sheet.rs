@@ -57,10 +57,17 @@ impl Sheet {
         plan: &str,
         tenant: &str,
     ) -> Result<Self, Failure> {
-        let seen = app.offered_tenants(caller, None).await?;
-        let view = app.offering(caller, offering, seen.as_deref())?;
         let mut own = Vec::new();
         let mut tenants = app.tenants_to_order_for(caller, "").await?;
+        // What one tenant is offered may be less or more than what all of theirs are; a part of a name is nobody's yet.
+        let whose = Some(tenant).filter(|tenant| !tenant.is_empty());
+        let all = app.offered_tenants(caller, None).await?;
+        let seen = app.offered_tenants(caller, whose).await.unwrap_or_else(|_| all.clone());
+        let view = match app.offering(caller, offering, seen.as_deref()) {
+            // That this tenant may not order it is told in the form.
+            Err(app::Error::NotFound { .. }) => app.offering(caller, offering, all.as_deref())?,
+            other => other?,
+        };
         let tenant = match (tenant, tenants.names.as_slice()) {
             ("", [only]) if !tenants.more => only.clone(),
             (tenant, _) => tenant.to_owned(),
@@ -216,8 +223,8 @@ impl Sheet {
         let offering = self.view.offering();
         let display = offering.document.pointer("/metadata/displayName").and_then(Value::as_str);
         let display = display.filter(|name| !name.is_empty()).unwrap_or(&offering.name);
-        let about = format!("/catalog/{}", kit::part(&offering.name));
-        let address = format!("{about}/order");
+        let address = format!("/catalog/{}/order", kit::part(&offering.name));
+        let about = super::super::catalog::at(&offering.name, if self.known { &self.tenant } else { "" });
         let title = format!("Order {display}");
         let open = self.open_points();
         let mut errors = if self.tells { open.clone() } else { Vec::new() };

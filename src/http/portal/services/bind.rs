@@ -66,10 +66,13 @@ pub(super) fn credentials(
             @if let Some(expires) = all.pointer("/metadata/expires_at").and_then(Value::as_str) { p { "They work until " (expires) "." } }
         }))
         @if given.is_empty() { p { "Its broker gave no credentials with this binding." } }
-        @for (key, value) in &given { (kit::copied(key, &text(value))) }
-        @if !given.is_empty() { (whole("All of them as JSON", &Value::Object(given.clone()))) }
-        @let rest = rest(&all);
-        @if !rest.is_empty() { (whole("What else belongs to it", &Value::Object(rest))) }
+        // A browser that keeps pages for a step back keeps this one without them.
+        div data-once {
+            @for (key, value) in &given { (kit::copied(key, &text(value))) }
+            @if !given.is_empty() { (whole("All of them as JSON", &Value::Object(given.clone()))) }
+            @let rest = rest(&all);
+            @if !rest.is_empty() { (whole("What else belongs to it", &Value::Object(rest))) }
+        }
         p.actions { a.button href=(here) { "Done" } a.button.second href=(address) { "To " (name) } }
     })
 }

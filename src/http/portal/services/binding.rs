@@ -17,14 +17,14 @@ use crate::domain::instance::BindingState;
 use crate::http::detached::detached;
 use crate::http::error::Failure;
 use crate::http::observe;
-use crate::http::permits::{Can, Order, SeeOrders};
+use crate::http::permits::{Can, ReadBinding, ReadOrder};
 
 /// `GET /services/{tenant}/{name}/bindings/{binding}`
 ///
 /// # Errors
 /// 404 where it is not theirs to see.
 pub async fn show(
-    who: Can<SeeOrders>,
+    who: Can<ReadOrder>,
     visit: Visit,
     app: Data<App>,
     path: Path<(String, String, String)>,
@@ -55,7 +55,7 @@ pub async fn show(
 /// # Errors
 /// 404 where it is not theirs to see, 403 where it is not theirs to use.
 pub async fn reveal(
-    who: Can<Order>,
+    who: Can<ReadBinding>,
     visit: Visit,
     app: Data<App>,
     path: Path<(String, String, String)>,

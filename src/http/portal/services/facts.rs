@@ -18,11 +18,20 @@ pub(super) fn facts(service: &Service) -> Markup {
     let row = &view.row;
     let first = service.operations.iter().rev().find(|operation| operation.kind == OperationKind::Provision);
     let mut rows = vec![
-        ("Tenant", html! { a href=(kit::with("/services", "tenant", &view.tenant)) { (view.tenant) } }),
+        (
+            "Tenant",
+            html! {
+                @if service.shared { (view.tenant) ", which shares it with you" }
+                @else { a href=(kit::with("/services", "tenant", &view.tenant)) { (view.tenant) } }
+            },
+        ),
         (
             "Offering",
             html! {
-                a href={ "/catalog/" (kit::part(&view.offering)) } { (view.offering) } ", plan " strong { (view.plan) }
+                // Whom it is shared with need not be somebody who may look at the catalog.
+                @if service.shared { (view.offering) }
+                @else { a href={ "/catalog/" (kit::part(&view.offering)) } { (view.offering) } }
+                ", plan " strong { (view.plan) }
             },
         ),
         ("Made by", html! { "broker " (view.broker) }),

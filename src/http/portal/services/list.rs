@@ -1,4 +1,4 @@
-//! `/services`: all services of one's tenants, the newest first; what waits is told with each.
+//! `/services`: all services of one's tenants, the newest first, and those that others share; what waits is told with each.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -17,7 +17,7 @@ use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{self, PageOut};
-use crate::http::permits::{Can, SeeOrders};
+use crate::http::permits::{Can, ReadOrder};
 
 /// The query parameters of the page.
 pub const QUERY: &[&str] = &["q", "tenant", "state", "offering", "cursor"];
@@ -48,12 +48,26 @@ impl Wanted {
 /// # Errors
 /// 404 where the tenant is not theirs to see; 400 where the cursor is none.
 pub async fn show(
-    who: Can<SeeOrders>,
+    who: Can<ReadOrder>,
     visit: Visit,
     app: Data<App>,
     wanted: Params<Wanted>,
 ) -> Result<HttpResponse, Failure> {
     let wanted = wanted.0;
+    let shared = if wanted.is_narrow() || !wanted.cursor.is_empty() {
+        Vec::new()
+    } else {
+        app.shared_services(&who.caller).await?
+    };
+    if Permission::SeeOrders.sight(&who.caller).is_none() {
+        let program = kit::same_by_program(&by_curl(&Wanted::default()), Some("bourse instance list"));
+        return Ok(Page::new(&visit, "My services").show(html! {
+            @if shared.is_empty() {
+                (kit::empty("Nothing is shared with you", "What an owner of a tenant shares with you stands here for as long as they allow.", None))
+            } @else { (table("Shared with you, the newest first", &shared, true, false)) }
+            (program)
+        }));
+    }
     let named = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let state = named(&wanted.state).map(|word| {
         let unknown = || crate::app::Error::Malformed(format!("there is no state `{word}`"));
@@ -80,8 +94,14 @@ pub async fn show(
     Ok(Page::new(&visit, "My services").show(html! {
         (narrow(&visit, &wanted, &tenants))
         @if items.is_empty() { (nothing(&wanted, next.is_some())) }
-        @else { (table(&items, tenants.len() != 1)) }
+        @else { (table("The newest first", &items, tenants.len() != 1, true)) }
         (kit::pager(&visit, next.as_deref()))
+        @if !shared.is_empty() {
+            section aria-labelledby="shared" {
+                h2 id="shared" { "Shared with you" }
+                (table("Of other tenants, the newest first", &shared, true, false))
+            }
+        }
         (kit::same_by_program(&by_curl(&wanted), Some(&by_command(&wanted))))
     }))
 }
@@ -155,8 +175,12 @@ fn key(item: &ServiceItem) -> &str {
     name.unwrap_or(&row.id)
 }
 
-fn table(items: &[ServiceItem], with_tenant: bool) -> Markup {
-    let mut heads = vec!["Service", "State", "Cost this month", "Since"];
+/// What others share is told without what it costs, and without ways to what is not shared.
+fn table(caption: &str, items: &[ServiceItem], with_tenant: bool, own: bool) -> Markup {
+    let mut heads = vec!["Service", "State", "Since"];
+    if own {
+        heads.insert(2, "Cost this month");
+    }
     if with_tenant {
         heads.insert(1, "Tenant");
     }
@@ -174,7 +198,8 @@ fn table(items: &[ServiceItem], with_tenant: bool) -> Markup {
                     a.strong href=(at(&item.instance.tenant, key(item))) { (name) }
                     br;
                     span.under {
-                        a href=(kit::with("/services", "offering", &item.instance.offering)) { (item.instance.offering) }
+                        @if own { a href=(kit::with("/services", "offering", &item.instance.offering)) { (item.instance.offering) } }
+                        @else { (item.instance.offering) }
                         ", " (item.instance.plan)
                         @if !item.by_name { ", ordered at " (item.instance.platform) }
                     }
@@ -183,16 +208,18 @@ fn table(items: &[ServiceItem], with_tenant: bool) -> Markup {
                     (words::state(row.state))
                     @if let Some(waits) = waits { br; span.under { (waits) @if let Some(said) = said { ": " (said) } } }
                 },
-                money::so_far(item.cost.as_ref(), row.ready_at.is_some()),
                 shown::day(row.created_at),
             ];
+            if own {
+                cells.insert(2, money::so_far(item.cost.as_ref(), row.ready_at.is_some()));
+            }
             if with_tenant {
                 cells.insert(1, html! { (item.instance.tenant) });
             }
             cells
         })
         .collect();
-    kit::table("The newest first", &heads, &rows)
+    kit::table(caption, &heads, &rows)
 }
 
 fn by_curl(wanted: &Wanted) -> String {

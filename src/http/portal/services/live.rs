@@ -12,7 +12,7 @@ use crate::app::services::live::{Follower, Heard};
 use crate::http::Draining;
 use crate::http::error::Failure;
 use crate::http::input::Params;
-use crate::http::permits::{Can, SeeOrders};
+use crate::http::permits::{Can, ReadOrder};
 
 /// The query parameters of the stream.
 pub const QUERY: &[&str] = &["seen"];
@@ -31,7 +31,7 @@ pub struct Seen {
 /// # Errors
 /// 404 where it is not theirs to see; 503 where too many follow.
 pub async fn stream(
-    who: Can<SeeOrders>,
+    who: Can<ReadOrder>,
     visit: Visit,
     app: Data<App>,
     draining: Data<Draining>,
@@ -43,7 +43,7 @@ pub async fn stream(
     // A browser that begins again says what it heard last.
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
     let seen = last.filter(|last| !last.is_empty()).unwrap_or(&seen.0.seen);
-    let follower = app.follow(&who.caller, visit.csrf(), (&tenant, &key), seen).await?;
+    let follower = app.follow(&who.caller, visit.secret(), (&tenant, &key), seen).await?;
     let events = stream::unfold(Stage::Begin(Box::new(follower), draining), |stage| async move {
         match stage {
             Stage::Begin(follower, draining) => {

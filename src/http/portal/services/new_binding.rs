@@ -1,4 +1,4 @@
-//! `/services/{tenant}/{name}/bindings/new`: a name and what the plan asks for; the answer shows the credentials, or the binding's page
+//! `/services/{tenant}/{name}/bind`: a name and what the plan asks for; the answer shows the credentials, or the binding's page
 //! waits for them.
 
 use actix_web::http::StatusCode;
@@ -35,7 +35,7 @@ struct Filled<'a> {
     refused: Option<&'a Failure>,
 }
 
-/// `GET /services/{tenant}/{name}/bindings/new`
+/// `GET /services/{tenant}/{name}/bind`
 ///
 /// # Errors
 /// 404 where it is not theirs to see, 403 where it is not theirs to bind to, 409 where it can't be bound to.
@@ -53,7 +53,7 @@ pub async fn show(
     Ok(page(&visit, (&service, &at(&tenant, &name)), (&form, &form.blank()), &filled, StatusCode::OK))
 }
 
-/// `POST /services/{tenant}/{name}/bindings/new`
+/// `POST /services/{tenant}/{name}/bind`
 ///
 /// # Errors
 /// As [`show`].
@@ -142,7 +142,7 @@ fn page(
     status: StatusCode,
 ) -> HttpResponse {
     let title = format!("Bind to {}", called(service));
-    let here = format!("{address}/bindings/new");
+    let here = format!("{address}/bind");
     let mut wrong: Vec<(String, String)> =
         filled.wrong.iter().map(|text| ("name".to_owned(), format!("Name: {text}"))).collect();
     wrong.extend(filled.faults.listed(form));

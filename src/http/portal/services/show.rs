@@ -13,14 +13,14 @@ use crate::app::App;
 use crate::app::services::one::Service;
 use crate::domain::instance::{BindingState, InstanceState};
 use crate::http::error::Failure;
-use crate::http::permits::{Can, SeeOrders};
+use crate::http::permits::{Can, ReadOrder};
 
 /// `GET /services/{tenant}/{name}`
 ///
 /// # Errors
 /// 404 where it is not theirs to see.
 pub async fn show(
-    who: Can<SeeOrders>,
+    who: Can<ReadOrder>,
     visit: Visit,
     app: Data<App>,
     path: Path<(String, String)>,
@@ -111,7 +111,7 @@ fn bindings(service: &Service, address: &str) -> Markup {
         @else if standing == 0 { p.under { "Nobody is bound to it: there are no credentials." } }
         @if standing > 0 { (kit::table("Credentials are shown on a binding's page", &["Binding", "State", "Since"], &rows)) }
         @if bindable(service) && may && state == InstanceState::Ready {
-            p.actions { a.button href={ (address) "/bindings/new" } { "Bind to it" } }
+            p.actions { a.button href={ (address) "/bind" } { "Bind to it" } }
         }
         @if !service.by_name && bindable(service) {
             p.under { "It was ordered at the platform " (service.instance.platform) ", and is bound to there." }

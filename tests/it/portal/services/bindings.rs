@@ -10,7 +10,7 @@ use crate::support::portal::Browser;
 use crate::support::wait::wait_until;
 
 const SECRET: &str = "of-the-binding";
-const NEW: &str = "/services/retail/net/bindings/new";
+const NEW: &str = "/services/retail/net/bind";
 
 /// No page that a browser may keep has credentials on it.
 async fn nothing_is_kept(browser: &mut Browser) {
@@ -70,7 +70,7 @@ async fn what_is_wrong_with_a_binding_is_told_at_its_field_and_what_was_typed_is
     on_both(async |shop| {
         shop.ordered("safe", "vault", json!({})).await;
         let mut ada = shop.person("ada").await;
-        let new = "/services/retail/safe/bindings/new";
+        let new = "/services/retail/safe/bind";
         ada.get(new).await;
         ada.submit(new, &[("name", "Not A Name"), ("p/purpose", "read")]).await;
         assert_eq!(ada.page.status, 422, "{}", ada.words());
@@ -146,6 +146,23 @@ async fn a_binding_is_rotated_and_the_old_one_revoked() {
         assert!(ada.page.text.contains("/bindings/app-2\"") && !ada.page.text.contains("/bindings/app\""));
         shop.ordered("safe", "vault", json!({})).await;
         assert_eq!(ada.get("/services/retail/safe/bindings/none/rotate").await.status, 404);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binding_may_have_the_name_of_whatever_page_there_is() {
+    on_both(async |shop| {
+        shop.ordered("net", "network", json!({})).await;
+        let mut ada = shop.person("ada").await;
+        for name in ["new", "bind", "live", "delete"] {
+            ada.get(NEW).await;
+            ada.submit(NEW, &[("name", name)]).await;
+            assert!(ada.page.status == 200 && ada.page.text.contains(SECRET), "{name}: {}", ada.words());
+            ada.get(&format!("/services/retail/net/bindings/{name}")).await;
+            assert!(ada.words().contains(&format!("Binding {name}")), "{}", ada.words());
+            assert!(ada.page.text.contains("Show credentials"), "{name}");
+        }
     })
     .await;
 }

@@ -32,8 +32,8 @@ async fn a_deleted_service_still_says_so_and_its_name_is_free_again() {
     on_both(async |shop| {
         let id = shop.ordered("net", "network", json!({})).await;
         let mut ada = shop.person("ada").await;
-        ada.get("/services/retail/net/bindings/new").await;
-        ada.submit("/services/retail/net/bindings/new", &[("name", "app")]).await;
+        ada.get("/services/retail/net/bind").await;
+        ada.submit("/services/retail/net/bind", &[("name", "app")]).await;
         ada.get(DELETE).await;
         assert!(ada.words().contains("Whoever uses it loses access"), "{}", ada.words());
         assert!(ada.page.text.contains("href=\"/services/retail/net/bindings/app\""));
@@ -41,7 +41,7 @@ async fn a_deleted_service_still_says_so_and_its_name_is_free_again() {
         ada.submit(DELETE, &[]).await;
         assert_eq!((ada.page.status, ada.address.as_str()), (200, "/services/retail/net"));
         assert!(ada.words().contains("It was deleted on") && ada.words().contains("by ada"), "{}", ada.words());
-        assert!(!ada.page.text.contains("/delete\"") && !ada.page.text.contains("/bindings/new\""));
+        assert!(!ada.page.text.contains("/delete\"") && !ada.page.text.contains("/net/bind\""));
         assert_eq!((shop.recorder.count("unbind"), shop.recorder.count("deprovision")), (1, 1));
         ada.get("/services").await;
         assert!(!ada.page.text.contains("/services/retail/net\""), "{}", ada.words());

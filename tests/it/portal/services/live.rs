@@ -30,6 +30,12 @@ impl Stream {
         }
         true
     }
+
+    /// Reads until it ends, which must be soon, and not when its time is over.
+    async fn ends(&mut self) {
+        let ended = timeout(BOUND, self.until("never said")).await;
+        assert_eq!(ended.ok(), Some(false), "it goes on: {}", self.read);
+    }
 }
 
 /// The mark of what a page shows.
@@ -106,4 +112,57 @@ async fn a_stream_ends_when_the_process_stops() {
         assert!(!ended);
         drop((recorder, _forger));
     }
+}
+
+/// Does something that whoever follows would be told of.
+async fn bind(shop: &Shop, binding: &str) {
+    let path = format!("/api/v1/tenants/retail/instances/net/bindings/{binding}");
+    assert_eq!(shop.bench.hub.admin(Method::PUT, &path, Some(json!({}))).await.status, 201);
+}
+
+/// Somebody who follows `net`.
+async fn follower(shop: &Shop, name: &str) -> (Browser, Stream) {
+    let mut browser = shop.person(name).await;
+    browser.get("/services/retail/net").await;
+    let address = format!("/services/retail/net/live?seen={}", seen(&browser));
+    let mut stream = Stream::open(shop, &browser, &address).await;
+    assert!(stream.until("retry: ").await);
+    (browser, stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_session_and_with_the_role_and_tells_nothing_any_more() {
+    on_both(async |shop| {
+        shop.ordered("net", "network", json!({})).await;
+        let (mut ada, mut stream) = follower(shop, "ada").await;
+        ada.submit("/sign-out", &[]).await;
+        stream.ends().await;
+        assert!(!stream.read.contains("event: change"), "{}", stream.read);
+
+        let (_ada, mut stream) = follower(shop, "ada").await;
+        let nobody = json!({"display_name": "retail", "members": []});
+        assert_eq!(shop.bench.hub.admin(Method::PUT, "/api/v1/tenants/retail", Some(nobody)).await.status, 200);
+        bind(shop, "one").await;
+        stream.ends().await;
+        assert!(!stream.read.contains("event: change"), "{}", stream.read);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_followed_makes_no_session_last_longer() {
+    on_both(async |shop| {
+        shop.ordered("net", "network", json!({})).await;
+        let (mut ada, mut stream) = follower(shop, "ada").await;
+        let idle = shop.bench.hub.app.config().portal.session_idle;
+        shop.bench.world.clock.advance(idle - std::time::Duration::from_secs(60));
+        bind(shop, "one").await;
+        assert!(stream.until("event: change").await, "{}", stream.read);
+        shop.bench.world.clock.advance(std::time::Duration::from_secs(61));
+        bind(shop, "two").await;
+        stream.ends().await;
+        ada.get("/account").await;
+        assert!(ada.address.starts_with("/sign-in"), "{}", ada.address);
+    })
+    .await;
 }
