@@ -157,6 +157,9 @@ async fn answer(
         (members(view))
         (identities(view))
         (of_quotas(&quotas))
+        @if Permission::ManageQuotas.sight(caller).is_some() {
+            p { a href=(kit::with("/operator/add-quota", "tenant", &tenant.name)) { "Set a quota for it" } }
+        }
         (to_be_told(&untold))
         @if manages {
             section aria-labelledby="change" {
@@ -289,7 +292,7 @@ fn of_quotas(quotas: &[QuotaView]) -> Markup {
         let what = [document.offering.as_deref(), document.plan.as_deref()];
         let what: Vec<_> = what.into_iter().flatten().collect();
         vec![
-            html! { (view.row.name) },
+            html! { a href={ "/operator/quotas/" (kit::part(&view.row.name)) } { (view.row.name) } },
             html! { @if what.is_empty() { "everything" } @else { (what.join(" ")) } },
             html! { (view.row.used.to_string()) " of " (document.limit) },
         ]
