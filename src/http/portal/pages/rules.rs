@@ -145,7 +145,7 @@ pub(super) const TABLE: &[Route] = &[
         Get,
         "/operator/offerings/{offering}/plans/{plan}/parameters/delete",
         ManagePolicies,
-        "Whether to say nothing of a plan's parameters any more",
+        "Whether to take back what is said of a plan's parameters",
         || to(offerings::parameters::sure),
     )
     .asks(offerings::parameters::QUERY),
@@ -153,7 +153,7 @@ pub(super) const TABLE: &[Route] = &[
         Post,
         "/operator/offerings/{offering}/plans/{plan}/parameters/delete",
         ManagePolicies,
-        "Say nothing of a plan's parameters any more",
+        "Take back what is said of a plan's parameters",
         || to(offerings::parameters::delete),
     )
     .with(&[303]),

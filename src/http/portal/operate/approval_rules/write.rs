@@ -195,7 +195,7 @@ pub(super) fn one(
                     (kit::csrf(visit))
                     (documents::shown(&view.rule))
                     (inputs(caller, from, typed, wrong))
-                    p.actions { button type="submit" { "Change the rule" } a.button.danger href={ (here) "/delete" } { "Delete it …" } }
+                    p.actions { button type="submit" { "Change the rule" } a.button.second href={ (here) "/delete" } { "Delete it …" } }
                 }
             }
         }

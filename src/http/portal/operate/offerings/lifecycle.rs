@@ -150,7 +150,7 @@ pub(super) fn form(
                 name: "pilots", label: "Pilots", hint: "Of a draft: tenants that may order it already, by their names, one a line.", value: &typed.pilots,
                 wrong: wrong.at("pilots"), ..Line::default()
             }, 3))
-            p.actions { button type="submit" { "Say so" } }
+            p.actions { button type="submit" { "Change the lifecycle" } }
         }
     }
 }

@@ -144,8 +144,8 @@ async fn answer(
             (documents::shown(&said))
             div.source { (inputs(typed, wrong)) }
             p.actions {
-                button type="submit" { "Say so" }
-                @if said.is_some() { a.button.danger href=(kit::with(&format!("{}/delete", visit.path()), "tenant", &key.tenant)) { "Say nothing any more …" } }
+                button type="submit" { "Change the parameters" }
+                @if said.is_some() { a.button.second href=(kit::with(&format!("{}/delete", visit.path()), "tenant", &key.tenant)) { "Take all of it back …" } }
                 a href=(back) { "Back" }
             }
         }
@@ -185,12 +185,15 @@ fn described(plan: &Plan) -> Markup {
         plan.document.pointer("/schemas/service_instance/create/parameters/properties").and_then(Value::as_object);
     let text = |value: Option<&Value>| match value {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(several)) if several.iter().all(Value::is_string) => {
+            several.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
+        }
         Some(other) => other.to_string(),
         None => String::new(),
     };
     let row = |(name, schema): (&String, &Value)| {
         vec![
-            html! { code { "/" (name) } },
+            html! { code.whole { "/" (name) } },
             html! { (text(schema.get("type").or_else(|| schema.get("enum")))) },
             html! { (text(schema.get("default"))) },
             html! { (text(schema.get("description").or_else(|| schema.get("title")))) },
@@ -248,14 +251,14 @@ pub async fn sure(
     let offering = format!("{HERE}/{}", kit::part(&key.offering));
     let back = kit::with(&format!("{offering}/plans/{}/parameters", kit::part(&key.plan)), "tenant", &key.tenant);
     let question = Question {
-        title: &format!("Say nothing of the parameters of {} {} any more?", key.offering, key.plan),
+        title: &format!("Take back what is said of the parameters of {} {}?", key.offering, key.plan),
         trail: kit::trail(&[("Offerings", HERE), (&key.offering, &offering), ("Parameters", &back)]),
         text: html! {
             p { "Orders " @if !key.tenant.is_empty() { "for " (key.tenant) " " } "are held against the broker's own description then. What stands stays as it is." }
             pre.source tabindex="0" { code { (documents::pretty(&json!(view.rules))) } }
         },
         fields: &[("tenant", &key.tenant)],
-        yes: "Say nothing any more",
+        yes: "Take all of it back",
         back: &back,
         program: kit::same_by_program(
             &documents::curl("DELETE", &address(&key), None),

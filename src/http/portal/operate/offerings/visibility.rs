@@ -122,7 +122,7 @@ fn answer(
                 name: "platforms", label: "Platforms", hint: "By their names, one a line. People order through bourse. Without any, on all platforms.",
                 value: &typed.platforms, wrong: wrong.at("platforms"), ..Line::default()
             }, 5))
-            p.actions { button type="submit" { "Say so" } a href=(back) { "Back" } }
+            p.actions { button type="submit" { "Change who may order it" } a href=(back) { "Back" } }
         }
         (kit::same_by_program(&documents::curl("PUT", &path, Some(&body)), Some(&command(offering, plan, typed))))
     })

@@ -214,7 +214,7 @@ pub(super) fn one(
         p.actions {
             (forms::button(visit, &here, &BTreeMap::from([("do", other)]), "", says))
             a.button.second href={ (here) "/simulate" } { "What would it refuse of what stands?" }
-            a.button.danger href={ (here) "/delete" } { "Delete it …" }
+            a.button.second href={ (here) "/delete" } { "Delete it …" }
         }
         section aria-labelledby="change" {
             h2 id="change" { "Change it" }

@@ -236,7 +236,7 @@ pub(super) fn one(
                     (kit::csrf(visit))
                     (documents::shown(document))
                     (inputs(app, caller, typed, wrong))
-                    p.actions { button type="submit" { "Change the quota" } a.button.danger href={ (here) "/delete" } { "Delete it …" } }
+                    p.actions { button type="submit" { "Change the quota" } a.button.second href={ (here) "/delete" } { "Delete it …" } }
                 }
             }
         }
