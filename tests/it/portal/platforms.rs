@@ -68,14 +68,16 @@ async fn a_platform_is_changed_and_nobody_overwrites_what_somebody_else_changed_
         let change = |tenant: &'static str| [("do", "change"), ("default_tenant", tenant)];
         olga.submit(address, &change("nobody")).await;
         assert!(olga.page.status == 422 && olga.page.text.contains("href=\"#default_tenant\""), "{}", olga.words());
-        olga.submit(address, &change("retail")).await;
         assert_eq!(platform(house, "p").await["default_tenant"], "retail", "{}", olga.words());
-        let late = [&change("")[..], &[("shown", mark.as_str())]].concat();
+        olga.submit(address, &change("")).await;
+        assert_eq!(platform(house, "p").await["default_tenant"], Value::Null, "{}", olga.words());
+        let late = [&change("retail")[..], &[("shown", mark.as_str())]].concat();
         olga.submit(address, &late).await;
         assert!(olga.page.status == 409 && olga.words().contains("somebody else changed it"), "{}", olga.words());
-        assert_eq!(platform(house, "p").await["default_tenant"], "retail");
-        olga.submit(address, &change("")).await;
+        assert!(olga.page.text.contains("value=\"retail\""), "what was typed is kept: {}", olga.page.text);
         assert_eq!(platform(house, "p").await["default_tenant"], Value::Null);
+        olga.submit(address, &change("retail")).await;
+        assert_eq!(platform(house, "p").await["default_tenant"], "retail", "{}", olga.words());
 
         let hub = json!({"name": "front", "kind": "bourse",
             "trust": {"issuer": "https://front.example", "jwks_url": "https://front.example/jwks"}});

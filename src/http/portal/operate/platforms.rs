@@ -311,7 +311,7 @@ fn pairs(visit: &Visit, here: &str, view: &PlatformView, manages: bool) -> Marku
             @else { (kit::table("Pairs of credentials", &["User name", "What to do"], &rows)) }
             @if manages {
                 p.under { "To change a password without an interruption: give it one more pair, put that into the platform, then remove the old one." }
-                p.actions { (forms::button(visit, here, &BTreeMap::from([("do", "add")]), "second", "Give it one more pair")) }
+                div.actions { (forms::button(visit, here, &BTreeMap::from([("do", "add")]), "second", "Give it one more pair")) }
             }
         }
     }

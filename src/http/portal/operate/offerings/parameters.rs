@@ -195,7 +195,7 @@ fn described(plan: &Plan) -> Markup {
         vec![
             html! { code.whole { "/" (name) } },
             html! { (text(schema.get("type").or_else(|| schema.get("enum")))) },
-            html! { (text(schema.get("default"))) },
+            html! { @match schema.get("default") { None => { "none" }, given => { (text(given)) } } },
             html! { (text(schema.get("description").or_else(|| schema.get("title")))) },
         ]
     };

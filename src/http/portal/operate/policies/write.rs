@@ -211,7 +211,7 @@ pub(super) fn one(
     Page::new(visit, &view.name).above(parts(visit, caller)).status(wrong.status()).show(html! {
         (wrong.above())
         (facts(view))
-        p.actions {
+        div.actions {
             (forms::button(visit, &here, &BTreeMap::from([("do", other)]), "", says))
             a.button.second href={ (here) "/simulate" } { "What would it refuse of what stands?" }
             a.button.second href={ (here) "/delete" } { "Delete it …" }
