@@ -49,9 +49,17 @@ pub fn changed_meanwhile<T: Serialize>(fields: &Fields, document: &T) -> Result<
     if seen.is_empty() || seen == mark(document) {
         return Ok(None);
     }
+    overtaken().map(Some)
+}
+
+/// That somebody else was first.
+///
+/// # Errors
+/// As [`changed_meanwhile`].
+pub fn overtaken() -> Result<Wrong, Failure> {
     let message = "somebody else changed it since you opened this page; what you typed is below and was not taken. Send it again \
         to put it in the place of theirs, or load the page again to see what stands now";
-    Wrong::of(app::Error::conflict("changed_meanwhile", message), &[]).map(Some)
+    Wrong::of(app::Error::conflict("changed_meanwhile", message), &[])
 }
 
 /// One of several, with a hint and what is wrong. `options` are values with their names.

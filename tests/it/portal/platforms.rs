@@ -153,3 +153,71 @@ async fn a_password_is_changed_without_an_interruption_and_the_old_one_is_asked_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_made_changed_and_deleted_in_forms_that_lose_nothing() {
+    house(async |house| {
+        let mut olga = house.browser("olga").await;
+        let add = "/operator/add-tenant";
+        olga.get("/operator/tenants").await;
+        assert!(olga.page.text.contains(&format!("href=\"{add}\"")), "{}", olga.page.text);
+        olga.get(add).await;
+        let two = |name: &'static str, display: &'static str, field: &'static str, value: &'static str| {
+            [("name", name), ("display_name", display), (field, value)]
+        };
+        for (fields, id) in [
+            (two("Not A Name", "Lab", "owner", ""), "name"),
+            (two("lab", " ", "owner", ""), "display_name"),
+            (two("retail", "Lab", "owner", ""), "name"),
+            (two("lab", "Lab", "labels", "stage"), "labels"),
+            (two("lab", "Lab", "time_zone", "Berlin"), "time_zone"),
+            (two("lab", "Lab", "identities", "[{\"platform\": \"p\"}]"), "identities"),
+            (two("lab", "Lab", "identities", "[{"), "identities"),
+        ] {
+            olga.submit(add, &fields).await;
+            assert!(
+                olga.page.status == 422 && olga.page.text.contains(&format!("href=\"#{id}\"")),
+                "{id}: {}",
+                olga.words()
+            );
+        }
+        let fields = [
+            ("name", "lab"),
+            ("display_name", "Lab"),
+            ("labels", "stage=test\r\n"),
+            ("owners", "oda\r\n"),
+            ("member_groups", "team\r\n"),
+            ("identities", "[{\"platform\": \"p\", \"organization_guid\": \"org-lab\"}]"),
+        ];
+        olga.submit(add, &fields).await;
+        assert_eq!(olga.address, "/operator/tenants/lab", "{}", olga.words());
+        let made = house.api(Method::GET, "/tenants/lab", None).await.body;
+        let members = json!([{"user": "oda", "role": "owner"}, {"group": "team", "role": "member"}]);
+        assert_eq!((&made["members"], &made["labels"]), (&members, &json!({"stage": "test"})), "{made}");
+        assert_eq!(made["identities"][0]["organization_guid"], "org-lab");
+
+        let address = "/operator/tenants/lab/change";
+        olga.get(address).await;
+        let tag = olga.page.text.split("name=\"tag\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let tag = tag.expect("a tag").to_owned();
+        let change = [("display_name", "The lab"), ("cost_center", "9"), ("members", "ada"), ("tag", tag.as_str())];
+        olga.submit(address, &change).await;
+        let now = house.api(Method::GET, "/tenants/lab", None).await.body;
+        assert_eq!((&now["display_name"], &now["identities"]), (&json!("The lab"), &json!([])), "{now}");
+        assert_eq!(now["members"], json!([{"user": "ada", "role": "member"}]));
+        olga.submit(address, &change).await;
+        assert!(olga.page.status == 409 && olga.words().contains("somebody else changed it"), "{}", olga.words());
+
+        olga.get("/operator/tenants/retail/delete").await;
+        assert!(olga.words().contains("What it has cost stays on record"), "{}", olga.words());
+        olga.submit("/operator/tenants/retail/delete", &[]).await;
+        assert_eq!(olga.page.status, 409, "it is a platform's default: {}", olga.words());
+        olga.get("/operator/tenants/lab/delete").await;
+        olga.submit("/operator/tenants/lab/delete", &[]).await;
+        assert_eq!(olga.address, "/operator/tenants", "{}", olga.words());
+        assert_eq!(olga.get(address).await.status, 404);
+        let mut ada = house.browser("ada").await;
+        assert_eq!(ada.get("/operator/tenants/retail/change").await.status, 403);
+    })
+    .await;
+}

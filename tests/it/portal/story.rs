@@ -113,6 +113,8 @@ async fn no_page_keeps_anybody_from_using_it() {
         ("audit", "/operator/audit"),
         ("account", "/account"),
         ("shares", "/services/retail/seen-net/grants"),
+        ("add-tenant", "/operator/add-tenant"),
+        ("change-tenant", "/operator/tenants/retail/change"),
         ("add-platform", "/operator/add-platform"),
         ("platform", "/operator/platforms/cf"),
         ("delete-platform", "/operator/platforms/cf/delete"),

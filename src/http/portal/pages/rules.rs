@@ -4,10 +4,10 @@
 use actix_web::web::to;
 
 use crate::domain::permission::Permission::{
-    ManageApprovalRules, ManageBrokers, ManageInstances, ManagePlatforms, ManagePolicies, ManageQuotas,
+    ManageApprovalRules, ManageBrokers, ManageInstances, ManagePlatforms, ManagePolicies, ManageQuotas, ManageTenants,
     SeeApprovalRules, SeeQuotas, ShareInstances,
 };
-use crate::http::portal::operate::{adopt, approval_rules, offerings, platforms, policies, quotas};
+use crate::http::portal::operate::{adopt, approval_rules, offerings, platforms, policies, quotas, tenants};
 use crate::http::portal::services::grants;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
@@ -36,6 +36,23 @@ pub(super) const TABLE: &[Route] = &[
     }),
     Route::new(Post, "/operator/platforms/{name}/delete", ManagePlatforms, "Delete a platform", || {
         to(platforms::remove::delete_platform)
+    })
+    .with(&[303]),
+    // Tenants.
+    Route::new(Get, "/operator/add-tenant", ManageTenants, "A form for a new tenant", || to(tenants::write::begin)),
+    Route::new(Post, "/operator/add-tenant", ManageTenants, "Make a tenant", || to(tenants::write::add)).with(&[303]),
+    Route::new(Get, "/operator/tenants/{name}/change", ManageTenants, "A form of what is said of a tenant", || {
+        to(tenants::write::show)
+    }),
+    Route::new(Post, "/operator/tenants/{name}/change", ManageTenants, "Change what is said of a tenant", || {
+        to(tenants::write::change)
+    })
+    .with(&[303]),
+    Route::new(Get, "/operator/tenants/{name}/delete", ManageTenants, "Whether to delete a tenant", || {
+        to(tenants::delete::sure)
+    }),
+    Route::new(Post, "/operator/tenants/{name}/delete", ManageTenants, "Delete a tenant", || {
+        to(tenants::delete::delete)
     })
     .with(&[303]),
     // Policies.
