@@ -168,7 +168,7 @@ async fn answer(
         (identities(view))
         (of_quotas(&quotas))
         @if Permission::ManageQuotas.sight(caller).is_some() {
-            p { a href=(kit::with("/operator/add-quota", "tenant", &tenant.name)) { "Set a quota for it" } }
+            p.actions { a.button.second href=(kit::with("/operator/add-quota", "tenant", &tenant.name)) { "Set a quota for it" } }
         }
         (to_be_told(&untold))
         @if manages {
