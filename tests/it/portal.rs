@@ -10,6 +10,7 @@ mod operate;
 mod orders;
 mod pages;
 mod people;
+mod providers;
 mod refusals;
 mod services;
 mod sessions;

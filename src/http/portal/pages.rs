@@ -1,6 +1,8 @@
 //! The table of pages: method, path, who may, what it is. It registers them, and the tests walk it. A form is sent to the address of
 //! the page that shows it, so that a reload and a step back always have something to show.
 
+mod providers;
+
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
@@ -16,10 +18,13 @@ use crate::domain::permission::Permission::{
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
-use crate::http::routes::resource;
+use crate::http::routes::{joined, resource};
 
 /// All pages.
-pub const PAGES: &[Route] = &[
+pub const PAGES: &[Route] = &joined::<{ PLAIN.len() + providers::TABLE.len() }>(&[PLAIN, providers::TABLE]);
+
+/// Those that are not in a file of their own.
+const PLAIN: &[Route] = &[
     Route::new(Get, "/", SignedIn, "Where one begins", || to(home::begin)).with(&[303]),
     Route::new(Get, "/assets/{name}", Open, "Styles, scripts and the icon", || to(assets::show)),
     Route::new(Get, "/sign-in", Open, "Sign in", || to(sign_in::show)),

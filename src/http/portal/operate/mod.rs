@@ -32,6 +32,7 @@ use crate::http::permits::{Can, SeePlatforms};
 const PARTS: &[(&str, &str, Permission)] = &[
     ("Overview", "/operator", Permission::SeePlatforms),
     ("Brokers", "/operator/brokers", Permission::SeeBrokers),
+    ("Reviews", "/operator/reviews", Permission::SeeReviews),
     ("Platforms", "/operator/platforms", Permission::SeePlatforms),
     ("Tenants", "/operator/tenants", Permission::SeeTenants),
     ("Identities", "/operator/identities", Permission::SeePlatforms),
