@@ -32,6 +32,8 @@ pub(crate) async fn send(browser: &mut Browser, address: &str, typed: &[(&str, &
     }
     for (name, value) in more {
         assert!(form.contains(&format!("name=\"{name}\"")), "there is no field {name} on {page}");
+        // One of several choices is made.
+        all.retain(|(known, _)| known != name || form.contains(&format!("type=\"checkbox\" name=\"{name}\"")));
         all.push(((*name).to_owned(), (*value).to_owned()));
     }
     let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

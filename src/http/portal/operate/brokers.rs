@@ -24,7 +24,7 @@ use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page};
 use crate::http::permits::{Can, ChangeBrokers, ManageBrokers, SeeBrokers};
-use crate::http::portal::catalog::price_of;
+use crate::http::portal::catalog::{price_of, says_free};
 use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
@@ -262,7 +262,7 @@ pub(in crate::http::portal) fn plans(offerings: &[Offering], tariffs: Option<&Ar
             html! {
                 @match (&price, tariffs) {
                     (Some(price), Some(tariffs)) => { ul.plain { @for line in &price.lines { li { (line.words(&tariffs.currency)) } } } },
-                    _ => { "no price" },
+                    _ => { @if says_free(plan) { "free" } @else { "no price" } },
                 }
             },
         ])

@@ -81,7 +81,7 @@ fn page(caller: &Caller, visit: &Visit, view: &BrokerView, typed: &Typed, wrong:
             (inputs(typed, whose, wrong))
             p.actions { button type="submit" { "Change the broker" } a href=(visit.path().trim_end_matches("/change")) { "Back" } }
         }
-        p.under { "Another address, and another name of a plan, is another broker to the conformance suite: it has to be judged again before its offerings are published." }
+        p.under { "At another address it is another broker to the conformance suite: it has to be judged again before what it offers is published." }
         (kit::same_by_program(
             &format!("curl -X PATCH -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d '{{\"timeout_ms\": 20000}}' \"$HUB/api/v1/brokers/{}\"", kit::part(name)),
             Some(&format!("bourse broker update {name} --broker-url \"$BROKER_URL\" --broker-username hub")),

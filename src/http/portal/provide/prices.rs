@@ -45,6 +45,8 @@ pub struct Wanted {
 #[derive(Clone, Debug, Default)]
 struct Typed {
     currency: String,
+    /// Whether the hub has none yet, so that the first prices decide it.
+    first: bool,
     /// A day.
     from: String,
     lines: Vec<Priced>,
@@ -81,7 +83,14 @@ async fn begin(app: &App, view: &BrokerView, json: bool) -> Result<Typed, Failur
         .collect();
     let json = (json || !lines_do).then(|| serde_json::to_string_pretty(&standing).unwrap_or_default());
     let currency = currency(&app.price_books(None).await?).unwrap_or_default();
-    Ok(Typed { currency, lines: lines.unwrap_or_default(), json, lines_do, ..Typed::default() })
+    Ok(Typed {
+        first: currency.is_empty(),
+        currency,
+        lines: lines.unwrap_or_default(),
+        json,
+        lines_do,
+        ..Typed::default()
+    })
 }
 
 /// `POST …/brokers/{name}/prices`: proposes them.
@@ -98,10 +107,8 @@ pub async fn propose(
     let view = app.broker(&who.sight, &name).await?;
     let begun = begin(&app, &view, true).await?;
     let typed = Typed {
-        // The hub's own, where it has one.
-        currency: Some(begun.currency)
-            .filter(|currency| !currency.is_empty())
-            .unwrap_or_else(|| fields.text("currency").to_owned()),
+        currency: if begun.first { fields.text("currency").to_owned() } else { begun.currency },
+        first: begun.first,
         from: fields.text("from").to_owned(),
         lines: rules::read(&fields),
         json: fields.raw("rules").map(|rules| rules.trim().to_owned()),
@@ -202,7 +209,7 @@ fn form(visit: &Visit, typed: &Typed, waits: bool, wrong: &Wrong) -> Markup {
             } @else {
                 form.panel method="post" action=(visit.path()) {
                     (kit::csrf(visit))
-                    @if typed.currency.is_empty() || wrong.at("currency").is_some() {
+                    @if typed.first {
                         (kit::line(&Line {
                             name: "currency", label: "Currency", value: &typed.currency, required: true, wrong: wrong.at("currency"),
                             hint: "Three letters, such as EUR. The hub has no prices yet: the first ones decide it.", ..Line::default()

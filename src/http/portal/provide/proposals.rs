@@ -19,7 +19,7 @@ use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page as page_of};
 use crate::http::permits::{Can, ManagePrices, SeePriceProposals};
-use crate::http::portal::catalog::price_of;
+use crate::http::portal::catalog::{price_of, says_free};
 use crate::http::portal::costs::tabs;
 use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
@@ -218,7 +218,7 @@ fn compared(app: &App, view: &ProposalView, broker: &BrokerView, now: Option<&Ar
         html! {
             @match (price, tariffs) {
                 (Some(price), Some(tariffs)) => { ul.plain { @for line in &price.lines { li { (line.words(&tariffs.currency)) } } } },
-                _ => { "no price" },
+                _ => { @if says_free(plan) { "free" } @else { "no price" } },
             }
         }
     };

@@ -58,7 +58,7 @@ pub(super) fn verdict(run: &RunView) -> Markup {
                 Tone::Bad,
                 "fails",
                 format!(
-                    "{broken}. Each row below says what was expected and what came. Put the broker right, then have it judged again."
+                    "{broken}. The report says of each what was expected and what came. Put the broker right, then have it judged again."
                 ),
             )
         }
@@ -144,7 +144,7 @@ fn rows(caption: &str, found: &[&JudgedRow]) -> Markup {
             html! { (row.requirement) },
             html! {
                 @if let Some(reason) = &row.reason { p { (reason) } }
-                @if !row.findings.is_empty() { ul.plain { @for finding in &row.findings { li { (finding) } } } }
+                @if !row.findings.is_empty() { ul.bullets { @for finding in &row.findings { li { (finding) } } } }
             },
         ]
     };
