@@ -177,6 +177,13 @@ fn matters(attention: &Attention) -> Vec<Matter> {
             Tone::Warn,
         ),
         matter(
+            counts.submitted,
+            ("offering that waits for a review", "offerings that wait for a review"),
+            "Providers submitted them for publication. An operator who does not answer for them decides.",
+            "/operator/reviews",
+            Tone::Busy,
+        ),
+        matter(
             counts.offboarding,
             ("tenant that is being taken down", "tenants that are being taken down"),
             "Their instances are deleted one after another.",

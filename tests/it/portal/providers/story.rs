@@ -49,6 +49,8 @@ async fn a_provider_registers_a_broker_has_it_judged_prices_and_submits_it_and_a
         assert_eq!(ann.page.status, 403, "{}", ann.words());
 
         let mut oz = fair.browser("oz").await;
+        oz.get("/operator").await;
+        says(&oz, &["1 offering that waits for a review"]);
         oz.get("/operator/reviews").await;
         says(&oz, &["acme-db waits users/ann", "our first one"]);
         oz.get(REVIEW).await;
