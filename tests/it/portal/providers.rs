@@ -82,6 +82,10 @@ impl Fair {
         ann.get(&page).await;
         send(ann, &page, &[], &[("yes", "on")]).await;
         assert_eq!((ann.page.status, ann.address.as_str()), (200, page.as_str()), "{}", ann.words());
+        // While it goes on, the page is loaded again without scripts, and looked at again with them.
+        let goes_on = ann.words().contains("This page looks again by itself");
+        assert_eq!(ann.page.text.contains("<noscript><meta http-equiv=\"refresh\""), goes_on, "{}", ann.page.text);
+        assert_eq!(ann.page.text.contains("data-poll=\"3\""), goes_on, "{}", ann.page.text);
         self.over(ann).await;
     }
 

@@ -278,11 +278,7 @@ pub(in crate::http::portal) fn plans(offerings: &[Offering], tariffs: Option<&Ar
 }
 
 fn state(state: State) -> Markup {
-    if state == State::Available {
-        kit::badge(Tone::Good, "can be ordered")
-    } else {
-        kit::badge(Tone::Warn, state.as_str())
-    }
+    if state == State::Available { kit::badge(Tone::Good, "in order") } else { kit::badge(Tone::Warn, state.as_str()) }
 }
 
 fn ordered(views: &[InstanceView]) -> Markup {

@@ -4,10 +4,12 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::steps::{Way, pending};
 use crate::app::App;
 use crate::app::reviews::{Looked, ReviewView};
+use crate::clock::Time;
 use crate::domain::caller::Caller;
 use crate::domain::permission::Permission;
 use crate::domain::review::{Check, Fit, ReviewState, missing};
@@ -135,26 +137,38 @@ pub(super) fn submission(review: &ReviewView) -> Markup {
 
 /// What was looked at, and what to do about it.
 pub(super) fn checks(checks: &[Check], base: &str, broker: &str, offering: &str) -> Markup {
+    let lacks = checks.iter().any(|check| check.state == Fit::Failed);
     let row = |check: &Check| {
         let state = match (check.state, check.required) {
             (Fit::Passed, _) => kit::badge(Tone::Good, "in order"),
             (Fit::Failed, true) => kit::badge(Tone::Bad, "missing"),
             (Fit::Failed, false) => kit::badge(Tone::Warn, "better with it"),
         };
-        vec![
-            html! { strong { (words(&check.check)) } },
-            state,
-            html! { (check.message) },
-            html! { @if check.state == Fit::Failed { (remedy(check, base, broker, offering)) } @else { "nothing" } },
-        ]
+        let mut row = vec![html! { strong { (words(&check.check)) } }, state, html! { (in_words(&check.message)) }];
+        if lacks {
+            row.push(
+                html! { @if check.state == Fit::Failed { (remedy(check, base, broker, offering)) } @else { "nothing" } },
+            );
+        }
+        row
     };
     let rows: Vec<_> = checks.iter().map(row).collect();
+    let heads = ["Check", "State", "What was found", "What to do"];
     html! {
         section #checks aria-labelledby="checks-head" {
             h2 #checks-head { "What publication takes" }
-            (kit::table("Checks, as things stand", &["Check", "State", "What was found", "What to do"], &rows))
+            (kit::table("Checks, as things stand", if lacks { &heads } else { &heads[..3] }, &rows))
         }
     }
+}
+
+/// A sentence of the API, with its times as pages tell them.
+fn in_words(message: &str) -> String {
+    let word = |word: &str| {
+        let time: Option<Time> = serde_json::from_value(Value::from(word)).ok();
+        time.map_or_else(|| word.to_owned(), shown::in_words)
+    };
+    message.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// What is looked at, for people.

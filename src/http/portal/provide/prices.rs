@@ -226,7 +226,7 @@ fn form(visit: &Visit, typed: &Typed, waits: bool, wrong: &Wrong) -> Markup {
                                 hint: "A list of rules as of a price book, as JSON.", ..Line::default()
                             }, 16))
                             @if typed.lines_do { p { a href=(visit.path()) { "Type them line by line instead" } } }
-                            @else { p.under { "The prices in force have tiers, packages or free quantities, which are written so." } }
+                            @else { p.under { "Lines can't say all of the prices in force, or there are too many plans: so they are written as JSON." } }
                         },
                         None => {
                             (rules::inputs(&typed.lines, &typed.currency, wrong))

@@ -238,7 +238,7 @@ fn compared(app: &App, view: &ProposalView, broker: &BrokerView, now: Option<&Ar
         .collect();
     html! {
         section aria-labelledby="compared" {
-            h2 id="compared" { "What changes" }
+            h2 id="compared" { @if view.row.state == ProposalState::Pending { "What changes" } @else { "What was proposed" } }
             (kit::table("Prices in force, and as proposed", &["Offering", "Plan", "Now", "Proposed"], &rows))
         }
     }

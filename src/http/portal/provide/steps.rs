@@ -99,10 +99,15 @@ impl Way {
                     Some(("Propose prices", format!("{broker}/prices"))),
                 ),
             },
-            Some(3) if here => says("All that is required is there: submit it for publication below.", None),
-            Some(3) => says("All that is required is there: submit it for publication.", Some(("Submit it", own))),
+            Some(3) if here && base == "/provider" => {
+                says("All that is required is there: submit it for publication below.", None)
+            }
+            Some(3) => says(
+                "All that is required is there: submit it for publication.",
+                Some(("Submit it", place_of("/provider", &self.offering))),
+            ),
             Some(_) => says(
-                "It waits for an operator who publishes it or sends it back.",
+                "Nothing: it waits for an operator who publishes it or sends it back.",
                 (!here).then_some(("See the submission", own)),
             ),
             None if self.stage == Stage::Retired => {

@@ -101,7 +101,7 @@ async fn what_lines_can_not_say_is_written_as_json_and_stays_what_it_is() {
         says(&fin, &["accepted"]);
         wait_until("the prices to be in force", crate::support::hub::BOUND, async || {
             ann.get(&page).await;
-            ann.words().contains("tiers, packages or free quantities, which are written so")
+            ann.words().contains("Lines can't say all of the prices in force")
         })
         .await;
         says(&ann, &["free_quantity"]);

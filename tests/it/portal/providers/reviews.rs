@@ -12,7 +12,7 @@ async fn nobody_publishes_what_they_submitted_or_answer_for_and_what_is_sent_bac
         fair.ready(&mut ann).await;
         let mut oz = fair.browser("oz").await;
         oz.get(REVIEW).await;
-        says(&oz, &["It was not submitted yet"]);
+        says(&oz, &["It was not submitted yet", "Submit it"]);
         assert!(!oz.page.text.contains("value=\"publish\""), "{}", oz.words());
         oz.submit(REVIEW, &[("do", "publish")]).await;
         assert!(oz.page.status == 409 && oz.words().contains("is submitted"), "{}", oz.words());
