@@ -162,7 +162,7 @@ impl Browser {
             let (reply, took) = self.get(&address).await?;
             times.push(took);
             let text = reply.text();
-            links += text.matches("<a href=\"/services/").count();
+            links += text.matches("<a class=\"strong\" href=\"/services/").count();
             let next = text.split("<a rel=\"next\" href=\"").nth(1).and_then(|rest| rest.split('"').next());
             match next {
                 Some(next) => address = next.replace("&amp;", "&"),

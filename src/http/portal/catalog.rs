@@ -291,8 +291,8 @@ fn cheapest(view: &OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Option<Strin
     let tariffs = tariffs?;
     let mut priced = view.plans().filter_map(|plan| price_of(Some(tariffs), &view.offering().name, plan));
     let first = priced.next()?;
-    let words = first.lines.first()?.words(&tariffs.currency);
-    Some(if priced.next().is_some() || first.lines.len() > 1 { format!("from {words}") } else { words })
+    let more = first.lines.len() > 1 || priced.next().is_some();
+    Some(shown::price(&first.lines.first()?.words(&tariffs.currency), more))
 }
 
 fn pages(visit: &Visit, page: usize, count: usize) -> Markup {

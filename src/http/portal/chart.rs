@@ -79,8 +79,11 @@ pub fn chart(chart: &Chart<'_>) -> Markup {
     html! {
         figure.chart {
             figcaption { (chart.title) @if !chart.unit.is_empty() { span.under { " (" (chart.unit) ")" } } }
-            @if chart.points.iter().any(|point| point.units().is_some()) { (drawing(chart)) }
-            @else { p.under { "There is nothing to draw yet." } }
+            @match chart.points.iter().filter_map(Point::units).map(i128::abs).max() {
+                Some(1..) => (drawing(chart)),
+                Some(_) => { p.under { "Each value is 0." } }
+                None => { p.under { "There is nothing to draw yet." } }
+            }
             @if !rows.is_empty() {
                 details.program {
                     summary { "As a table" span.hidden-text { ": " (chart.title) } }
@@ -328,6 +331,8 @@ mod tests {
         assert_eq!(html.matches('M').count() - html.matches("Most").count(), 2, "{html}");
         assert!(html.contains(">unknown<"));
         assert!(drawn(Form::Bars, &["unknown"]).contains("nothing to draw"));
+        let nothing = drawn(Form::Bars, &["0", "0.00"]);
+        assert!(nothing.contains("Each value is 0.") && !nothing.contains("<svg") && nothing.contains(">0.00<"));
     }
 
     #[test]

@@ -44,9 +44,26 @@ pub fn count(number: usize, one: &str, more: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {more}") }
 }
 
+/// The first price of a thing in short, where others may come on top of it.
+pub fn price(first: &str, more: bool) -> String {
+    match (more, first.strip_prefix("free")) {
+        (false, _) => first.to_owned(),
+        // Why it is free stands where all its prices do.
+        (true, Some(_)) => "free at first, use may cost".to_owned(),
+        (true, None) => format!("from {first}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_is_told_in_short_where_it_is_not_all() {
+        let told = [("4 EUR", false), ("4 EUR", true), ("free, a pilot", false), ("free, a pilot", true)]
+            .map(|(first, more)| price(first, more));
+        assert_eq!(told, ["4 EUR", "from 4 EUR", "free, a pilot", "free at first, use may cost"]);
+    }
 
     #[test]
     fn times_and_durations_are_told_in_words() {

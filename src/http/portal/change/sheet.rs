@@ -18,6 +18,7 @@ use super::super::order::program::{self, Ordered};
 use super::super::order::sheet::choosable;
 use super::super::order::verdict::{self, Verdict};
 use super::super::order::{sentence, shown_in_form, upper};
+use super::super::shown;
 use super::super::visit::Visit;
 use crate::app::forms::Changeable;
 use crate::app::people::PersonalOrder;
@@ -351,10 +352,7 @@ impl Sheet {
 
 /// The first of several prices.
 fn in_short(prices: &[String]) -> String {
-    match prices {
-        [first, _, ..] => format!("from {first}"),
-        _ => prices.concat(),
-    }
+    prices.first().map_or_else(String::new, |first| shown::price(first, prices.len() > 1))
 }
 
 /// A new value with what stands beside it and no field showed: an update replaces a parameter as a whole.

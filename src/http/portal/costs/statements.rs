@@ -68,7 +68,7 @@ pub async fn list(
     let open = tenants.items.iter().map(|view| {
         let name = &view.tenant.name;
         let link = |month: Month| html! { a href=(address(name, &month.to_string())) { (month) } };
-        vec![html! { (view.tenant.document.display_name) " " span.under { (name) } }, link(this), link(this.previous())]
+        vec![called(&view.tenant.document.display_name, name), link(this), link(this.previous())]
     });
     let open: Vec<_> = open.collect();
     Ok(Page::new(&visit, "Statements").above(kit::trail(&[("Costs", "/costs")])).show(html! {
@@ -92,6 +92,10 @@ pub async fn list(
             None,
         ))
     }))
+}
+
+fn called(display_name: &str, name: &str) -> Markup {
+    html! { (display_name) @if display_name != name { " " span.under { (name) } } }
 }
 
 fn address(tenant: &str, month: &str) -> String {
@@ -227,7 +231,7 @@ fn answer(visit: &Visit, found: &Shown, verifies: bool, said: Markup) -> HttpRes
         (said)
         (standing(statement))
         (kit::facts(&[
-            ("Tenant", html! { (statement.tenant.display_name) " " span.under { (statement.tenant.name) } }),
+            ("Tenant", called(&statement.tenant.display_name, &statement.tenant.name)),
             ("Month", html! { (statement.period) ", by the calendar of " (statement.time_zone) }),
             ("Comes to", html! { strong { (total(statement)) } }),
             ("Known at", shown::time(statement.known_at)),

@@ -25,6 +25,8 @@ use crate::http::portal::visit::Visit;
 /// The query parameters of the page.
 pub const QUERY: &[&str] = &["actor", "subject", "until", "cursor"];
 const SHOWN: u32 = 50;
+/// Values of a row that are shown without being asked for.
+const AT_ONCE: usize = 3;
 /// Values that are told of one change.
 const VALUES_MAX: usize = 30;
 /// Characters of one of them.
@@ -136,7 +138,7 @@ fn entry(row: &Value) -> Markup {
     let at = row.get("at").and_then(|at| serde_json::from_value::<Time>(at.clone()).ok());
     let position = row.get("position").and_then(Value::as_i64).unwrap_or_default();
     let link = |name: &str| html! { a href=(kit::with("/operator/audit", name, text(name))) { (text(name)) } };
-    let changes = changes(row.get("before").unwrap_or(&Value::Null), row.get("after").unwrap_or(&Value::Null));
+    let (before, after) = (row.get("before").unwrap_or(&Value::Null), row.get("after").unwrap_or(&Value::Null));
     let detail = flat(row.get("detail").unwrap_or(&Value::Null));
     let from = row.get("from").and_then(|from| from.get("channel")).and_then(Value::as_str).unwrap_or_default();
     html! {
@@ -148,13 +150,35 @@ fn entry(row: &Value) -> Markup {
                 @if !from.is_empty() { ", by " (from) }
                 ", row " (position)
             }
-            @if !changes.is_empty() {
-                (kit::table(&format!("What row {position} changed"), &["What", "Before", "After"], &changes))
-            }
+            (changed(position, before, after))
             @if !detail.is_empty() {
                 p { @for (name, value) in detail.iter().take(VALUES_MAX) { span.under { (name) } " " (value) " " } }
             }
         }
+    }
+}
+
+/// What a row changed: at once where it is little, else behind its number. What was not there before or is not there any more has one
+/// column.
+fn changed(position: i64, before: &Value, after: &Value) -> Markup {
+    let mut rows = changes(before, after);
+    let (heads, done): (&[&str], _) = match (before, after) {
+        (Value::Null, _) => (&["What", "Value"], "set"),
+        (_, Value::Null) => (&["What", "Value"], "taken away"),
+        _ => (&["What", "Before", "After"], "changed"),
+    };
+    if heads.len() == 2 {
+        let unsaid = if before.is_null() { 1 } else { 2 };
+        rows.iter_mut().for_each(|row| drop(row.remove(unsaid)));
+    }
+    let table = kit::table(&format!("What row {position} changed"), heads, &rows);
+    html! {
+        @if rows.len() > AT_ONCE {
+            details.program {
+                summary { (rows.len()) @if rows.len() == VALUES_MAX { " or more" } " values " (done) span.hidden-text { " by row " (position) } }
+                (table)
+            }
+        } @else if !rows.is_empty() { (table) }
     }
 }
 

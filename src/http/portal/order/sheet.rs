@@ -12,6 +12,7 @@ use super::super::form::tree::id;
 use super::super::form::{Choosable, Faults, Form, Read, State, View};
 use super::super::frame::Page;
 use super::super::kit::{self, Line};
+use super::super::shown;
 use super::super::visit::Visit;
 use super::program::{self, Ordered};
 use super::verdict::{self, Verdict};
@@ -367,11 +368,7 @@ pub(super) fn prices(tariffs: Option<&Arc<Tariffs>>, offering: &str, plan: &Plan
 
 fn price_in_words(tariffs: Option<&Arc<Tariffs>>, offering: &str, plan: &Plan) -> String {
     let words = prices(tariffs, offering, plan);
-    match words.as_slice() {
-        [only] => only.clone(),
-        [first, ..] => format!("from {first}"),
-        [] => String::new(),
-    }
+    words.first().map_or_else(String::new, |first| shown::price(first, words.len() > 1))
 }
 
 /// The instances that a form may name, shown with their offering and plan.
