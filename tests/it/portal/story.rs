@@ -102,6 +102,7 @@ async fn no_page_keeps_anybody_from_using_it() {
         ("provider", "/provider"),
         ("register", "/provider/register-broker"),
         ("change-broker", "/operator/brokers/vnet-ipam/change"),
+        ("broker-credentials", "/operator/brokers/vnet-ipam/credentials"),
         ("conformance", "/operator/brokers/vnet-ipam/conformance"),
         ("prices", "/operator/brokers/vnet-ipam/prices"),
         ("price-lines", "/operator/brokers/faults/prices"),

@@ -29,6 +29,31 @@ pub(super) const TABLE: &[Route] = &[
         to(provide::change::change)
     })
     .with(&[303]),
+    Route::new(Get, "/provider/brokers/{name}/credentials", ChangeBrokers, "Credentials of a broker here", || {
+        to(provide::credentials::show)
+    }),
+    Route::new(
+        Post,
+        "/provider/brokers/{name}/credentials",
+        ChangeBrokers,
+        "Give a broker a pair of credentials",
+        || to(provide::credentials::add),
+    ),
+    Route::new(
+        Get,
+        "/provider/brokers/{name}/credentials/{username}/delete",
+        ChangeBrokers,
+        "Whether to delete a broker's pair",
+        || to(provide::credentials::sure),
+    ),
+    Route::new(
+        Post,
+        "/provider/brokers/{name}/credentials/{username}/delete",
+        ChangeBrokers,
+        "Delete a broker's pair",
+        || to(provide::credentials::delete),
+    )
+    .with(&[303]),
     Route::new(
         Get,
         "/provider/brokers/{name}/conformance",
@@ -76,6 +101,31 @@ pub(super) const TABLE: &[Route] = &[
     Route::new(Post, "/operator/brokers/{name}/change", ChangeBrokers, "Change a broker", || {
         to(provide::change::change)
     })
+    .with(&[303]),
+    Route::new(Get, "/operator/brokers/{name}/credentials", ChangeBrokers, "Credentials of a broker here", || {
+        to(provide::credentials::show)
+    }),
+    Route::new(
+        Post,
+        "/operator/brokers/{name}/credentials",
+        ChangeBrokers,
+        "Give a broker a pair of credentials",
+        || to(provide::credentials::add),
+    ),
+    Route::new(
+        Get,
+        "/operator/brokers/{name}/credentials/{username}/delete",
+        ChangeBrokers,
+        "Whether to delete a broker's pair",
+        || to(provide::credentials::sure),
+    ),
+    Route::new(
+        Post,
+        "/operator/brokers/{name}/credentials/{username}/delete",
+        ChangeBrokers,
+        "Delete a broker's pair",
+        || to(provide::credentials::delete),
+    )
     .with(&[303]),
     Route::new(
         Get,

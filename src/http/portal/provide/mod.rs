@@ -1,4 +1,4 @@
-//! `/provider`: the console of those who answer for brokers: registering one ([`register`]), changing it ([`change`]), having it judged
+//! `/provider`: the console of those who answer for brokers: registering one ([`register`]), changing it ([`change`]), its credentials here ([`credentials`]), having it judged
 //! ([`conformance`]), proposing prices ([`prices`]), and submitting what it offers ([`offering`]). Operators have the same pages below
 //! `/operator` and look at what was submitted ([`reviews`]); finance decides about prices ([`proposals`]). One broker's own page is the very
 //! page that operators have ([`super::operate::brokers`]).
@@ -7,6 +7,7 @@
 
 pub mod change;
 pub mod conformance;
+pub mod credentials;
 mod inputs;
 pub mod offering;
 pub mod prices;
@@ -105,6 +106,7 @@ pub(super) fn parts(visit: &Visit, caller: &Caller, name: &str) -> Markup {
         ("Conformance", "/conformance", Permission::SeeBrokers),
         ("Prices", "/prices", Permission::SeePriceProposals),
         ("Change", "/change", Permission::ChangeBrokers),
+        ("Credentials", "/credentials", Permission::ChangeBrokers),
     ];
     html! {
         nav.tabs aria-label={ "Broker " (name) } {

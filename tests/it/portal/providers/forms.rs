@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::{ACME, Fair, REGISTER, says};
 use crate::providers::plan_of_faults;
 use crate::support::controls::send;
+use crate::support::hub::CLIENT;
+use crate::support::portal::Browser;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_new_broker_is_told_at_its_field_and_what_was_typed_is_kept_but_for_secrets() {
@@ -135,9 +137,45 @@ async fn a_change_sends_only_what_is_different_and_an_empty_secret_keeps_the_one
 }
 
 /// The version in the form of the page.
-fn version(browser: &crate::support::portal::Browser) -> String {
+fn version(browser: &Browser) -> String {
     let (_, rest) = browser.page.text.split_once("name=\"version\" value=\"").expect("a version");
     rest.split('"').next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_is_given_credentials_to_report_usage_that_are_shown_once_and_deleted_after_a_question() {
+    Fair::on_both(async |fair| {
+        let mut ann = fair.browser("ann").await;
+        fair.register(&mut ann).await;
+        let page = format!("{ACME}/credentials");
+        ann.get(&page).await;
+        says(&ann, &["It has none"]);
+        ann.submit(&page, &[]).await;
+        says(&ann, &["This is shown once"]);
+        let shown = |browser: &Browser| -> Vec<String> {
+            let texts = browser.page.text.split("<code>").skip(1);
+            texts.filter_map(|rest| rest.split('<').next()).take(2).map(str::to_owned).collect()
+        };
+        let pair = shown(&ann);
+        let report = async || {
+            let request = CLIENT.post(format!("{}/api/v1/usage", fair.hub.url)).basic_auth(&pair[0], Some(&pair[1]));
+            request.body("[]").send().await.expect("no answer").status().as_u16()
+        };
+        assert_ne!(report().await, 401, "the pair is good");
+        ann.get(&page).await;
+        assert!(ann.words().contains(&pair[0]) && !ann.page.text.contains(&pair[1]), "{}", ann.words());
+        let delete = format!("{page}/{}/delete", pair[0]);
+        assert_eq!(fair.browser("ben").await.get(&delete).await.status, 404);
+        ann.get(&format!("{page}/none/delete")).await;
+        assert_eq!(ann.page.status, 404);
+        ann.get(&delete).await;
+        says(&ann, &["can't report usage with this pair any more"]);
+        send(&mut ann, &delete, &[], &[]).await;
+        assert_eq!(ann.address, page, "{}", ann.words());
+        says(&ann, &["It has none"]);
+        assert_eq!(report().await, 401);
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
