@@ -80,7 +80,10 @@ impl App {
     }
 
     /// The same by the hash of the secret, for what goes on by itself: nobody was seen, so the session ends no later.
-    pub(in crate::app) async fn session_unseen(&self, hash: &str) -> Result<Option<Caller>, Error> {
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn session_unseen(&self, hash: &str) -> Result<Option<Caller>, Error> {
         match self.session_row(hash).await? {
             Some(row) => Ok(Some(self.caller_of(row).await?)),
             None => Ok(None),

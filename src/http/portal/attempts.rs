@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// Seconds that somebody may be away.
 pub(super) const AWAY_SECONDS: i64 = 15 * 60;
+/// Seconds that clocks of processes may differ by.
+const SKEW_SECONDS: i64 = 60;
 /// How many are under way in one browser; one more ends the oldest.
 const ATTEMPTS_MAX: usize = 4;
 /// Characters of an address that is kept; whoever wanted to go to a longer one begins at the first page. A cookie has 4096 at most.
@@ -36,7 +38,9 @@ impl Attempts {
     /// Those that a cookie holds, without what is none or was begun too long ago.
     pub(super) fn read(cookie: &str, now: Time) -> Self {
         let read = cookie.split('.').take(ATTEMPTS_MAX).filter_map(Attempt::read);
-        let lately = |attempt: &Attempt| (0..AWAY_SECONDS).contains(&now.seconds().saturating_sub(attempt.begun_at));
+        // Whoever answers the return may be another process than the one that it began with, with a clock of its own.
+        let lately =
+            |attempt: &Attempt| (-SKEW_SECONDS..AWAY_SECONDS).contains(&now.seconds().saturating_sub(attempt.begun_at));
         Self(read.filter(lately).collect())
     }
 
@@ -109,9 +113,10 @@ mod tests {
         assert_eq!(one.0[0].whither, "/");
         let kept = one.written();
         assert_eq!(letters(&Attempts::read(&kept, at(1000 + AWAY_SECONDS - 1))), "a");
+        assert_eq!(letters(&Attempts::read(&kept, at(999))), "a", "clocks differ");
         for (cookie, now) in [
             (kept.as_str(), 1000 + AWAY_SECONDS),
-            (kept.as_str(), 999),
+            (kept.as_str(), 1000 - SKEW_SECONDS - 1),
             ("", 1000),
             ("a:1000:Lw", 1000),
             (&kept.replace("1000", "soon"), 1000),

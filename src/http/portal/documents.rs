@@ -16,6 +16,7 @@ use super::fields::Fields;
 use super::forms::Wrong;
 use super::frame::Page;
 use super::kit::{self, Line};
+use super::shell;
 use super::visit::Visit;
 use crate::app::{self, App, Page as Wanted};
 use crate::clock::Time;
@@ -148,14 +149,10 @@ pub fn instant(id: &str, text: &str, stood: Option<Time>) -> Result<Time, Wrong>
 
 /// How the same is done with curl. `path` is behind `/api/v1`.
 pub fn curl(method: &str, path: &str, body: Option<&Value>) -> String {
-    let given = |body: &Value| format!(" -H 'Content-Type: application/json' \\\n  -d {}", quoted(&body.to_string()));
+    let given =
+        |body: &Value| format!(" -H 'Content-Type: application/json' \\\n  -d {}", shell::quoted(&body.to_string()));
     let given = body.map(given).unwrap_or_default();
     format!("curl -X {method} -H \"Authorization: Bearer $TOKEN\"{given} \"$HUB/api/v1{path}\"")
-}
-
-/// A text as one word of a shell.
-pub fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// A question before something is gone.
@@ -237,7 +234,6 @@ mod tests {
 
     #[test]
     fn a_body_is_one_word_of_a_shell_whatever_it_holds() {
-        assert_eq!(quoted("it's"), "'it'\\''s'");
         assert!(
             curl("PUT", "/quotas/a", Some(&serde_json::json!({"limit": "1"})))
                 .ends_with("-d '{\"limit\":\"1\"}' \"$HUB/api/v1/quotas/a\"")

@@ -28,6 +28,7 @@ pub mod order;
 pub mod pages;
 pub mod provide;
 pub mod services;
+pub mod shell;
 pub mod shown;
 pub mod sign_in;
 pub mod visit;

@@ -13,9 +13,8 @@ use serde_json::Value;
 use super::catalog::{at, is_free, price_of, provider, stage};
 use super::frame::Page;
 use super::kit::{self, Tone};
-use super::order::program::quoted;
-use super::shown;
 use super::visit::Visit;
+use super::{shell, shown};
 use crate::app::App;
 use crate::app::registry::{OfferingView, ReadyTimes};
 use crate::domain::catalog::{Plan, State};
@@ -53,6 +52,10 @@ pub async fn show(
     let tariffs = app.tariffs().await?;
     let (ready, refers) = (app.ready_times(&view).await?, app.refers_to(&who.caller, &view, tenants.as_deref()));
     let orders = Permission::Order.sight(&who.caller).is_some();
+    // Whoever may not order for the tenant that they look for orders for one of their own.
+    let asks = orders && !tenant.is_empty();
+    let ours = if asks { app.tenants_to_order_for(&who.caller, tenant).await?.names } else { Vec::new() };
+    let payer = if ours.iter().any(|name| name == tenant) { tenant } else { "" };
     let offering = view.offering();
     let text = |place: &str| offering.document.pointer(place).and_then(Value::as_str).unwrap_or_default();
     let display = Some(text("/metadata/displayName")).filter(|name| !name.is_empty()).unwrap_or(&offering.name);
@@ -67,7 +70,7 @@ pub async fn show(
             @if plans.is_empty() { (kit::empty("No plan can be ordered", "Its broker offers none at the moment.", None)) }
             ul.cards.plans {
                 @for plan in &plans {
-                    li { (card(&view, plan, tariffs.as_ref(), orders.then_some(tenant))) }
+                    li { (card(&view, plan, tariffs.as_ref(), orders.then_some(payer))) }
                 }
             }
         }
@@ -77,7 +80,7 @@ pub async fn show(
         }
         (kit::same_by_program(
             &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/offerings?q={}\"", kit::part(&offering.name)),
-            Some(&format!("bourse offerings {}", quoted(&offering.name))),
+            Some(&format!("bourse offerings {}", shell::word(&offering.name))),
         ))
     }))
 }

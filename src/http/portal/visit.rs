@@ -30,6 +30,8 @@ use crate::http::observe::{self, Trace};
 use crate::secret::{self, Secret};
 
 const SESSION: &str = "bourse-session";
+/// What ends the paths that pages ask for by themselves.
+const LIVE: &str = "/live";
 const FRONT: &str = "bourse-front";
 /// The sign-ins that a browser has begun at the identity provider.
 const AWAY: &str = "bourse-away";
@@ -133,6 +135,10 @@ impl Visit {
         let address = request.uri().path_and_query().map_or("/", |address| address.as_str()).to_owned();
         let session = sent(request, SESSION, secure);
         let caller = match &session {
+            // What a page asks for by itself is no visit: a tab that is left open keeps nobody signed in.
+            Some(secret) if request.match_pattern().is_some_and(|pattern| pattern.ends_with(LIVE)) => {
+                app.session_unseen(&secret::hash_password(secret.expose())).await?
+            }
             Some(secret) => app.session(secret.expose()).await?,
             None => None,
         };

@@ -1,6 +1,8 @@
 //! The portal from sign-in to deletion, over the quickstart with its real brokers, in Chromium: with scripts, without, and what each page
 //! looks like to whoever can't see it or has a narrow screen. Pictures of the pages are left in `target/portal`.
 
+use serde_json::json;
+
 use crate::quickstart::Quickstart;
 use crate::support::chromium::{Chromium, NARROW, Scripts, WIDE, pictures};
 
@@ -145,6 +147,8 @@ async fn no_page_keeps_anybody_from_using_it() {
             browser.size(width, 1000).await;
             browser.scheme(scheme).await;
             browser.go(address).await;
+            let status = browser.run("return performance.getEntriesByType('navigation')[0].responseStatus").await;
+            assert_eq!(status, json!(200), "{address}");
             browser.accessible().await;
             browser.picture(&folder.join(format!("{name}-{kind}.png"))).await;
         }

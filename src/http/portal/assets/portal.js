@@ -109,14 +109,12 @@ for (const form of document.querySelectorAll('form[data-live]')) {
     clearTimeout(timer);
     queue = queue.then(async () => {
       try {
-        const texts = () => form.querySelectorAll('input[type="text"], input[type="password"], input[type="search"], input:not([type]), textarea, select');
-        const picked = () => [...form.querySelectorAll('input[type="radio"]:checked')].map((field) => field.id);
-        const before = new Map([...texts()].map((field) => [field.id, field.value]));
-        const first = picked();
+        const fields = () => [...form.querySelectorAll('input:not([type="hidden"]), select, textarea')].filter((field) => field.id);
+        const stands = (field) => (field.type === 'checkbox' || field.type === 'radio' ? field.checked : field.value);
+        const before = new Map(fields().map((field) => [field.id, stands(field)]));
         const page = await ask(name, value);
         // What was typed or chosen meanwhile is newer than the answer, and whoever went on to another field stays there.
-        const newer = [...texts()].filter((field) => field.id && field.value !== before.get(field.id)).map((field) => [field.id, field.value]);
-        const newest = picked().filter((id) => !first.includes(id));
+        const newer = fields().filter((field) => stands(field) !== before.get(field.id)).map((field) => [field.id, stands(field)]);
         const at = form.contains(document.activeElement) ? document.activeElement.id : '';
         // What is secret is in no answer: what was typed stays.
         const secrets = new Map();
@@ -125,8 +123,12 @@ for (const form of document.querySelectorAll('form[data-live]')) {
         const of = page.querySelector('input[name="of"]');
         if (of) form.querySelector('input[name="of"]').value = of.value;
         for (const field of form.querySelectorAll('[autocomplete="new-password"]')) field.value = secrets.get(field.name) ?? '';
-        for (const [id, text] of newer) { const field = document.getElementById(id); if (field) field.value = text; }
-        for (const id of newest) { const field = document.getElementById(id); if (field) field.checked = true; }
+        for (const [id, stood] of newer) {
+          const field = document.getElementById(id);
+          const offers = !field?.options || [...field.options].some((option) => option.value === stood);
+          if (field && typeof stood === 'boolean') field.checked = stood;
+          else if (field && offers) field.value = stood;
+        }
         outlook(page);
         const there = at && at !== target && document.getElementById(at);
         if (there) { there.focus(); return; }

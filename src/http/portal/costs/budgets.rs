@@ -22,7 +22,7 @@ use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::Wrong;
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line, Tone};
-use crate::http::portal::order::program::always_quoted;
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 /// Budgets on one page: what is spent is computed for each.
@@ -178,7 +178,7 @@ fn one(caller: &Caller, visit: &Visit, view: &BudgetView, typed: &Typed, wrong: 
             }
         }
         (kit::same_by_program(
-            &format!("curl -X PUT -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {} \"$HUB/api/v1/budgets/{}\"", always_quoted(&json!(document).to_string()), view.row.name),
+            &format!("curl -X PUT -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n  -d {} \"$HUB/api/v1/budgets/{}\"", shell::quoted(&json!(document).to_string()), view.row.name),
             None,
         ))
     })

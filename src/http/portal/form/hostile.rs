@@ -78,3 +78,13 @@ fn entries_within_entries_are_shown_as_far_as_anybody_can_have_typed_them() {
     let (none, turned) = sent(40, 40);
     assert!(turned && none == form.blank(), "nobody typed that");
 }
+
+#[test]
+fn what_is_secret_in_a_schema_that_is_too_large_for_fields_is_not_shown_either() {
+    let secret = json!({"type": "string", "writeOnly": true});
+    let large = form(json!({"properties": {"login": secret, "a": {"description": "d".repeat(70_000)}}}));
+    assert!(large.root.hides());
+    let known = json!({"login": "hunter2"}).as_object().cloned().unwrap();
+    assert!(!shown(&large, &large.filled(&known)).contains("hunter2"));
+    assert!(!form(json!({"properties": {"a": {"description": "d".repeat(70_000)}}})).root.hides());
+}

@@ -37,8 +37,10 @@ const LINE_MAX: u64 = 255;
 /// Makes the tree of the parameters that fit a schema; of anything where there is none.
 pub fn read(schema: Option<&Value>) -> Field {
     let Some(schema) = schema else { return plain_json(Why::Free) };
+    // What may hold a secret is not shown again, also where no field says which part of it is one.
+    let secret = words::mentions_secret(schema);
     if size(schema) > BYTES_MAX {
-        return plain_json(Why::Large);
+        return Field { secret, ..plain_json(Why::Large) };
     }
     let mut reader =
         Reader { root: schema, fields: FIELDS_MAX, steps: STEPS_MAX, bytes: BYTES_READ_MAX, opened: OPENED_MAX };
@@ -47,7 +49,7 @@ pub fn read(schema: Option<&Value>) -> Field {
     match root.kind {
         Kind::Object(_) | Kind::Variants(_) | Kind::Json(_) => root,
         // Parameters are an object.
-        _ => plain_json(Why::Unknown),
+        _ => Field { secret, ..plain_json(Why::Unknown) },
     }
 }
 

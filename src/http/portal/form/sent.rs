@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
     ) -> Option<Value> {
         // A secret that stands stays, so what it is in does, too.
         let keeps = known.is_some_and(Value::is_object) && fields.iter().any(Field::hides);
-        if !must && !keeps && !self.touched(fields, name) {
+        if !must && !keeps && !fields.iter().any(|field| self.touched(field, &within(name, &field.key))) {
             return None;
         }
         let mut members = Map::new();
@@ -151,13 +151,30 @@ impl<'a> Reader<'a> {
         Some(Value::Object(members))
     }
 
-    /// Whether anything was filled into those fields. What is wrong was.
-    fn touched(&self, fields: &[Field], name: &str) -> bool {
-        fields.iter().any(|field| {
-            let mut reader = Reader { state: self.state, out: Reading::default() };
-            let found = reader.read(field, &within(name, &field.key), "", false, None);
-            found.is_some() || !reader.out.wrong.is_empty()
-        })
+    /// Whether anything was filled into a field, be it wrong.
+    fn touched(&self, field: &Field, name: &str) -> bool {
+        let json = self.state.get(&format!("{name}#json"));
+        let text = self.state.get(name).unwrap_or_default();
+        match (&field.kind, json) {
+            _ if field.said == Said::Forced => false,
+            (_, Some(json)) => !json.trim().is_empty(),
+            (Kind::Json(_) | Kind::Fixed(_), None) => false,
+            (Kind::Object(fields), None) => fields.iter().any(|field| self.touched(field, &within(name, &field.key))),
+            (Kind::List { item, .. }, None) => {
+                let rows = self.state.rows(name).unwrap_or_default();
+                rows.iter().any(|row| self.touched(item, &format!("{name}/{row}")))
+            }
+            (Kind::Variants(shapes), None) => {
+                let chosen = self.state.get(&format!("{name}#shape")).unwrap_or_default();
+                chosen.parse::<usize>().is_ok_and(|number| number < shapes.len())
+            }
+            (Kind::Reference(_), None) => {
+                let other = self.state.get(&format!("{name}#other")).unwrap_or_default();
+                !text.is_empty() || !other.trim().is_empty()
+            }
+            (Kind::Text { .. }, None) => !text.is_empty(),
+            (_, None) => !text.trim().is_empty(),
+        }
     }
 
     fn list(&mut self, item: &Field, name: &str, pointer: &str, must: bool, known: Option<&'a Value>) -> Option<Value> {

@@ -98,6 +98,9 @@ impl Why {
     }
 }
 
+/// Options that take as much of a page as a field does.
+const OPTIONS_OF_ONE: usize = 16;
+
 impl Field {
     /// Whether anything in it is never shown again.
     pub fn hides(&self) -> bool {
@@ -111,7 +114,8 @@ impl Field {
 
     /// Whether it is shown by no more fields than there is room for, which becomes less by them.
     pub(super) fn fits(&self, name: &str, state: &State, room: &mut usize) -> bool {
-        let Some(left) = room.checked_sub(1) else { return false };
+        let options = if let Kind::Choice(options) = &self.kind { options.len() } else { 0 };
+        let Some(left) = room.checked_sub(1 + options / OPTIONS_OF_ONE) else { return false };
         *room = left;
         match &self.kind {
             Kind::Object(fields) => fields.iter().all(|field| field.fits(&within(name, &field.key), state, room)),

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::super::kit;
+use super::super::{kit, shell};
 
 /// What is ordered.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ fn curl(ordered: &Ordered<'_>) -> String {
         "curl -X PUT \"$HUB/api/v1/tenants/{}/instances/{}\" \\\n  -H \"Authorization: Bearer $TOKEN\" -H \"Content-Type: application/json\" \\\n  -d {}",
         kit::part(tenant),
         kit::part(name),
-        always_quoted(&body)
+        shell::quoted(&body)
     )
 }
 
@@ -44,10 +44,10 @@ fn command(ordered: &Ordered<'_>) -> String {
     let (tenant, name) = (or(ordered.tenant, "TENANT"), or(ordered.name, "NAME"));
     let mut line = format!(
         "bourse order {} {} --tenant {} --name {}",
-        quoted(ordered.offering),
-        quoted(ordered.plan),
-        quoted(tenant),
-        quoted(name)
+        shell::word(ordered.offering),
+        shell::word(ordered.plan),
+        shell::word(tenant),
+        shell::word(name)
     );
     for (key, value) in ordered.parameters {
         let text = match value {
@@ -55,25 +55,13 @@ fn command(ordered: &Ordered<'_>) -> String {
             Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),
             other => other.to_string(),
         };
-        line.push_str(&format!(" \\\n  --param {}", quoted(&format!("{key}={text}"))));
+        line.push_str(&format!(" \\\n  --param {}", shell::word(&format!("{key}={text}"))));
     }
     line
 }
 
 fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
     if text.is_empty() { other } else { text }
-}
-
-/// For a shell, as it is.
-pub(in crate::http::portal) fn quoted(text: &str) -> String {
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | ',' | '@' | '%' | '+');
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { always_quoted(text) }
-}
-
-/// The same, whatever it is.
-pub(in crate::http::portal) fn always_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Page;
 use super::super::kit::{self, Tone};
-use super::super::shown;
 use super::super::visit::Visit;
+use super::super::{shell, shown};
 use super::bind::{binding_at, credentials};
 use super::{at, called, following, own, words};
 use crate::app::App;
@@ -45,7 +45,7 @@ pub async fn show(
         (kit::same_by_program(
             &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/tenants/{}/instances/{}/bindings/{}\"",
                 kit::part(&tenant), kit::part(&name), kit::part(&binding)),
-            Some(&format!("bourse bind {name} --tenant {tenant} --binding {binding}")),
+            Some(&format!("bourse bind {} --tenant {} --binding {} --existing", shell::word(&name), shell::word(&tenant), shell::word(&binding))),
         ))
     }))
 }

@@ -158,6 +158,9 @@ async fn a_page_that_is_followed_makes_no_session_last_longer() {
         shop.bench.world.clock.advance(idle - std::time::Duration::from_secs(60));
         bind(shop, "one").await;
         assert!(stream.until("event: change").await, "{}", stream.read);
+        // Browsers begin again by themselves.
+        let mut again = Stream::open(shop, &ada, "/services/retail/net/live?seen=x").await;
+        assert!(again.until("retry: ").await);
         shop.bench.world.clock.advance(std::time::Duration::from_secs(61));
         bind(shop, "two").await;
         stream.ends().await;

@@ -19,6 +19,7 @@ use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line};
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 const FIELDS: &[(&str, &str)] = &[
@@ -233,15 +234,14 @@ fn inputs(caller: &Caller, (app, tenants): (&App, &[String]), typed: &Typed, wro
 
 fn by_program(name: &str, typed: &Typed) -> Markup {
     let rule = typed.rule();
-    let mut command =
-        format!("bourse approval-rule put {name} --expires-after {}", documents::quoted(&rule.expires_after));
+    let mut command = format!("bourse approval-rule put {name} --expires-after {}", shell::word(&rule.expires_after));
     for (option, value) in [("offering", &typed.offering), ("plan", &typed.plan), ("tenant", &typed.tenant)] {
         if !value.is_empty() {
-            command += &format!(" --{option} {}", documents::quoted(value));
+            command += &format!(" --{option} {}", shell::word(value));
         }
     }
     for user in &rule.approvers {
-        command += &format!(" --approver {}", documents::quoted(user));
+        command += &format!(" --approver {}", shell::word(user));
     }
     for on in &rule.on {
         command += match on {

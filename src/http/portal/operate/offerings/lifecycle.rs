@@ -16,6 +16,7 @@ use crate::http::portal::documents::{self, Question, ask};
 use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::kit::{self, Line};
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 const STAGES: &[(&str, &str)] = &[
@@ -161,16 +162,16 @@ pub(super) fn by_program(name: &str, typed: &Typed) -> Markup {
     if !typed.sunset.is_empty() {
         let long = if typed.sunset.len() < 17 { ":00Z" } else { "Z" };
         let sunset = format!("{}{long}", typed.sunset);
-        command += &format!(" --sunset {}", documents::quoted(&sunset));
+        command += &format!(" --sunset {}", shell::word(&sunset));
         body["sunset"] = json!(sunset);
     }
     if !typed.successor.is_empty() {
-        command += &format!(" --successor {}", documents::quoted(&typed.successor));
+        command += &format!(" --successor {}", shell::word(&typed.successor));
         body["successor"] = json!(typed.successor);
     }
     let pilots = documents::lines(&typed.pilots);
     for pilot in &pilots {
-        command += &format!(" --pilot {}", documents::quoted(pilot));
+        command += &format!(" --pilot {}", shell::word(pilot));
     }
     if !pilots.is_empty() {
         body["pilots"] = json!(pilots);

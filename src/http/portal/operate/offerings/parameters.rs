@@ -20,6 +20,7 @@ use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line};
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 /// The query parameters.
@@ -216,8 +217,7 @@ fn address(key: &Key) -> String {
 
 /// The options of the command that name the plan and the tenant.
 fn named(key: &Key) -> String {
-    let tenant =
-        if key.tenant.is_empty() { String::new() } else { format!(" --tenant {}", documents::quoted(&key.tenant)) };
+    let tenant = if key.tenant.is_empty() { String::new() } else { format!(" --tenant {}", shell::word(&key.tenant)) };
     format!("{} {}{tenant}", key.offering, key.plan)
 }
 
@@ -226,11 +226,11 @@ fn by_program(key: &Key, typed: &Typed) -> Markup {
     let mut command = format!("bourse parameters set {}", named(key));
     for (option, values) in [("default", &rules.default), ("force", &rules.force)] {
         for (name, value) in values {
-            command += &format!(" --{option} {}", documents::quoted(&format!("{name}={value}")));
+            command += &format!(" --{option} {}", shell::word(&format!("{name}={value}")));
         }
     }
     for pointer in &rules.forbid {
-        command += &format!(" --forbid {}", documents::quoted(pointer));
+        command += &format!(" --forbid {}", shell::word(pointer));
     }
     kit::same_by_program(&documents::curl("PUT", &address(key), Some(&json!(rules))), Some(&command))
 }

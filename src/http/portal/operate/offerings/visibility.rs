@@ -15,6 +15,7 @@ use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line, Tone};
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 const ACCESS: &[(&str, &str)] = &[("public", "Everybody"), ("restricted", "Only whom the lists below name")];
@@ -132,7 +133,7 @@ fn command(offering: &str, plan: &str, typed: &Typed) -> String {
     let mut command = format!("bourse offering visibility {offering} {plan} --access {}", typed.access);
     for (option, names) in [("tenant", &typed.tenants), ("platform", &typed.platforms)] {
         for name in documents::lines(names) {
-            command += &format!(" --{option} {}", documents::quoted(&name));
+            command += &format!(" --{option} {}", shell::word(&name));
         }
     }
     command

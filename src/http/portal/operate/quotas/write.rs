@@ -21,6 +21,7 @@ use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Line};
+use crate::http::portal::shell;
 use crate::http::portal::visit::Visit;
 
 /// The query parameters of the form.
@@ -277,7 +278,7 @@ fn by_program(name: &str, typed: &Typed) -> Markup {
         [("offering", &typed.offering), ("plan", &typed.plan), ("parameter", &typed.parameter), ("as", &typed.reads)]
     {
         if !value.is_empty() {
-            command += &format!(" --{option} {}", documents::quoted(value));
+            command += &format!(" --{option} {}", shell::word(value));
         }
     }
     kit::same_by_program(&documents::curl("PUT", &format!("/quotas/{}", kit::part(name)), Some(&body)), Some(&command))
