@@ -94,8 +94,14 @@ async fn for_whom_a_catalog_was_searched_is_carried_on_to_the_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_broker_writes_is_text_on_a_page_and_only_an_address_of_the_web_is_a_link() {
-    const SCHEMES: [&str; 6] =
-        ["javascript:alert(1)", "JAVASCRIPT:alert(1)", "data:text/html,x", "vbscript:x", " https://a.example", "//a.example"];
+    const SCHEMES: [&str; 6] = [
+        "javascript:alert(1)",
+        "JAVASCRIPT:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        " https://a.example",
+        "//a.example",
+    ];
     let evil = "<script>alert(1)</script>\" onmouseover=\"alert(1)";
     let names: Vec<String> = (0..SCHEMES.len()).map(|number| format!("offering-{number}")).collect();
     let offerings: Vec<_> = names.iter().map(|name| (name.as_str(), &["small"][..])).collect();
@@ -125,7 +131,10 @@ async fn what_a_broker_writes_is_text_on_a_page_and_only_an_address_of_the_web_i
         let text = browser.page.text.to_ascii_lowercase();
         assert!(!text.contains("<script>") && !text.contains("\" onmouseover"), "{page}: {text}");
         for scheme in ["javascript:", "data:", "vbscript:", " https:", "//"] {
-            assert!(!text.contains(&format!("href=\"{scheme}")) && !text.contains(&format!("src=\"{scheme}")), "{page}");
+            assert!(
+                !text.contains(&format!("href=\"{scheme}")) && !text.contains(&format!("src=\"{scheme}")),
+                "{page}"
+            );
         }
     }
     hub.stop().await;

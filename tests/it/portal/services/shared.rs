@@ -39,7 +39,8 @@ async fn what_was_shared_is_listed_shown_and_followed_without_its_price_and_its_
         ] {
             assert!(!eve.page.text.contains(hidden), "{why}: {}", eve.page.text);
         }
-        let live = CLIENT.get(format!("{}/services/retail/net/live", shop.bench.hub.url)).header("cookie", eve.cookies());
+        let live =
+            CLIENT.get(format!("{}/services/retail/net/live", shop.bench.hub.url)).header("cookie", eve.cookies());
         assert_eq!(live.send().await.expect("an answer").status().as_u16(), 200);
         for other in ["/services/retail/safe", "/services/retail/safe/live", "/services/retail/safe/bindings/app"] {
             assert_eq!(eve.get(other).await.status, 404, "{other}");
