@@ -288,6 +288,8 @@ create index events_unnumbered on events (position) where sequence is null;
 create index events_tenant on events (tenant_id, sequence);
 create index events_broker on events (broker_id, sequence) where broker_id is not null;
 create index events_type on events (type, sequence);
+create index events_tenant_type on events (tenant_id, type, sequence);
+create index events_broker_type on events (broker_id, type, sequence) where broker_id is not null;
 create index events_instance on events (instance_id, position) where instance_id is not null;
 
 create table sinks (

@@ -181,25 +181,33 @@ impl App {
 
     /// Who has them, and the platform where it is one: read at once, since each of its requests needs both.
     async fn admitted(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
+        let epoch = self.db().access_epoch();
+        // Each request of a platform comes here. A password that is in memory and fits was tried before.
+        if let Some(known) = epoch.and_then(|epoch| self.logins().known(username, epoch))
+            && secret::password_matches(password, &known.credential.secret_hash)
+        {
+            self.known_login()?;
+            return Ok((caller_of(&known.credential), known.platform.clone()));
+        }
         let attempt = self.try_login().await?;
-        let found = self.found_login(username, password).await;
+        let found = self.found_login(username, password, epoch).await;
         if matches!(found, Err(Error::Unauthorized)) {
             attempt.failed();
         }
         found
     }
 
-    async fn found_login(&self, username: &str, password: &str) -> Result<(Caller, Option<Platform>), Error> {
+    async fn found_login(
+        &self,
+        username: &str,
+        password: &str,
+        epoch: Option<u64>,
+    ) -> Result<(Caller, Option<Platform>), Error> {
         if username.len() > CREDENTIAL_MAX || password.len() > CREDENTIAL_MAX || username.contains('\0') {
             return Err(self.wrong(None));
         }
-        let epoch = self.db().access_epoch();
-        let known = epoch.and_then(|epoch| self.logins().known(username, epoch));
-        // A password that does not fit what is in memory is answered as late as one of nobody: after a look into the database.
-        let found = match known.filter(|known| secret::password_matches(password, &known.credential.secret_hash)) {
-            Some(known) => known,
-            None => self.looked_up(username, password, epoch).await?,
-        };
+        // One that does not fit what is in memory is answered as late as one of nobody: after a look into the database.
+        let found = self.looked_up(username, password, epoch).await?;
         Ok((caller_of(&found.credential), found.platform.clone()))
     }
 

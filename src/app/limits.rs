@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
 use super::audit::Origin;
-use super::{App, Error};
+use super::{App, Error, identity};
 use crate::clock::{Clock, Time};
 use crate::config;
 use crate::domain::caller::Caller;
@@ -22,8 +22,9 @@ use crate::domain::limit::{Buckets, Rate};
 
 /// Keys of one kind that are counted one by one.
 const KEYS_MAX: usize = 10_000;
-/// How long a login may wait for others from its address.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a login may wait for others from its address: as long as one of them may take that asks the identity provider for its keys and
+/// for a token, and a little for the database.
+const WAIT_MAX: Duration = Duration::from_secs(identity::ASKED_WITHIN.as_secs() + 5);
 
 /// What was let through lately.
 #[derive(Debug)]
@@ -78,23 +79,32 @@ impl App {
     /// as may still fail, others wait for them.
     ///
     /// # Errors
-    /// [`Error::TooMany`].
+    /// [`Error::TooMany`] where as many have failed as may; [`Error::NotYet`] where it was waited for too long to know.
     pub(in crate::app) async fn try_login(&self) -> Result<Try, Error> {
         let limits = &self.inner.limits;
         let (Some(tries), Some(address)) = (&limits.failed_logins, Origin::here().address) else {
             return Ok(Try::default());
         };
+        tries.turn(network(address), self.clock(), WAIT_MAX).await
+    }
+
+    /// Lets somebody from here in whose password is known to be right already: there is nothing to try, and nobody to wait for. Where too
+    /// many have failed, it is not listened to either.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`].
+    pub(in crate::app) fn known_login(&self) -> Result<(), Error> {
+        let (Some(tries), Some(address)) = (&self.inner.limits.failed_logins, Origin::here().address) else {
+            return Ok(());
+        };
         let key = network(address);
-        let until = tokio::time::Instant::now() + WAIT_MAX;
-        loop {
-            let news = match tries.begin(key, self.clock().now()) {
-                Begun::Counted => return Ok(Try(Some((Arc::clone(tries), key, self.clock().clone())))),
-                Begun::Refused(wait) => return Err(too_many(wait)),
-                Begun::Busy(news) => news,
-            };
-            if tokio::time::timeout_at(until, news).await.is_err() {
-                return Err(too_many(WAIT_MAX));
+        match tries.begin(key, self.clock().now()) {
+            Begun::Counted => {
+                tries.end(key, false, self.clock().now());
+                Ok(())
             }
+            Begun::Busy(_) => Ok(()),
+            Begun::Refused(wait) => Err(too_many(wait)),
         }
     }
 }
@@ -125,6 +135,23 @@ impl Tries {
     fn new(settings: &config::Limits) -> Option<Arc<Self>> {
         let rate = Rate::per_minute(settings.failed_logins_per_minute, settings.failed_logins_burst)?;
         Some(Arc::new(Self { buckets: Mutex::new(Buckets::new(rate, KEYS_MAX)), open: Mutex::default() }))
+    }
+
+    /// Waits for its turn, at most so long.
+    async fn turn(self: &Arc<Self>, key: IpAddr, clock: &Clock, within: Duration) -> Result<Try, Error> {
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            let news = match self.begin(key, clock.now()) {
+                Begun::Counted => return Ok(Try(Some((Arc::clone(self), key, clock.clone())))),
+                Begun::Refused(wait) => return Err(too_many(wait)),
+                Begun::Busy(news) => news,
+            };
+            if tokio::time::timeout_at(until, news).await.is_err() {
+                // Nobody has failed: it is slow, and no fault of whoever asks.
+                let message = "other logins from this address take long, and this one had no turn: try again";
+                return Err(Error::NotYet(message.to_owned()));
+            }
+        }
     }
 
     fn begin(&self, key: IpAddr, now: Time) -> Begun {
@@ -231,6 +258,26 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), news).await.expect("nobody is left to wait for");
         assert!(matches!(begin(), Begun::Refused(_)), "three have failed");
         assert!(tries.open.lock().unwrap().is_empty(), "nothing is kept of an address from which nobody tries");
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_vain_for_logins_that_take_long_is_not_told_that_they_ask_too_often() {
+        let settings = config::Limits {
+            platform_per_minute: 0,
+            platform_burst: 0,
+            user_per_minute: 0,
+            user_burst: 0,
+            failed_logins_per_minute: 1,
+            failed_logins_burst: 1,
+        };
+        let (tries, key) = (Tries::new(&settings).unwrap(), IpAddr::from([192, 0, 2, 1]));
+        let clock = Clock::system();
+        let (now, moment) = (Duration::ZERO, Duration::from_secs(5));
+        let slow = tries.turn(key, &clock, now).await.unwrap();
+        assert!(matches!(tries.turn(key, &clock, now).await, Err(Error::NotYet(_))), "nobody has failed");
+        let (next, ()) = tokio::join!(tries.turn(key, &clock, moment), async { drop(slow) });
+        next.expect("its turn came").failed();
+        assert!(matches!(tries.turn(key, &clock, now).await, Err(Error::TooMany { .. })), "one has failed");
     }
 
     #[test]

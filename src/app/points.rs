@@ -49,7 +49,8 @@ pub type Stop = Arc<dyn Fn(Point, OperationKind) -> bool + Send + Sync>;
 /// Waited for by each order that was decided on, and of which nothing is written yet; tests do something in between.
 pub type Pause = Arc<dyn Fn(OperationKind) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Asked whenever somebody who waits for an operation reads it; true makes that read fail as if the database had.
+/// Asked whenever somebody who waits for an operation reads it, or a conformance run its broker; true makes that read fail as if the
+/// database had.
 pub type Unreadable = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The points of one hub.
@@ -78,7 +79,7 @@ impl Points {
         Self { stop: Some(stop), ..Self::default() }
     }
 
-    /// Points at which a test may make the reads of waiting requests fail.
+    /// Points at which a test may make the reads of waiting requests, and of conformance runs, fail.
     pub fn unreadable(unreadable: Unreadable) -> Self {
         Self { unreadable: Some(unreadable), ..Self::default() }
     }
@@ -122,7 +123,7 @@ impl Points {
         }
     }
 
-    /// Passes a read of an operation that is waited for, or fails it.
+    /// Passes a read of an operation that is waited for or of a run's broker, or fails it.
     ///
     /// # Errors
     /// That of a database that does not answer, where a test wants it.

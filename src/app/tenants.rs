@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{App, Error, Issue, Listed, Page, access, quotas};
+use super::{App, Error, Issue, Listed, Page, access, approvals, quotas};
 use crate::clock::{Time, fresh_id};
 use crate::domain::caller::Caller;
 use crate::domain::event::{Event, EventKind, event_id};
@@ -224,9 +224,10 @@ pub(in crate::app) async fn delete_locked(
     }
     identities::delete_of_tenant(tx, &tenant.id).await?;
     quotas::delete_of_tenant(tx, &tenant.id).await?;
-    // Counted first: whoever says something about the tenant's parameters at this moment is waited for, or waits.
+    // Counted first: whoever says something about the tenant's parameters or approvals at this moment is waited for, or waits.
     versions::bump(tx, versions::APPROVAL_RULES).await?;
     plan_parameters::delete_of_tenant(tx, name).await?;
+    approvals::delete_rules_of(tx, name, &audited).await?;
     visibility::moved(tx, &tenant.id).await?;
     tenants::delete(tx, &tenant.id, now).await?;
     audit::append(tx, &audited.changed(Some(json!(tenant.document)), None)).await?;

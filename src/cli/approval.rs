@@ -102,6 +102,8 @@ const FIELDS: &[Column] = &[
     ("decided by", "/decided_by"),
     ("decided", "/decided_at"),
     ("reason", "/reason"),
+    ("would fail", "/refused"),
+    ("policies say", "/policies/*/message"),
 ];
 
 /// Runs it.

@@ -42,7 +42,7 @@ pub const ROUTES: &[Route] =
     ]);
 
 /// The parts of the table in one piece.
-const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
+pub(in crate::http) const fn joined<const N: usize>(parts: &[&[Route]]) -> [Route; N] {
     let mut all = [parts[0][0]; N];
     let (mut part, mut next) = (0, 0);
     while part < parts.len() {

@@ -9,6 +9,7 @@ mod orders;
 mod people;
 mod replicas;
 mod rules;
+mod told;
 mod updates;
 
 use std::time::Duration;

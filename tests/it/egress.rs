@@ -6,7 +6,7 @@ use bourse::app::Error;
 use bourse::domain::caller::Caller;
 use serde_json::{Value, json};
 
-use crate::support::bare::{Bare, On};
+use crate::support::bare::{Bare, On, on_each};
 use crate::support::bench::catalog;
 use crate::support::process::{hub_binary, scratch};
 use crate::support::recorder::{self, Recorder};
@@ -64,4 +64,29 @@ async fn calls_to_brokers_go_through_the_proxy_that_is_set_and_no_address_is_spa
     drop(proxy);
     let gone = register(&hub, "gone", "http://other.example/base").await;
     assert!(matches!(gone, Err(Error::Invalid(_))), "without the proxy nobody is reached: {gone:?}");
+}
+
+#[tokio::test]
+async fn a_broker_by_a_name_that_leads_to_a_forbidden_address_is_not_registered_and_hears_nothing() {
+    on_each(async |on| {
+        let recorder = Recorder::start(&catalog());
+        let url = recorder.url().replace("127.0.0.1", "localhost");
+        let hub = Bare::on(on, |config| config.egress.allow.clear()).await;
+        let refused = register(&hub, "inside", &url).await;
+        let Err(Error::Invalid(issues)) = &refused else { panic!("{refused:?}") };
+        assert!(issues.iter().all(|issue| !issue.message.contains("127.0.0.1")), "{issues:?}");
+        let credentials = json!({"oauth2": {"token_url": url, "client_id": "a", "client_secret": "b"}});
+        let new = json!({"name": "token", "url": "http://192.0.2.1/", "credentials": credentials, "timeout_ms": 1000});
+        let new = serde_json::from_value(new).expect("a registration");
+        let refused = hub.app.register_broker(&Caller::Admin("root".into()), new).await;
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        assert_eq!(recorder.seen().len(), 0, "nothing was sent, no credential either");
+        assert!(hub.app.catalog().plan_by_name("recorded", "small").is_none());
+
+        // The same name where the settings allow the address.
+        let hub = Bare::on(on, |config| config.egress.allow = vec!["127.0.0.0/8".parse().expect("a network")]).await;
+        register(&hub, "inside", &url).await.expect("registered");
+        assert!(recorder.count("catalog") > 0);
+    })
+    .await;
 }

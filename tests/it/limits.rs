@@ -5,9 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::bare::on_each;
-use crate::support::hub::{CLIENT, Hub, Platform, Reply, World, request};
+use crate::support::bare::{On, on_each};
+use crate::support::hub::{BOUND, CLIENT, Hub, Platform, Reply, World, request};
 use crate::support::oidc::{AUDIENCE, Forger};
+use crate::support::wait::wait_until;
 
 async fn catalog(hub: &Hub, p: &Platform) -> Reply {
     hub.osb(p, Method::GET, "/v2/catalog", None).await
@@ -127,6 +128,48 @@ async fn of_many_wrong_passwords_at_once_no_more_are_tried_than_one_after_the_ot
         assert_eq!(told[..4], [401, 401, 401, 429], "{told:?}");
         world.clock.advance(Duration::from_secs(60));
         assert_eq!(hub.admin(Method::GET, "/api/v1/tenants", None).await.status, 200);
+        hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn right_logins_that_take_long_hold_up_no_password_that_is_known_and_are_never_too_many() {
+    on_each(async |on| {
+        let forger = Forger::start().await;
+        let issuer = forger.url.clone();
+        let world = World::new(on, |config| {
+            config.oidc.issuer = issuer;
+            config.oidc.audience = AUDIENCE.to_owned();
+            config.limits.failed_logins_per_minute = 1;
+            config.limits.failed_logins_burst = 1;
+        })
+        .await;
+        let hub = world.hub().await;
+        let p = world.furnish(&hub).await;
+        assert_eq!(catalog(&hub, &p).await.status, 200);
+        let token = forger.token(hub.app.clock().now().seconds(), json!({}));
+        let me = || async {
+            let url = format!("{}/api/v1/me", hub.url);
+            CLIENT.get(url).bearer_auth(&token).send().await.expect("no answer").status().as_u16()
+        };
+        let first = forger.hold().await;
+        let (many, ()) = tokio::join!(futures_util::future::join_all((0..5).map(|_| me())), async {
+            // The first document is on its way; the only try that may fail is taken.
+            wait_until("the provider to be asked", BOUND, async || forger.is_asked()).await;
+            if on == On::Sqlite {
+                // One process has what it read in memory. Several have not: there a password is looked up each time, and has its turn.
+                assert_eq!(catalog(&hub, &p).await.status, 200, "nobody has to wait for who is known");
+            }
+            drop(first);
+        });
+        assert_eq!(many, [200; 5], "each has its turn");
+        assert_eq!(catalog(&hub, &p).await.status, 200);
+
+        // Nobody is listened to once somebody has failed, known or not.
+        let wrong = Platform { password: "wrong".to_owned(), ..p.clone() };
+        assert_eq!(catalog(&hub, &wrong).await.status, 401);
+        assert_eq!((catalog(&hub, &p).await.status, me().await), (429, 429));
         hub.stop().await;
     })
     .await;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bourse::config::{Config, Grants};
 use bourse_brokers::faults::{self, Faults};
+use osb::kit::{Stamped, Stamps};
 use osb::server::Running;
 use osb::{
     BindRequest, BindingOperationRequest, Bound, Call, CatalogDocument, DeprovisionRequest, Deprovisioned, Error,
@@ -112,9 +113,15 @@ pub(crate) struct Own {
 
 impl Own {
     pub(crate) fn start(catalog: Value) -> Self {
+        Self::stamped(catalog, Stamps::Ignored)
+    }
+
+    /// The same with a look at stamps.
+    fn stamped(catalog: Value, stamps: Stamps) -> Self {
         let faults = Faults::new();
         let broker = Shaped { faults: faults.clone(), catalog: Arc::new(Mutex::new(catalog)) };
-        let door = osb::server::BasicAuth::new(Arc::new(broker.clone()), "hub", "s3cret");
+        let stamped = Stamped::new(Arc::new(broker.clone()), stamps);
+        let door = osb::server::BasicAuth::new(Arc::new(stamped), "hub", "s3cret");
         let running = faults::wire::bind(door, &faults, "127.0.0.1:0").expect("the broker could not listen");
         Self { url: running.url(), broker, running }
     }

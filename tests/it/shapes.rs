@@ -5,6 +5,7 @@
 mod cloudfoundry;
 mod eden;
 mod kubernetes;
+mod waiting;
 
 use std::collections::HashMap;
 

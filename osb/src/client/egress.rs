@@ -43,21 +43,41 @@ impl Resolve for EgressResolver {
         let exempt = self.exempt.as_deref() == Some(name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let permitted: Vec<SocketAddr> =
-                found.filter(|address| exempt || permits(policy.as_ref(), address.ip())).collect();
-            if permitted.is_empty() {
-                return Err(Refused.into());
+            if exempt {
+                let addresses: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
+                return Ok(addresses);
             }
-            let addresses: Addrs = Box::new(permitted.into_iter());
-            Ok(addresses)
+            Ok(permitted(policy.as_ref(), found)?)
         })
     }
+}
+
+/// Of what a name resolves to, that which may be connected to.
+fn permitted(policy: &dyn EgressPolicy, found: impl Iterator<Item = SocketAddr>) -> Result<Addrs, Refused> {
+    let permitted: Vec<SocketAddr> = found.filter(|address| permits(policy, address.ip())).collect();
+    if permitted.is_empty() {
+        return Err(Refused);
+    }
+    Ok(Box::new(permitted.into_iter()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::client::Egress;
+
+    #[test]
+    fn a_name_that_resolves_to_a_metadata_address_leads_nowhere_in_whatever_form_it_is_told() {
+        let of = |texts: &[&str]| {
+            let found = texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect::<Vec<_>>();
+            permitted(&Egress::default(), found.into_iter()).map(|left| left.map(|at| at.ip().to_string()).collect())
+        };
+        for alone in ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fe80::a9fe:a9fe"] {
+            assert!(of(&[alone]).is_err_and(|error| error.to_string().contains("egress policy")), "{alone}");
+        }
+        let left: Vec<String> = of(&["169.254.169.254", "192.0.2.1", "::ffff:169.254.169.254"]).unwrap();
+        assert_eq!(left, ["192.0.2.1"], "one that changes its mind in between gains nothing");
+    }
 
     #[test]
     fn names_are_judged_when_they_are_resolved_and_addresses_at_once() {

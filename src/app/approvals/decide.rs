@@ -55,6 +55,8 @@ pub(super) fn asked<'a>(row: &'a ApprovalRow, tenant: &'a Tenant) -> Request<'a>
 pub(super) struct Anew {
     /// Why it could not be placed now.
     pub(super) refused: Option<String>,
+    /// Whether that is what a budget says.
+    pub(super) overspent: bool,
     /// What policies say of it.
     pub(super) judged: Vec<Judged>,
     /// The instances that it refers to and its instance did not before.
@@ -76,18 +78,18 @@ struct Deciding {
 }
 
 impl App {
-    /// Decides about an approval.
+    /// Decides about an approval. What policies said of the order comes with it, where the answer is yes.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Forbidden`] where it is the caller's own order or not theirs to decide; [`Error::Conflict`]
-    /// where it is decided or expired already, or an instance that the order refers to is just being changed.
+    /// where it is decided or expired already, or where the order would go ahead now and an instance that it refers to is just being changed.
     pub async fn decide_approval(
         &self,
         caller: &Caller,
         id: &str,
         decision: Decision,
         reason: &str,
-    ) -> Result<ApprovalView, Error> {
+    ) -> Result<(ApprovalView, Vec<Judged>), Error> {
         if reason.chars().count() > REASON_MAX || reason.contains('\0') {
             return Err(Error::invalid("/reason", format!("must have at most {REASON_MAX} characters")));
         }
@@ -124,7 +126,7 @@ impl App {
                 Some(json!({ "state": state.as_str() })),
             ),
         };
-        let operation_id = deciding.operation_id.clone();
+        let (operation_id, judged) = (deciding.operation_id.clone(), deciding.anew.judged.clone());
         self.db()
             .write(move |tx| {
                 let deciding = deciding.clone();
@@ -132,7 +134,7 @@ impl App {
             })
             .await?;
         self.announce(&operation_id);
-        self.approval(&Sight::everything(), id).await
+        Ok((self.approval(&Sight::everything(), id).await?, judged))
     }
 
     /// Looks at an order as if it were placed now, by the catalog as it is now.
@@ -154,7 +156,7 @@ impl App {
             }
         };
         if spends && let Err(error) = self.within_budget(&self.tenant(&instance.tenant_id).await?).await {
-            return Ok(Anew { refused: Some(told(error)), ..Anew::default() });
+            return Ok(Anew { refused: Some(told(error)), overspent: true, ..Anew::default() });
         }
         if let Some(refused) = self.hidden_by_now(&operation, &instance).await? {
             return Ok(Anew { refused: Some(refused), ..Anew::default() });
@@ -170,7 +172,7 @@ impl App {
             }
         };
         let refused = refused.and(forbidden).err().map(told);
-        Ok(Anew { refused, judged, referred, give_up_at: now.plus(longest) })
+        Ok(Anew { refused, judged, referred, give_up_at: now.plus(longest), ..Anew::default() })
     }
 
     /// What is said today of the plan's parameters, and what policies of today say, about an order that waits: whether either refuses it,
@@ -299,11 +301,11 @@ fn decided_already(state: ApprovalState) -> Error {
 async fn decide(tx: &mut Tx<'_>, deciding: Deciding) -> Result<(), Error> {
     let Deciding { id, decided, anew, instance_id, operation_id, hub, audited } = deciding;
     let now = decided.at;
-    let (mut instance, refused) = match decided.state {
+    let Locked { mut instance, refused, busy } = match decided.state {
         ApprovalState::Approved => lock_all(tx, &instance_id, &anew).await?,
         _ => {
             quotas::lock(tx, &instance_id).await?;
-            (instances::lock(tx, &instance_id).await?, None)
+            Locked { instance: instances::lock(tx, &instance_id).await?, ..Locked::default() }
         }
     };
     let instance = instance.as_mut().ok_or_else(|| Error::not_found("instance", &instance_id))?;
@@ -340,6 +342,11 @@ async fn decide(tx: &mut Tx<'_>, deciding: Deciding) -> Result<(), Error> {
         return end(tx, &hub, instance, &mut operation, &End::failed(error, now)).await;
     }
     if left.is_empty() {
+        if let Some(name) = busy {
+            let message =
+                format!("instance `{name}`, which the order refers to, is being changed: decide when it is ready");
+            return Err(Error::conflict("reference_busy", message));
+        }
         begin(instance, &mut operation, anew.give_up_at, now);
     } else {
         operation.description = Some(approval::waiting_for(left.into_iter().flat_map(|other| &other.causes)));
@@ -359,40 +366,43 @@ fn begin(instance: &mut InstanceRow, operation: &mut OperationRow, give_up_at: T
     operation.description = None;
 }
 
+/// An order's instance, locked, and what was found on the way.
+#[derive(Debug, Default)]
+struct Locked {
+    instance: Option<InstanceRow>,
+    /// What is not there any more.
+    refused: Option<String>,
+    /// An instance that the order refers to and that is being changed: the order can't be placed until that is over.
+    busy: Option<String>,
+}
+
 /// Locks an order's instance and what it refers to newly, in the order of ids, and says what is not there any more.
-async fn lock_all(
-    tx: &mut Tx<'_>,
-    instance_id: &str,
-    anew: &Anew,
-) -> Result<(Option<InstanceRow>, Option<String>), Error> {
-    let Some(known) = instances::by_id(tx, instance_id).await? else { return Ok((None, None)) };
+async fn lock_all(tx: &mut Tx<'_>, instance_id: &str, anew: &Anew) -> Result<Locked, Error> {
+    let mut locked = Locked::default();
+    let Some(known) = instances::by_id(tx, instance_id).await? else { return Ok(locked) };
     let tenant = tenants::hold(tx, &known.tenant_id).await?;
     let suspended = tenant.as_ref().and_then(Tenant::refuses);
     let stands = tenant.is_some()
         && platforms::hold(tx, &known.platform_id).await?
         && brokers::stands(tx, &known.broker_id).await?;
-    let mut refused = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
-    refused = refused.or(suspended);
+    let gone = (!stands).then(|| "the tenant, the platform or the broker of this order was deleted".to_owned());
+    locked.refused = gone.or(suspended);
     quotas::lock(tx, instance_id).await?;
-    let mut own = None;
     let mut ids = anew.referred.clone();
     ids.insert(instance_id.to_owned());
     for id in ids {
         let row = instances::lock(tx, &id).await?;
         if id == instance_id {
-            own = row;
+            locked.instance = row;
             continue;
         }
         match row.filter(|row| row.gone_at.is_none() && row.tenant_id == known.tenant_id) {
             Some(row) if row.state == InstanceState::Ready => {}
             Some(row) if row.ready_at.is_some() && row.state != InstanceState::Failed => {
-                let name = row.name.unwrap_or(row.id);
-                let message =
-                    format!("instance `{name}`, which the order refers to, is being changed: decide when it is ready");
-                return Err(Error::conflict("reference_busy", message));
+                locked.busy = Some(row.name.unwrap_or(row.id));
             }
-            _ => refused = Some(format!("instance `{id}`, which it refers to, is not there any more")),
+            _ => locked.refused = Some(format!("instance `{id}`, which it refers to, is not there any more")),
         }
     }
-    Ok((own, refused))
+    Ok(locked)
 }

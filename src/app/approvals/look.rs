@@ -18,18 +18,27 @@ use crate::domain::tenant::Tenant;
 use crate::store::approvals::{self, Decider};
 use crate::store::budgets;
 
+/// What a spent budget says to those who may neither decide the order nor see budgets: which it is and how much stays with those who may.
+const OVERSPENT: &str = "a budget that the order counts in is spent for this month";
 /// Budgets that are told beside one order.
 const BUDGETS_SHOWN: usize = 10;
+
+/// What would become of an order if everybody agreed to it now.
+#[derive(Clone, Debug, Default)]
+pub struct Prospect {
+    /// Why it would fail.
+    pub refused: Option<String>,
+    /// What policies say of it.
+    pub policies: Vec<Judged>,
+}
 
 /// What somebody wants to know before they decide.
 #[derive(Clone, Debug, Default)]
 pub struct Outlook {
     /// Why the caller may not decide; they may where absent.
     pub refuses: Option<&'static str>,
-    /// Why the order would fail if everybody agreed now; of one that is pending.
-    pub refused: Option<String>,
-    /// What policies say of the order now; of one that is pending.
-    pub policies: Vec<Judged>,
+    /// What would become of the order; nothing where it is not pending.
+    pub prospect: Prospect,
     /// What a month of the plan costs, without usage, in that currency.
     pub month: Option<(Exact, String)>,
     /// What a month of the plan before costs.
@@ -69,6 +78,22 @@ impl App {
         Ok(page.cut(read.await?, |view| view.row.id.clone()))
     }
 
+    /// What would become of an order that waits if everybody agreed to it now, as far as the caller may know; nothing of one that is
+    /// decided.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn approval_prospect(&self, caller: &Caller, view: &ApprovalView) -> Result<Prospect, Error> {
+        let row = &view.row;
+        if row.state != ApprovalState::Pending {
+            return Ok(Prospect::default());
+        }
+        let anew = self.anew(&row.operation_id, &row.instance_id, self.clock().now()).await?;
+        let hidden = anew.overspent && !decides(caller, view) && !sees_budgets(caller, view);
+        let refused = if hidden { Some(OVERSPENT.to_owned()) } else { anew.refused };
+        Ok(Prospect { refused, policies: anew.judged })
+    }
+
     /// What an approval that the caller sees would come to.
     ///
     /// # Errors
@@ -77,24 +102,16 @@ impl App {
         let row = &view.row;
         let tenant = self.tenant(&row.tenant_id).await?;
         let request = asked(row, &tenant);
-        let (mut refused, mut policies) = (None, Vec::new());
-        if row.state == ApprovalState::Pending {
-            let anew = self.anew(&row.operation_id, &row.instance_id, self.clock().now()).await?;
-            (refused, policies) = (anew.refused, anew.judged);
-        }
+        let prospect = self.approval_prospect(caller, view).await?;
         let month = self.month_of(caller, &row.offering, &row.plan).await?;
         let month_before = match &row.previous_plan {
             Some(plan) => self.month_of(caller, &row.offering, plan).await?.map(|(amount, _)| amount),
             None => None,
         };
-        let thing = Thing { tenant: Some(&row.tenant_id), broker: None, names: &row.approvers };
-        let decides =
-            Permission::DecideApprovals.sight(caller).is_some_and(|sight| sight.of(&thing) == Access::Allowed);
-        let sees = Permission::SeeBudgets
-            .sight(caller)
-            .is_some_and(|sight| sight.of(&access::of_tenant(&tenant.id)) == Access::Allowed);
-        let budgets = if decides || sees { self.budgets_of(&tenant, decides).await? } else { Vec::new() };
-        Ok(Outlook { refuses: request.refuses(caller), refused, policies, month, month_before, budgets })
+        let decides = decides(caller, view);
+        let told = decides || sees_budgets(caller, view);
+        let budgets = if told { self.budgets_of(&tenant, decides).await? } else { Vec::new() };
+        Ok(Outlook { refuses: request.refuses(caller), prospect, month, month_before, budgets })
     }
 
     /// What a month of a plan costs, without usage; none where it has no price, or is no longer there.
@@ -131,6 +148,17 @@ impl App {
         }
         Ok(found)
     }
+}
+
+/// Whether the caller is one of those who may decide orders like this, be it their own.
+fn decides(caller: &Caller, view: &ApprovalView) -> bool {
+    let thing = Thing { tenant: Some(&view.row.tenant_id), broker: None, names: &view.row.approvers };
+    Permission::DecideApprovals.sight(caller).is_some_and(|sight| sight.of(&thing) == Access::Allowed)
+}
+
+fn sees_budgets(caller: &Caller, view: &ApprovalView) -> bool {
+    let tenant = access::of_tenant(&view.row.tenant_id);
+    Permission::SeeBudgets.sight(caller).is_some_and(|sight| sight.of(&tenant) == Access::Allowed)
 }
 
 /// Only people decide.

@@ -15,11 +15,11 @@ mod tell;
 
 pub use decide::Decision;
 pub use list::ApprovalFilter;
-pub use look::Outlook;
+pub use look::{Outlook, Prospect};
 pub use rules::RuleView;
 
 pub use crate::store::approvals::ApprovalView;
 
 pub(in crate::app) use ask::{Asked, needs_time, record};
 pub(in crate::app) use end::{How, Withdrawal, call_off};
-pub(in crate::app) use rules::Cache;
+pub(in crate::app) use rules::{Cache, delete_rules_of};

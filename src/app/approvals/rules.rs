@@ -1,4 +1,4 @@
-//! Rules of approval: put, read, list and delete them, and what this process keeps in memory of them. A change bumps a counter that
+//! Rules of approval: put, read, list and delete them, also with the tenant that they name, and what this process keeps in memory of them. A change bumps a counter that
 //! each order reads with what it reads anyway, so it holds at once in all processes and costs orders nothing.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +12,8 @@ use crate::domain::caller::Caller;
 use crate::domain::catalog::Wait;
 use crate::domain::name::{RULE, is_name};
 use crate::store::approval_rules::{self, RuleRow};
-use crate::store::{audit, tenants, versions};
+use crate::store::audit::AuditRow;
+use crate::store::{Tx, audit, tenants, versions};
 
 /// Rules of one hub.
 const RULES_MAX: i64 = 1000;
@@ -209,4 +210,28 @@ impl App {
             tracing::warn!(%error, "the catalog could not be read again after a change of the rules of approval");
         }
     }
+}
+
+/// Deletes the rules that name a tenant which is being deleted: another one of that name would have them, and nobody would know why. The
+/// caller has counted a change of the rules, and audits what it does itself.
+pub(in crate::app) async fn delete_rules_of(tx: &mut Tx<'_>, tenant: &str, audited: &AuditRow) -> Result<(), Error> {
+    let mut any = false;
+    for row in approval_rules::all(tx, RULES_MAX).await? {
+        if row.rule.tenant.as_deref() != Some(tenant) {
+            continue;
+        }
+        any |= approval_rules::delete(tx, &row.name).await?;
+        let audited = AuditRow {
+            action: "approval_rule.delete".to_owned(),
+            subject: format!("approval-rules/{}", row.name),
+            detail: json!({ "with": format!("tenants/{tenant}") }),
+            ..audited.clone()
+        };
+        audit::append(tx, &audited.changed(Some(json!(row.rule)), None)).await?;
+    }
+    if any {
+        // How long orders may wait is in the catalog.
+        versions::bump(tx, versions::CATALOG).await?;
+    }
+    Ok(())
 }

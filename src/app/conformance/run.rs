@@ -16,6 +16,7 @@ use super::super::stamps::{StampFacts, StampPlatform, StampTenant};
 use super::super::{App, Error};
 use super::{JudgeRequest, report_place, request_place};
 use crate::backend::Backend;
+use crate::domain::catalog::Plan;
 use crate::domain::event::EventKind;
 use crate::domain::judgement::{Judgement, RunState, left, outcome};
 use crate::domain::platform::{BUILTIN, PlatformKind};
@@ -33,8 +34,8 @@ const CLEANUP_WITHIN: Duration = Duration::from_secs(5 * 60);
 const STALE_AFTER: Duration = Duration::from_secs(60 * 60);
 /// Runs of a broker that are kept besides the latest verdicts.
 const KEPT: i64 = 20;
-/// Between two attempts to write how a run ended.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Between two attempts to read what a run needs, or to write how it ended.
+const AGAIN: Duration = Duration::from_secs(2);
 /// For whom the instances of a run are, where the broker is told.
 const TENANT: &str = "conformance";
 
@@ -90,6 +91,23 @@ impl App {
 
     /// The broker of a run, how it is called, and the plans of the offering by the broker's ids; or why it can't be called.
     async fn conformance_broker(&self, row: &RunRow) -> Result<(BrokerRow, Arc<Backend>, Vec<String>), String> {
+        // Only what is read decides: a database that is busy for a moment says nothing of the broker.
+        let (broker, plans) = loop {
+            match self.subject_of(row).await {
+                Ok(found) => break found,
+                Err(error) => later(row, "its broker", &error).await,
+            }
+        };
+        let Some(broker) = broker.filter(|broker| broker.deleted_at.is_none()) else {
+            return Err("the broker is not registered any more".to_owned());
+        };
+        let backend = self.backend_for(&broker).map_err(|error| error.to_string())?;
+        Ok((broker, backend, plans.into_iter().map(|plan| plan.backend_id).collect()))
+    }
+
+    /// The broker of a run where it is there still, and the plans of the offering.
+    async fn subject_of(&self, row: &RunRow) -> Result<(Option<BrokerRow>, Vec<Plan>), Error> {
+        self.points().read()?;
         let (id, offering_id) = (row.broker_id.clone(), row.offering_id.clone());
         let read = self.db().read::<_, Error, _>(|tx| {
             Box::pin(async move {
@@ -99,12 +117,7 @@ impl App {
                 Ok((broker, plans.unwrap_or_default()))
             })
         });
-        let (broker, plans) = read.await.map_err(|error| error.to_string())?;
-        let Some(broker) = broker.filter(|broker| broker.deleted_at.is_none()) else {
-            return Err("the broker is not registered any more".to_owned());
-        };
-        let backend = self.backend_for(&broker).map_err(|error| error.to_string())?;
-        Ok((broker, backend, plans.into_iter().map(|plan| plan.backend_id).collect()))
+        read.await
     }
 
     async fn judged(&self, row: &RunRow, broker: &BrokerRow, backend: &Arc<Backend>) -> Came {
@@ -158,10 +171,7 @@ impl App {
             let id = row.id.clone();
             match self.db().read(|tx| Box::pin(async move { conformance::made(tx, &id).await })).await {
                 Ok(all) => break all,
-                Err(error) => {
-                    tracing::warn!(run.id = %row.id, %error, "what a conformance run has made could not be read; trying again");
-                    tokio::time::sleep(AGAIN).await;
-                }
+                Err(error) => later(row, "what it has made", &error.into()).await,
             }
         };
         all.into_iter().map(|[instance, binding, plan_id]| Made { instance, binding, plan_id }).collect()
@@ -224,6 +234,12 @@ impl App {
             }
         })
     }
+}
+
+/// Before something that a run needs is read again.
+async fn later(row: &RunRow, what: &str, error: &Error) {
+    tracing::warn!(run.id = %row.id, what, %error, "something that a conformance run needs could not be read; trying again");
+    tokio::time::sleep(AGAIN).await;
 }
 
 fn failed(reason: &str) -> Came {

@@ -20,7 +20,7 @@ use crate::store::sessions::Kind;
 /// Bytes of the provider's answer.
 const ANSWER_MAX: usize = 128 * 1024;
 /// How long it may take.
-const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 /// Characters of a code.
 const CODE_MAX: usize = 4096;
 

@@ -11,6 +11,7 @@ mod provider;
 mod users;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{App, Error};
 use crate::clock::Time;
@@ -26,6 +27,9 @@ pub(in crate::app) use provider::Provider;
 pub use accounts::{AccountView, Made, NewAccount};
 pub use users::{PlatformIdentity, UserDocument, UserView};
 
+/// How long the identity provider may take over one login: where it is and its keys, and a token for a code.
+pub(in crate::app) const ASKED_WITHIN: Duration =
+    Duration::from_secs(2 * provider::ANSWER_WITHIN.as_secs() + code::ANSWER_WITHIN.as_secs());
 /// Bytes of a bearer token.
 const TOKEN_MAX: usize = 16 * 1024;
 /// Roles that one service account, or one entry of the settings, may name.

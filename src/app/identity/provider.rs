@@ -21,7 +21,7 @@ use crate::domain::token::{Bearer, Expected, Refusal, bearer};
 /// How long the provider is left alone after it was asked.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 /// How long one of its answers may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of one of its answers.
 const ANSWER_MAX: usize = 512 * 1024;
 /// Names of keys that were looked for and are remembered.

@@ -48,6 +48,8 @@ pub struct Service {
     pub may_order: bool,
     /// Whether they get at the credentials of its bindings.
     pub may_use: bool,
+    /// Whether they may grant colleagues access to it.
+    pub may_share: bool,
     /// What its plan costs now.
     pub price: Option<PlanPrice>,
     /// The latest operations on it and its bindings, the newest first.
@@ -62,7 +64,7 @@ pub struct Service {
     pub references: Vec<(String, Linked)>,
     /// Who refers to it.
     pub dependents: Vec<Linked>,
-    /// Whom it is shared with; none for who does not order here.
+    /// Whom it is shared with; none for who neither orders nor shares here.
     pub grants: Option<Vec<GrantView>>,
     /// The latest of what was told about it.
     pub events: Vec<Told>,
@@ -131,6 +133,8 @@ impl App {
             (approvals, events) = (Vec::new(), Vec::new());
         }
         let (may_order, may_use) = self.may(caller, &row).await?;
+        let shares = Permission::ShareInstances.sight(caller);
+        let may_share = shares.is_some_and(|sight| sight.of(&super::super::instances::thing(&row)) == Access::Allowed);
         let parameters = match may_order {
             true => {
                 let attributes: InstanceAttributes =
@@ -156,6 +160,7 @@ impl App {
             shared: by_grant,
             may_order,
             may_use,
+            may_share,
             price: self.plan_price(&row.plan_id).await?,
             operations,
             approvals,
@@ -163,7 +168,7 @@ impl App {
             parameters,
             references,
             dependents,
-            grants: may_order.then_some(grants),
+            grants: (may_order || may_share).then_some(grants),
             events,
             money,
             seen: live::digest(&mark),

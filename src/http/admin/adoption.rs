@@ -34,7 +34,7 @@ pub struct AdoptionIn {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AdoptedInstance)]
-struct CandidateIn {
+pub(in crate::http) struct CandidateIn {
     /// What the backend knows it by.
     backend_instance_id: String,
     /// What the platform knows it by; the same where absent. Without a platform: its name.

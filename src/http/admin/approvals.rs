@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::instances::word;
+use super::policies::JudgedOut;
 use crate::app::App;
-use crate::app::approvals::{ApprovalFilter, ApprovalView, Decision};
+use crate::app::approvals::{ApprovalFilter, ApprovalView, Decision, Prospect};
 use crate::clock::Time;
 use crate::domain::approval::{ApprovalState, Why};
 use crate::domain::operation::OperationKind;
+use crate::domain::policy::Judged;
 use crate::http::error::Failure;
 use crate::http::input::{Body, Params};
 use crate::http::page::{self, PageOut};
@@ -68,6 +70,20 @@ pub struct ApprovalOut {
     decided_at: Option<Time>,
     /// What they said.
     reason: Option<String>,
+    /// Why the order would fail if everybody agreed now; where one approval is shown that is pending. Which budget is spent, and how much it
+    /// was, is told to those who may decide and to those who see budgets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+    /// What policies say of the order: now, where one approval is shown that is pending; at the moment of a yes in the answer to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies: Option<Vec<JudgedOut>>,
+}
+
+impl ApprovalOut {
+    fn with(view: ApprovalView, refused: Option<String>, judged: Vec<Judged>) -> Self {
+        let policies = Some(judged.into_iter().map(JudgedOut::from).collect());
+        Self { refused, policies, ..view.into() }
+    }
 }
 
 impl From<ApprovalView> for ApprovalOut {
@@ -95,6 +111,8 @@ impl From<ApprovalView> for ApprovalOut {
             decided_by: row.decided_by,
             decided_at: row.decided_at,
             reason: row.reason,
+            refused: None,
+            policies: None,
         }
     }
 }
@@ -140,7 +158,12 @@ pub async fn list(
 /// # Errors
 /// [`Failure`].
 pub async fn show(who: Can<SeeApprovals>, app: Data<App>, id: Path<String>) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.approval(&who.sight, &id).await?.into()))
+    let view = app.approval(&who.sight, &id).await?;
+    if view.row.state != ApprovalState::Pending {
+        return Ok(Json(view.into()));
+    }
+    let Prospect { refused, policies } = app.approval_prospect(&who.caller, &view).await?;
+    Ok(Json(ApprovalOut::with(view, refused, policies)))
 }
 
 /// `POST /approvals/{id}/approve`
@@ -153,7 +176,8 @@ pub async fn approve(
     id: Path<String>,
     body: Body<DecisionIn>,
 ) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.decide_approval(&who.caller, &id, Decision::Approve, &body.0.reason).await?.into()))
+    let (view, judged) = app.decide_approval(&who.caller, &id, Decision::Approve, &body.0.reason).await?;
+    Ok(Json(ApprovalOut::with(view, None, judged)))
 }
 
 /// `POST /approvals/{id}/deny`
@@ -166,5 +190,5 @@ pub async fn deny(
     id: Path<String>,
     body: Body<DecisionIn>,
 ) -> Result<Json<ApprovalOut>, Failure> {
-    Ok(Json(app.decide_approval(&who.caller, &id, Decision::Deny, &body.0.reason).await?.into()))
+    Ok(Json(app.decide_approval(&who.caller, &id, Decision::Deny, &body.0.reason).await?.0.into()))
 }

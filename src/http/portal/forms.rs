@@ -65,6 +65,15 @@ impl Wrong {
         kit::errors(&self.found)
     }
 
+    /// Why something was not done, where there is no form to put right.
+    pub fn refused(&self) -> Markup {
+        html! {
+            @if self.is_any() {
+                (kit::notice(kit::Tone::Bad, &html! { h2 { "It was not done" } @for (_, text) in &self.found { p { (text) } } }))
+            }
+        }
+    }
+
     /// What is wrong with one field.
     pub fn at(&self, id: &str) -> Option<&str> {
         self.found.iter().find(|(field, _)| field == id).map(|(_, text)| text.as_str())

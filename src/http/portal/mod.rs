@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod change;
 pub mod chart;
 pub mod costs;
+pub mod documents;
 pub mod fields;
 pub mod form;
 pub mod forms;

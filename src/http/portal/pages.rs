@@ -1,6 +1,8 @@
 //! The table of pages: method, path, who may, what it is. It registers them, and the tests walk it. A form is sent to the address of
 //! the page that shows it, so that a reload and a step back always have something to show.
 
+mod rules;
+
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, to};
 
@@ -16,10 +18,13 @@ use crate::domain::permission::Permission::{
 use crate::http::admin::exports;
 use crate::http::route::Method::{Get, Post};
 use crate::http::route::Route;
-use crate::http::routes::resource;
+use crate::http::routes::{joined, resource};
 
 /// All pages.
-pub const PAGES: &[Route] = &[
+pub const PAGES: &[Route] = &joined::<{ PLAIN.len() + rules::TABLE.len() }>(&[PLAIN, rules::TABLE]);
+
+/// Those that are not in a file of their own.
+const PLAIN: &[Route] = &[
     Route::new(Get, "/", SignedIn, "Where one begins", || to(home::begin)).with(&[303]),
     Route::new(Get, "/assets/{name}", Open, "Styles, scripts and the icon", || to(assets::show)),
     Route::new(Get, "/sign-in", Open, "Sign in", || to(sign_in::show)),
@@ -149,9 +154,13 @@ pub const PAGES: &[Route] = &[
     Route::new(Get, "/operator/platforms", SeePlatforms, "Platforms", || to(operate::platforms::list))
         .asks(&["cursor"]),
     Route::new(Get, "/operator/platforms/{name}", SeePlatforms, "A platform", || to(operate::platforms::show)),
-    Route::new(Post, "/operator/platforms/{name}", ManagePlatforms, "Add or remove a platform's credentials", || {
-        to(operate::platforms::credentials)
-    })
+    Route::new(
+        Post,
+        "/operator/platforms/{name}",
+        ManagePlatforms,
+        "Change a platform, or give it one more pair of credentials",
+        || to(operate::platforms::change),
+    )
     .with(&[200, 303]),
     Route::new(Get, "/operator/tenants", SeeTenants, "Tenants", || to(operate::tenants::list)).asks(&["cursor"]),
     Route::new(Get, "/operator/tenants/{name}", SeeTenants, "A tenant", || to(operate::tenants::show)).asks(&["done"]),
@@ -210,6 +219,10 @@ pub const PAGES: &[Route] = &[
     .with(&[303]),
     Route::new(Get, "/operator/policies", SeePolicies, "Policies", || to(operate::policies::list)).asks(&["cursor"]),
     Route::new(Get, "/operator/policies/{name}", SeePolicies, "A policy", || to(operate::policies::show)),
+    Route::new(Post, "/operator/policies/{name}", ManagePolicies, "Change a policy, or try another text", || {
+        to(operate::policies::write::change)
+    })
+    .with(&[200, 303]),
     Route::new(Get, "/operator/policies/{name}/simulate", ManagePolicies, "What a policy would refuse", || {
         to(operate::policies::simulate)
     })

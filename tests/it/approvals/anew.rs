@@ -85,6 +85,42 @@ async fn what_an_order_that_waits_refers_to_stays_and_is_sent_as_it_was_found() 
 }
 
 #[tokio::test]
+async fn what_is_just_being_changed_holds_up_the_last_of_those_who_agree_and_no_other() {
+    on_both(async |shop| {
+        let recorder = related(shop).await;
+        shop.administrator("eve").await;
+        assert_eq!(order(shop, "a", "network", json!({})).await.status, 201);
+        shop.rule("networks", json!({"offering": "network", "on": ["update"]})).await;
+        shop.rule("first", json!({"offering": "cluster", "approvers": ["bob"]})).await;
+        shop.rule("second", json!({"offering": "cluster", "approvers": ["eve"]})).await;
+        assert_eq!(order(shop, "c", "cluster", json!({"network": "a"})).await.status, 202);
+        assert_eq!(order(shop, "a", "network", json!({"x": 1})).await.status, 202);
+        let pending = shop.approvals("pending").await;
+        let of = |name: &str| pending.iter().find(|one| one["approvers"] == json!([name])).expect("asked");
+        let first = shop.decide("bob", of("bob"), "approve", "").await;
+        assert_eq!((first.status, &first.body["operation_state"]), (200, &json!("in_progress")), "{first:?}");
+        let last = shop.decide("eve", of("eve"), "approve", "").await;
+        assert_eq!((last.status, &last.body["code"]), (409, &json!("reference_busy")), "{last:?}");
+        assert_eq!(shop.approvals("pending").await.len(), 2, "hers is not decided");
+        assert_eq!(recorder.count("provision"), 1, "the cluster is not there");
+
+        assert_eq!(approve(shop, "a").await.status, 200);
+        shop.ready("retail/a").await;
+        assert_eq!(shop.decide("eve", of("eve"), "approve", "").await.status, 200);
+        shop.ready("retail/c").await;
+
+        // Who says no need not wait for anything.
+        assert_eq!(order(shop, "d", "cluster", json!({"network": "a"})).await.status, 202);
+        assert_eq!(order(shop, "a", "network", json!({"x": 2})).await.status, 202);
+        let pending = shop.approvals("pending").await;
+        let of = |name: &str| pending.iter().find(|one| one["approvers"] == json!([name])).expect("asked");
+        assert_eq!(shop.decide("eve", of("eve"), "deny", "").await.status, 200);
+        assert_eq!((shop.state("retail/d").await.as_str(), recorder.count("provision")), ("failed", 2));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_deletion_that_dependents_hold_back_does_not_call_off_a_change_that_waits() {
     on_both(async |shop| {
         let _recorder = related(shop).await;

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::on_both;
-use crate::support::hub::{polling, sync};
+use crate::support::dump::items;
+use crate::support::hub::{BOUND, polling, sync};
+use crate::support::wait::wait_until;
 
 #[tokio::test]
 async fn rules_are_put_shown_listed_and_deleted() {
@@ -92,6 +94,61 @@ async fn pln_10_the_catalog_says_how_long_an_order_may_take_with_its_wait() {
         assert_eq!(hub.provision(p, "i-1", "ok", polling()).await.status, 202);
         assert_eq!(hub.admin(Method::DELETE, "/api/v1/approval-rules/a", None).await.status, 204);
         assert_eq!((maximum("ok").await, maximum("async").await), before);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rule_that_names_a_tenant_goes_with_it_and_the_audit_says_so() {
+    on_both(async |shop| {
+        let (hub, p) = (&shop.hub, &shop.p);
+        let trade = || Some(json!({"display_name": "Trade"}));
+        for name in ["trade", "craft"] {
+            assert_eq!(hub.admin(Method::PUT, &format!("/api/v1/tenants/{name}"), trade()).await.status, 201);
+        }
+        shop.rule("of-all", json!({"plan": "ok"})).await;
+        let named = json!({"tenant": "trade", "expires_after": "P6D"});
+        shop.rule("of-trade", named.clone()).await;
+        shop.rule("of-craft", json!({"tenant": "craft", "plan": "ok"})).await;
+        let longest = async || {
+            let catalog = hub.osb(p, Method::GET, "/v2/catalog", None).await.body;
+            let plans = catalog["services"][0]["plans"].as_array().expect("plans").clone();
+            plans.iter().find(|plan| plan["name"] == "async").expect("a plan")["maximum_polling_duration"].clone()
+        };
+        let before = longest().await;
+        assert_eq!(hub.admin(Method::DELETE, "/api/v1/tenants/trade", None).await.status, 204);
+        let left = items(&hub.url, "approval-rules").await;
+        let names: Vec<_> = left.iter().filter_map(|rule| rule["name"].as_str()).collect();
+        assert_eq!(names, ["of-all", "of-craft"]);
+        wait_until("the catalog to tell of no wait", BOUND, async || longest().await != before).await;
+
+        // Off-boarded, not deleted by hand.
+        assert_eq!(hub.admin(Method::POST, "/api/v1/tenants/craft/offboard", Some(json!({}))).await.status, 200);
+        wait_until("the tenant to be gone", BOUND, async || {
+            shop.world.clock.advance(std::time::Duration::from_secs(2));
+            hub.admin(Method::GET, "/api/v1/tenants/craft", None).await.status == 404
+        })
+        .await;
+        assert_eq!(items(&hub.url, "approval-rules").await.len(), 1);
+        wait_until("the audit to be chained", BOUND, async || {
+            let page = hub.admin(Method::GET, "/api/v1/audit?limit=1000", None).await.body;
+            let rows = page["items"].as_array().expect("items");
+            let deleted: Vec<_> = rows.iter().filter(|row| row["action"] == "approval_rule.delete").collect();
+            deleted.len() == 2
+                && deleted[0]["subject"] == "approval-rules/of-trade"
+                && deleted[0]["actor"] == "administrators/admin"
+                && deleted[0]["before"]["expires_after"] == named["expires_after"]
+                && deleted[0]["after"].is_null()
+                && deleted[0]["detail"]["with"] == "tenants/trade"
+                && deleted[1]["detail"]["with"] == "tenants/craft"
+        })
+        .await;
+        // A tenant that comes to have the name finds no rule of the one before.
+        assert_eq!(hub.admin(Method::PUT, "/api/v1/tenants/trade", trade()).await.status, 201);
+        let order = json!({"offering": "faults", "plan": "async", "parameters": {"polls": 0}});
+        let made = hub.admin(Method::PUT, "/api/v1/tenants/trade/instances/one", Some(order)).await;
+        assert_ne!(made.body["state"], "waiting_approval", "{made:?}");
+        assert_eq!(hub.provision(p, "i-1", "ok", polling()).await.status, 202, "what names nobody stays");
     })
     .await;
 }

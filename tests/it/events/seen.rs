@@ -103,7 +103,14 @@ async fn each_sees_the_events_that_are_theirs_in_the_order_and_under_the_numbers
         }
         let kind = "io.bourse.instance.provisioned";
         let made = |event: &Value| event["type"] == kind && tenant(event);
-        assert_eq!(mia.ids(1, &format!("&type={kind}")).await.0, those(&all, made));
+        for limit in [1, 1000] {
+            assert_eq!(mia.ids(limit, &format!("&type={kind}")).await.0, those(&all, made));
+            let filter = format!("&type={kind}&tenant=retail");
+            assert_eq!(fina.ids(limit, &filter).await.0, those(&all, made), "one tenant's, for who sees all");
+            let theirs = |event: &Value| event["type"] == kind && (tenant(event) || broker(event));
+            assert_eq!(both.ids(limit, &format!("&type={kind}")).await.0, those(&all, theirs));
+        }
+        assert!(mia.ids(10, "&type=io.bourse.broker.available").await.0.is_empty());
         assert_eq!(mia.ids(1000, "&tenant=retail").await.0, those(&all, tenant));
         for (who, wanted) in [(&mia, "smith"), (&pia, "retail"), (&mia, "nobody")] {
             let (status, told) = who.get(&format!("?tenant={wanted}")).await;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bourse::config::Grants;
 use serde_json::{Value, json};
 
 use super::{believing, me};
-use crate::support::bare::On;
-use crate::support::oidc::Forger;
+use crate::support::bare::{On, on_each};
+use crate::support::hub::World;
+use crate::support::oidc::{AUDIENCE, Forger};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_token_that_is_not_right_is_refused_with_its_reason() {
@@ -49,6 +51,34 @@ async fn each_token_that_is_not_right_is_refused_with_its_reason() {
     // Clocks may be apart a little.
     assert_eq!(me(&hub, &forger.token(now, json!({"exp": now - 30, "iat": now + 30}))).await.status, 200);
     hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_somebody_is_and_in_which_groups_comes_from_the_claims_that_the_settings_name() {
+    on_each(async |on| {
+        let forger = Forger::start().await;
+        let issuer = forger.url.clone();
+        let world = World::new(on, |config| {
+            config.oidc.issuer = issuer;
+            config.oidc.audience = AUDIENCE.to_owned();
+            config.oidc.user_claim = "email".to_owned();
+            config.oidc.groups_claim = "/realm_access/roles".to_owned();
+            let roles = vec!["auditor".to_owned()];
+            config.auth.grants = vec![Grants { user: None, group: Some("four-eyes".to_owned()), roles }];
+        })
+        .await;
+        let hub = world.hub().await;
+        let now = world.clock.now().seconds();
+        let claims = |groups: Value| json!({"email": "eve@corp.example", "sub": "0815", "groups": ["root"], "realm_access": {"roles": groups}});
+        let eve = me(&hub, &forger.token(now, claims(json!(["four-eyes"])))).await;
+        assert_eq!((eve.status, &eve.body["name"]), (200, &json!("eve@corp.example")), "{eve:?}");
+        assert!(eve.body["roles"].to_string().contains("auditor"), "{eve:?}");
+        let out = me(&hub, &forger.token(now, claims(json!([])))).await;
+        assert!(out.status == 200 && !out.body["roles"].to_string().contains("auditor"), "as the next token says: {out:?}");
+        me(&hub, &forger.token(now, json!({}))).await.refuses("no claim `email`");
+        hub.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

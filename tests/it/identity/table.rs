@@ -277,6 +277,7 @@ fn page_path(page: &Route, things: &BTreeMap<&str, String>) -> String {
             ("{name}", "services", _) if reads => "one",
             ("{name}", _, "tenants") if reads => &things["tenant"],
             ("{name}", _, "budgets") if reads => &things["budget"],
+            ("{name}", _, "quotas") if reads => &things["quota"],
             ("{id}", _, "instances") if reads => &things["instance"],
             ("{id}", _, "operations") if reads => &things["operation"],
             (name, ..) if name.starts_with('{') => "none",

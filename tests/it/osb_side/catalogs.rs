@@ -168,6 +168,27 @@ async fn cloud_foundry_gets_nothing_that_its_controller_refuses() {
 }
 
 #[tokio::test]
+async fn sch_01_a_schema_that_refers_elsewhere_is_told_at_import_enforced_by_nobody_and_fetched_by_nobody() {
+    on_both(async |b| {
+        let elsewhere = Recorder::start(&bench::catalog());
+        let mut catalog = bench::catalog();
+        let create =
+            json!({"type": "object", "properties": {"size": {"$ref": format!("{}/v2/catalog", elsewhere.url())}}});
+        catalog["services"][0]["plans"][1]["schemas"] = json!({"service_instance": {"create": {"parameters": create}}});
+        refresh(b, &catalog).await;
+        let shown = b.hub.admin(Method::GET, "/api/v1/brokers/recorder", None).await.body;
+        let offerings = shown["offerings"].as_array().expect("offerings");
+        let of = |name: &str| offerings.iter().find(|one| one["name"] == name).expect("it")["findings"].to_string();
+        assert!(of("recorded").contains("$ref"), "{shown}");
+        assert!(!of("readable").contains("$ref"), "the others have no part in it: {shown}");
+        let order = b.order("large", json!({"parameters": {"size": "any"}}));
+        b.check("an order all the same", "PUT i", Some(order), (201, "")).await;
+        assert!(elsewhere.seen().is_empty(), "nobody went there");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ids_may_pass_through_and_then_must_not_clash() {
     on_both(async |b| {
         let twin = Recorder::start(&bench::catalog());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::staff::{House, house};
 use crate::support::dump::items;
-use crate::support::hub::{BOUND, request};
+use crate::support::hub::{BOUND, CLIENT, request};
 use crate::support::portal::Browser;
 use crate::support::wait::wait_until;
 
@@ -148,6 +148,41 @@ async fn what_is_decided_shows_its_price_the_budgets_it_counts_in_and_why_it_wou
         let decided = format!("{}/api/v1{address}", house.hub.url);
         let seen = request(Method::GET, &decided, Some(("admin", "pw")), None).await;
         assert_eq!(seen.body["state"], "pending", "looking changes nothing");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_spent_budget_says_is_told_in_full_to_who_decides_or_sees_it_and_to_others_that_it_is_spent() {
+    house(async |house| {
+        let rules = json!([{"offering": "faults", "model": "flat", "amount": "2", "per": "day"}]);
+        let book = json!({"currency": "EUR", "effective_from": "2020-01-01T00:00:00Z", "rules": rules});
+        house.api(Method::POST, "/price-books", Some(book)).await;
+        let plan = json!({"offering": "faults", "plan": "ok"});
+        house.api(Method::PUT, "/tenants/retail/instances/paid", Some(plan)).await;
+        house.world.clock.advance(std::time::Duration::from_secs(2 * 86_400));
+        let address = asked(house, "net").await;
+        let budget = json!({"tenant": "retail", "amount": "0.01", "currency": "EUR", "action": "block"});
+        house.api(Method::PUT, "/budgets/retail-month", Some(budget)).await;
+
+        for (name, told) in [("ann", true), ("aud", true), ("ada", true), ("olga", false)] {
+            let mut browser = house.browser(name).await;
+            browser.get(&address).await;
+            let words = browser.words();
+            assert!(words.contains("it would fail") && words.contains("is spent"), "{name}: {words}");
+            assert_eq!(words.contains("retail-month") && words.contains("0.01 EUR"), told, "{name}: {words}");
+            assert_eq!(words.contains("retail-month") || words.contains("0.01"), told, "{name}: {words}");
+        }
+        let account = json!({"name": "robot", "roles": ["operator"]});
+        let made = house.api(Method::POST, "/service-accounts", Some(account)).await;
+        let token = made.body["token"].as_str().expect("a token");
+        let path = format!("{}/api/v1{address}", house.hub.url);
+        let seen = CLIENT.get(&path).bearer_auth(token).send().await.expect("no answer").text().await.expect("text");
+        assert!(seen.contains("is spent for this month") && !seen.contains("retail-month"), "{seen}");
+        let seen = request(Method::GET, &path, Some(("admin", "pw")), None).await;
+        assert!(seen.body["refused"].as_str().is_some_and(|text| text.contains("`retail-month`")), "{seen:?}");
+        let listed = items(&house.hub.url, "approvals?state=pending").await;
+        assert!(listed[0].get("refused").is_none(), "{listed:?}");
     })
     .await;
 }

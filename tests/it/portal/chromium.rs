@@ -93,3 +93,60 @@ async fn every_page_can_be_used_by_everybody_wide_and_narrow_light_and_dark() {
     browser.stop().await;
     hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_of_operators_can_be_used_by_everybody_also_where_something_is_wrong_with_what_was_typed() {
+    let (_world, hub) = market().await;
+    let put = async |path: &str, body| {
+        let reply = hub.admin(reqwest::Method::PUT, &format!("/api/v1/{path}"), Some(body)).await;
+        assert!(matches!(reply.status, 200 | 201), "{path}: {reply:?}");
+    };
+    let text = "@remedy(\"take another\") forbid(principal, action, resource);";
+    put("tenants/retail/instances/one", json!({"offering": "faults", "plan": "ok"})).await;
+    put("policies/none", json!({"mode": "warn", "text": text})).await;
+    put("quotas/few", json!({"tenant": "retail", "limit": "1"})).await;
+    put("approval-rules/all", json!({"offering": "faults", "approvers": ["ann"]})).await;
+    put("offerings/faults/plans/ok/parameters", json!({"default": {"times": 1}})).await;
+    let browser = Chromium::start(&hub.url, Scripts::On, WIDE).await;
+    sign_in(&browser).await;
+    let pages = [
+        "/operator/policies/none",
+        "/operator/policies/none/delete",
+        "/operator/quotas",
+        "/operator/quotas/few",
+        "/operator/approval-rules/all",
+        "/operator/offerings/faults",
+        "/operator/offerings/faults/plans/ok/parameters",
+        "/operator/platforms/p/delete",
+        "/operator/tenants/retail/change",
+        "/services/retail/one/grants",
+    ];
+    for address in pages {
+        for (width, scheme) in [(WIDE, "light"), (NARROW, "dark")] {
+            browser.size(width, 1000).await;
+            browser.scheme(scheme).await;
+            browser.go(address).await;
+            browser.accessible().await;
+        }
+    }
+    // By the keyboard alone: from the list of what is wrong to the field.
+    browser.go("/operator/add-policy").await;
+    browser.fill("#name", "mine").await;
+    browser.fill("#text", "forbid(principal, action);").await;
+    browser.press("Write the policy").await;
+    browser.sees("This can't be sent yet").await;
+    browser.accessible().await;
+    tab_to(&browser, "a# line 1").await;
+    browser.keys("\u{e007}").await;
+    assert_eq!(browser.run("return document.activeElement.id").await, json!("text"));
+    browser.fill("#text", text).await;
+    browser.press("Try it against what stands").await;
+    browser.sees("What this text would refuse").await;
+    browser.accessible().await;
+    browser.press("Write the policy").await;
+    browser.at("/operator/policies/mine").await;
+    browser.press("Let it refuse orders").await;
+    browser.sees("refuses orders").await;
+    browser.stop().await;
+    hub.stop().await;
+}

@@ -112,6 +112,22 @@ async fn no_page_keeps_anybody_from_using_it() {
         ("policies", "/operator/policies"),
         ("audit", "/operator/audit"),
         ("account", "/account"),
+        ("shares", "/services/retail/seen-net/grants"),
+        ("add-tenant", "/operator/add-tenant"),
+        ("change-tenant", "/operator/tenants/retail/change"),
+        ("add-platform", "/operator/add-platform"),
+        ("platform", "/operator/platforms/cf"),
+        ("delete-platform", "/operator/platforms/cf/delete"),
+        ("add-policy", "/operator/add-policy"),
+        ("quotas", "/operator/quotas"),
+        ("add-quota", "/operator/add-quota?tenant=retail"),
+        ("approval-rules", "/operator/approval-rules"),
+        ("add-approval-rule", "/operator/add-approval-rule"),
+        ("offerings", "/operator/offerings"),
+        ("what-holds", "/operator/offerings/virtual-network"),
+        ("visibility", "/operator/offerings/virtual-network/plans/small/visibility"),
+        ("parameters", "/operator/offerings/virtual-network/plans/small/parameters"),
+        ("adopt", "/operator/adopt?broker=vnet-ipam"),
     ];
     let folder = pictures();
     for (name, address) in pages {

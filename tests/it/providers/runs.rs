@@ -1,10 +1,15 @@
 //! Runs of the conformance suite by the hub: one at a time, and what becomes of one that is cut off.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bourse::app::Points;
+use osb::kit::Stamps;
+use osb::stamp::Verifier;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Market, RUN_WITHIN, plan_of_faults};
+use super::{Market, Own, RUN_WITHIN, plan_of_faults, shape};
 use crate::support::bare::on_each;
 use crate::support::hub::{BOUND, Hub};
 use crate::support::wait::{wait_for, wait_until};
@@ -50,6 +55,46 @@ async fn a_run_that_the_end_of_its_hub_cuts_off_is_said_to_be_interrupted_and_cl
         let asked = hub.admin(Method::POST, "/api/v1/brokers/acme/conformance", Some(again)).await;
         assert_eq!(asked.status, 202, "another one may be asked for: {asked:?}");
         hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_broker_could_not_be_read_at_first_comes_to_a_verdict() {
+    on_each(async |on| {
+        let mut market = Market::open(on).await;
+        let failed = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&failed);
+        let points = Points::unreadable(Arc::new(move || counted.fetch_add(1, Ordering::SeqCst) < 1));
+        let hub = market.world.hub_with(points).await;
+        std::mem::replace(&mut market.hub, hub).stop().await;
+        market.registered().await;
+        let run = market.judged().await;
+        assert_eq!((&run["state"], &run["outcome"]), (&json!("finished"), &json!("conforms")), "{run}");
+        assert!(failed.load(Ordering::SeqCst) >= 2, "nothing failed");
+        market.hub.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_wants_each_call_stamped_is_judged_under_stamps_that_hold() {
+    on_each(async |on| {
+        let mut market = Market::open(on).await;
+        let verifier = Verifier::from_jwks_url(&market.hub.url, "acme");
+        market.own = Own::stamped(shape("acme-db"), Stamps::Required(verifier));
+        let own = &market.own.broker.faults;
+        market.registered().await;
+        let run = market.judged().await;
+        assert_eq!((&run["state"], &run["outcome"]), (&json!("finished"), &json!("conforms")), "{run}");
+        assert!(!own.calls().is_empty() && own.instances().is_empty(), "it was really asked, and nothing is left");
+
+        // The same broker, asked for the stamps of a broker of another name, takes none of them.
+        let other = Verifier::from_jwks_url(&market.hub.url, "bolt");
+        let closed = Own::stamped(shape("bolt-db"), Stamps::Required(other));
+        let refused = market.ask("ann", "PATCH", "/brokers/acme", json!({"url": closed.url})).await;
+        assert_eq!(refused.status, 422, "a stamp for `acme` is none for `bolt`: {refused:?}");
+        market.hub.stop().await;
     })
     .await;
 }

@@ -6,7 +6,7 @@ use super::replay;
 
 const IDENTITY: &str = "cloudfoundry eyJ1c2VyX2lkIjoiNjgzZWE3NDgtMzA5Mi00ZmY0LWI2NTYtMzljYWNjNGQ1MzYwIn0=";
 const REQUEST: &str = "e26cee84-6b38-4456-b34e-d1a9f002c956";
-const HEADERS: &str = "Accept: application/json
+pub(super) const HEADERS: &str = "Accept: application/json
     User-Agent: HTTPClient/1.0 (2.8.3, ruby 3.2.2 (2023-03-30))
     X-Api-Info-Location: api.cf.example/v2/info
     X-Broker-Api-Version: 2.15

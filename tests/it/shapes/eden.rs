@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::replay;
 
-const HEADERS: &str = "User-Agent: Go-http-client/1.1
+pub(super) const HEADERS: &str = "User-Agent: Go-http-client/1.1
     X-Broker-API-Version: 2.14
     Content-Type: application/json; charset=utf-8
     Accept-Encoding: gzip";

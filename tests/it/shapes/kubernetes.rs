@@ -11,7 +11,7 @@ const IDENTITY: &str =
     "kubernetes eyJ1c2VybmFtZSI6ImR1a2UiLCJ1aWQiOiJjMmRkZTI0MiIsImdyb3VwcyI6WyJhZG1pbiJdLCJleHRyYSI6e319";
 const ID: &str = "3c41bb63-9ff6-11e9-b3f2-0242ac110006";
 
-fn headers(version: &str) -> String {
+pub(super) fn headers(version: &str) -> String {
     format!(
         "User-Agent: Go-http-client/1.1
         Content-Type: application/json

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -91,6 +91,8 @@ pub(crate) struct Forger {
     pub(crate) url: String,
     key: Arc<Ed25519KeyPair>,
     asked: Arc<AtomicUsize>,
+    gate: Arc<tokio::sync::Mutex<()>>,
+    waiting: Arc<AtomicBool>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -116,12 +118,20 @@ impl Forger {
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&asked);
         let (signs, issuer) = (Arc::clone(&key), url.clone());
+        let gate = Arc::new(tokio::sync::Mutex::new(()));
+        let (shut, waiting) = (Arc::clone(&gate), Arc::new(AtomicBool::new(false)));
+        let waits = Arc::clone(&waiting);
         let serving = tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 let length = connection.read(&mut head).await.unwrap_or(0);
                 let of_keys = head[..length].starts_with(b"GET /keys ");
                 counter.fetch_add(usize::from(of_keys), Ordering::SeqCst);
+                if shut.try_lock().is_err() {
+                    waits.store(true, Ordering::SeqCst);
+                    drop(shut.lock().await);
+                    waits.store(false, Ordering::SeqCst);
+                }
                 let body = if head.starts_with(b"POST /token ") {
                     let text = String::from_utf8_lossy(&head[..length]);
                     let code = text.split("code=").nth(1).and_then(|rest| rest.split('&').next()).unwrap_or_default();
@@ -139,7 +149,17 @@ impl Forger {
                 connection.write_all(answer.as_bytes()).await.ok();
             }
         });
-        Self { url, key, asked, serving }
+        Self { url, key, asked, gate, waiting, serving }
+    }
+
+    /// Whether somebody waits for an answer that is held back.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// It answers nothing until what this gives is dropped.
+    pub(crate) async fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.gate).lock_owned().await
     }
 
     /// How often its keys were asked for.

@@ -187,7 +187,7 @@ fn outcome(view: &ApprovalView) -> Markup {
 
 /// What would become of it.
 fn outcome_now(outlook: &Outlook) -> Markup {
-    match &outlook.refused {
+    match &outlook.prospect.refused {
         Some(why) => kit::notice(
             Tone::Warn,
             &html! {
@@ -235,10 +235,10 @@ fn money(outlook: &Outlook) -> Markup {
 }
 
 fn policies(outlook: &Outlook) -> Markup {
-    if outlook.policies.is_empty() {
+    if outlook.prospect.policies.is_empty() {
         return html! {};
     }
-    let rows = outlook.policies.iter().map(|judged| {
+    let rows = outlook.prospect.policies.iter().map(|judged| {
         vec![
             html! { (judged.policy) },
             match judged.mode {

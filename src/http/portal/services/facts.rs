@@ -58,18 +58,29 @@ pub(super) fn facts(service: &Service) -> Markup {
     if !service.dependents.is_empty() {
         rows.push(("Needed by", dependents(&service.dependents)));
     }
-    if let Some(grants) = service.grants.as_ref().filter(|grants| !grants.is_empty()) {
-        rows.push((
-            "Shared with",
-            html! {
-                ul.plain { @for grant in grants {
-                    li { (grant.user) " (" (grant.role.as_str()) ") until " (shown::time(grant.expires_at)) }
-                } }
-            },
-        ));
+    if let Some(shared) = shared(service) {
+        rows.push(("Shared with", shared));
     }
     rows.push(("Id", html! { code { (row.id) } }));
     kit::facts(&rows)
+}
+
+/// Whom it is shared with, and the way to where that is said, for whoever may say it.
+fn shared(service: &Service) -> Option<Markup> {
+    let grants = service.grants.as_deref().unwrap_or_default();
+    let shares = service.may_share && service.instance.row.gone_at.is_none();
+    if grants.is_empty() && !shares {
+        return None;
+    }
+    let row = &service.instance.row;
+    let key = if service.by_name { row.name.as_deref().unwrap_or(&row.id) } else { &row.id };
+    Some(html! {
+        @if grants.is_empty() { p { "nobody outside its tenant" } }
+        ul.plain { @for grant in grants {
+            li { (grant.user) " (" (grant.role.as_str()) ") until " (shown::time(grant.expires_at)) }
+        } }
+        @if shares { a href={ (at(&service.instance.tenant, key)) "/grants" } { "Say who else may see it" } }
+    })
 }
 
 /// Where it is managed, as its broker says: only an address of the web is a link.

@@ -7,6 +7,7 @@ mod bind;
 pub mod binding;
 pub mod delete;
 mod facts;
+pub mod grants;
 pub mod list;
 pub mod live;
 mod money;

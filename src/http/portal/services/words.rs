@@ -266,7 +266,7 @@ pub(super) fn waits(
 /// Who did something, for people: `users/ada` is ada.
 pub(super) fn who(actor: &str) -> String {
     match actor.split_once('/') {
-        Some(("users", name)) => name.to_owned(),
+        Some(("users" | "administrators", name)) => name.to_owned(),
         Some(("service-accounts", name)) => format!("service account {name}"),
         Some(("platforms", name)) => format!("platform {name}"),
         Some(("brokers", name)) => format!("broker {name}"),
