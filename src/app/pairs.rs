@@ -88,6 +88,18 @@ impl App {
         self.add_pair(caller, Owner::Broker, name).await
     }
 
+    /// The user names of a broker's pairs, for whoever may change them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn broker_usernames(&self, caller: &Caller, name: &str) -> Result<Vec<String>, Error> {
+        self.may_change_broker(caller, name).await?;
+        let id = self.broker_row(name).await?.id;
+        let read =
+            self.db().read(|tx| Box::pin(async move { credentials::of_owner(tx, OwnerKind::Broker, &id).await }));
+        Ok(read.await?.into_iter().map(|row| row.username).collect())
+    }
+
     /// Deletes one pair of a platform at once, and says how many it has left: without any it can't call.
     ///
     /// # Errors

@@ -210,8 +210,8 @@ fn conformance(verdict: Option<&Verdict>, digest: &str) -> Check {
             "conformance",
             true,
             format!(
-                "{} of OSB broken: {}",
-                counted(verdict.failed.len(), "requirement is", "requirements are"),
+                "{} broken: {}",
+                counted(verdict.failed.len(), "requirement of OSB is", "requirements of OSB are"),
                 listed(&verdict.failed)
             ),
             format!("read the findings, put the broker right, then {ask}"),

@@ -17,6 +17,8 @@ pub struct Counts {
     pub unmapped: i64,
     /// Tenants that are being taken down.
     pub offboarding: i64,
+    /// Offerings that were submitted for publication.
+    pub submitted: i64,
     /// Open cases of what is charged for and what is there.
     pub cases: i64,
 }
@@ -28,6 +30,7 @@ const COUNTS: &str = "select \
     (select count(*) from approvals where state = 'pending' and expires_at <= $2) as expiring, \
     (select count(*) from unmapped_identities) as unmapped, \
     (select count(*) from offboardings where state = 'running') as offboarding, \
+    (select count(*) from offering_reviews where state = 'submitted') as submitted, \
     (select count(*) from billing_cases where closed_at is null) as cases";
 
 /// Counts what was ordered before one instant, and what expires before another.
@@ -43,6 +46,7 @@ pub async fn counts(tx: &mut Tx<'_>, ordered_before: Time, expires_before: Time)
         expiring: column(&row, "expiring")?,
         unmapped: column(&row, "unmapped")?,
         offboarding: column(&row, "offboarding")?,
+        submitted: column(&row, "submitted")?,
         cases: column(&row, "cases")?,
     })
 }

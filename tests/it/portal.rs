@@ -12,6 +12,7 @@ mod orders;
 mod pages;
 mod people;
 mod platforms;
+mod providers;
 mod refusals;
 mod rules;
 mod services;

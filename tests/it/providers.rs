@@ -54,7 +54,7 @@ pub(crate) fn shape(name: &str) -> Value {
 }
 
 /// The plan `async-required` beside the plan of [`shape`].
-fn plan_of_faults(name: &str) -> Value {
+pub(crate) fn plan_of_faults(name: &str) -> Value {
     let whole: Value = serde_json::from_str(include_str!("../../catalog/faults.json")).expect("JSON");
     let plans = whole["services"][0]["plans"].as_array().expect("plans").clone();
     plans.into_iter().find(|plan| plan["name"] == name).expect("such a plan")
@@ -127,8 +127,13 @@ impl Own {
     }
 
     /// What it offers from now on.
-    fn offers(&self, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn offers(&self, change: impl FnOnce(&mut Value)) {
         change(&mut self.broker.catalog.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// What registers it, but for its name.
@@ -191,7 +196,7 @@ fn grants() -> Vec<Grants> {
 }
 
 /// Settings under which those people are known.
-fn people(config: &mut Config, issuer: &str) {
+pub(crate) fn people(config: &mut Config, issuer: &str) {
     config.oidc.issuer = issuer.to_owned();
     config.oidc.audience = AUDIENCE.to_owned();
     config.auth.grants = grants();

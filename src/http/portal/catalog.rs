@@ -291,6 +291,11 @@ pub(super) fn is_free(plan: &Plan) -> bool {
     plan.document.get("free").and_then(Value::as_bool).unwrap_or(true)
 }
 
+/// Whether its broker says so itself, which a review wants.
+pub(super) fn says_free(plan: &Plan) -> bool {
+    plan.document.get("free").and_then(Value::as_bool) == Some(true)
+}
+
 /// The first plan's price in one sentence: brokers list plans from the smallest up.
 fn cheapest(view: &OfferingView, tariffs: Option<&Arc<Tariffs>>) -> Option<String> {
     let tariffs = tariffs?;

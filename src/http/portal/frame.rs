@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::assets;
 use super::kit;
 use super::visit::Visit;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Person};
 use crate::domain::permission::Permission;
 use crate::http::error::Failure;
 
@@ -129,7 +129,8 @@ impl<'a> Page<'a> {
 
 /// Operators reach brokers by their own console.
 fn is_for(caller: &Caller, path: &str) -> bool {
-    path != "/provider" || caller.person().is_some_and(|person| !person.provides.is_empty())
+    let provides = |person: &Person| !person.provides.is_empty() || !person.awaits.is_empty();
+    path != "/provider" || caller.person().is_some_and(provides)
 }
 
 /// How many approvals wait for whoever looks.

@@ -1,6 +1,7 @@
 //! The table of pages: method, path, who may, what it is. It registers them, and the tests walk it. A form is sent to the address of
 //! the page that shows it, so that a reload and a step back always have something to show.
 
+mod providers;
 mod rules;
 
 use actix_web::middleware::from_fn;
@@ -21,7 +22,8 @@ use crate::http::route::Route;
 use crate::http::routes::{joined, resource};
 
 /// All pages.
-pub const PAGES: &[Route] = &joined::<{ PLAIN.len() + rules::TABLE.len() }>(&[PLAIN, rules::TABLE]);
+pub const PAGES: &[Route] =
+    &joined::<{ PLAIN.len() + rules::TABLE.len() + providers::TABLE.len() }>(&[PLAIN, rules::TABLE, providers::TABLE]);
 
 /// Those that are not in a file of their own.
 const PLAIN: &[Route] = &[

@@ -274,6 +274,8 @@ fn page_path(page: &Route, things: &BTreeMap<&str, String>) -> String {
             ("{tenant}", ..) => &things["tenant"],
             ("{id}", "approvals", _) => &things["approval"],
             ("{name}", _, "brokers") => &things["broker"],
+            ("{name}", _, "offerings" | "reviews") => &things["offering"],
+            ("{id}", _, "proposals") => &things["proposal"],
             ("{name}", "services", _) if reads => "one",
             ("{name}", _, "tenants") if reads => &things["tenant"],
             ("{name}", _, "budgets") if reads => &things["budget"],

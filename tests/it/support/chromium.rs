@@ -13,6 +13,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 
 use super::guard::Ending;
+use super::portal::Browser;
 use super::ports::free_port;
 use super::process::{Process, scratch};
 use super::python;
@@ -81,6 +82,16 @@ impl Chromium {
     /// Ends it.
     pub(crate) async fn stop(self) {
         self.client.close().await.expect("the browser did not end");
+    }
+
+    /// Goes on with somebody's session.
+    pub(crate) async fn wear(&self, browser: &Browser) {
+        self.cdp("Network.clearBrowserCookies", json!({})).await;
+        for pair in browser.cookies().split("; ") {
+            let (name, value) = pair.split_once('=').expect("a cookie");
+            let cookie = json!({"name": name, "value": value, "url": self.hub, "httpOnly": true, "sameSite": "Lax"});
+            self.cdp("Network.setCookie", cookie).await;
+        }
     }
 
     /// A window of that size, narrower than windows can be.

@@ -18,6 +18,28 @@ pub(crate) fn filled(browser: &Browser, typed: &[(&str, &str)]) -> Vec<(String, 
     controls
 }
 
+/// Sends the form of that address, filled in, with the fields of `more`: boxes that are ticked, and the button that is pressed.
+pub(crate) async fn send(browser: &mut Browser, address: &str, typed: &[(&str, &str)], more: &[(&str, &str)]) {
+    let page = browser.page.text.clone();
+    let mark = format!("action=\"{address}\"");
+    let (_, form) = page.split_once(&mark).unwrap_or_else(|| panic!("no form of {address}: {}", browser.words()));
+    let form = form.split_once("</form>").map_or(form, |(form, _)| form);
+    let mut all = controls(form);
+    all.retain(|(name, _)| name != "csrf");
+    for (name, text) in typed {
+        let found = all.iter_mut().find(|(known, _)| known == name);
+        found.unwrap_or_else(|| panic!("there is no field {name} on {page}")).1 = (*text).to_owned();
+    }
+    for (name, value) in more {
+        assert!(form.contains(&format!("name=\"{name}\"")), "there is no field {name} on {page}");
+        // One of several choices is made.
+        all.retain(|(known, _)| known != name || form.contains(&format!("type=\"checkbox\" name=\"{name}\"")));
+        all.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    browser.submit(address, &all).await;
+}
+
 /// Presses a button of the form: its name and value go with what is filled in.
 pub(crate) async fn press(browser: &mut Browser, address: &str, button: (&str, &str), typed: &[(&str, &str)]) {
     let mark = format!("name=\"{}\" value=\"{}\"", button.0, button.1);

@@ -27,31 +27,42 @@ addEventListener('pagehide', () => {
 
 // What changes while somebody looks: the hub says that it did, and the page itself is fetched and the part taken over. What is open stays
 // open, and who stands in a field stays there.
+async function renew(address) {
+  const answer = await fetch(address, { headers: { accept: 'text/html' }, credentials: 'same-origin' });
+  if (answer.redirected || !answer.ok) return location.reload();
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  for (const part of document.querySelectorAll('div[data-live]')) {
+    const fresh = page.getElementById(part.id);
+    if (!fresh) return location.reload();
+    const open = [...part.querySelectorAll('details')].map((details) => details.open);
+    const focused = part.contains(document.activeElement) ? document.activeElement : null;
+    const all = 'a, button, summary, input, select, textarea, [tabindex]';
+    const place = focused ? [...part.querySelectorAll(all)].indexOf(focused) : -1;
+    const same = (node) => node.outerHTML === focused.outerHTML;
+    part.replaceChildren(...fresh.childNodes);
+    part.querySelectorAll('details').forEach((details, index) => { details.open = open[index] ?? details.open; });
+    const there = [...part.querySelectorAll(all)];
+    if (place >= 0) (there.find(same) ?? there[place] ?? document.getElementById('main')).focus();
+  }
+  copying();
+  return page;
+}
+// What goes on for minutes at somebody else's is looked at every few seconds, until it is over.
+const polled = document.querySelector('[data-poll]');
+if (polled) {
+  const again = (seconds) => setTimeout(async () => {
+    const page = await renew(location.href).catch(() => null);
+    const next = page ? page.getElementById(polled.id)?.dataset.poll : seconds;
+    if (next) again(next);
+  }, seconds * 1000);
+  again(polled.dataset.poll);
+}
 const live = document.querySelector('[data-live-from]');
 if (live && window.EventSource) {
   let seen = live.dataset.liveSeen;
-  const renew = async () => {
-    const answer = await fetch(live.dataset.livePage, { headers: { accept: 'text/html' }, credentials: 'same-origin' });
-    if (answer.redirected || !answer.ok) return location.reload();
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    for (const part of document.querySelectorAll('[data-live]')) {
-      const fresh = page.getElementById(part.id);
-      if (!fresh) return location.reload();
-      const open = [...part.querySelectorAll('details')].map((details) => details.open);
-      const focused = part.contains(document.activeElement) ? document.activeElement : null;
-      const all = 'a, button, summary, input, select, textarea, [tabindex]';
-      const place = focused ? [...part.querySelectorAll(all)].indexOf(focused) : -1;
-      const same = (node) => node.outerHTML === focused.outerHTML;
-      part.replaceChildren(...fresh.childNodes);
-      part.querySelectorAll('details').forEach((details, index) => { details.open = open[index] ?? details.open; });
-      const there = [...part.querySelectorAll(all)];
-      if (place >= 0) (there.find(same) ?? there[place] ?? document.getElementById('main')).focus();
-    }
-    copying();
-  };
   const source = new EventSource(`${live.dataset.liveFrom}?seen=${encodeURIComponent(seen)}`);
   source.addEventListener('change', (event) => {
-    if (event.data !== seen) { seen = event.data; renew().catch(() => {}); }
+    if (event.data !== seen) { seen = event.data; renew(live.dataset.livePage).catch(() => {}); }
   });
   addEventListener('pagehide', () => source.close());
 }

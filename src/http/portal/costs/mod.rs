@@ -129,11 +129,12 @@ pub async fn show(
 }
 
 /// The parts of what has to do with money, as far as somebody may see them.
-pub(super) fn tabs(here: &str, caller: &Caller) -> Markup {
+pub(in crate::http::portal) fn tabs(here: &str, caller: &Caller) -> Markup {
     let all = [
         ("Costs", "/costs", Permission::SeeCosts),
         ("Statements", "/costs/statements", Permission::SeeStatements),
         ("Budgets", "/costs/budgets", Permission::SeeBudgets),
+        ("Proposed prices", "/costs/proposals", Permission::SeePriceProposals),
     ];
     html! {
         nav.tabs aria-label="Costs" {

@@ -24,16 +24,18 @@ use crate::http::error::Failure;
 use crate::http::input::Params;
 use crate::http::page::{PageOut, page};
 use crate::http::permits::{Can, ChangeBrokers, ManageBrokers, SeeBrokers};
-use crate::http::portal::catalog::price_of;
+use crate::http::portal::catalog::{price_of, says_free};
 use crate::http::portal::fields::Fields;
 use crate::http::portal::forms::{self, Wrong};
 use crate::http::portal::frame::Page;
 use crate::http::portal::kit::{self, Tone};
+use crate::http::portal::provide;
 use crate::http::portal::shown;
 use crate::http::portal::visit::Visit;
 
 /// The query parameters of one broker's page.
 pub const QUERY: &[&str] = &["cursor", "done"];
+const REGISTER: &str = "/operator/register-broker";
 /// Entries of one page.
 const SHOWN: u32 = 50;
 
@@ -57,10 +59,14 @@ pub async fn list(
 ) -> Result<HttpResponse, Failure> {
     let at = page(Some(SHOWN), wanted.0.cursor.as_deref())?;
     let listed: PageOut<BrokerView> = app.brokers(&who.sight, at).await?.into();
+    let registers = Permission::ManageBrokers.sight(&who.caller).is_some();
     Ok(Page::new(&visit, "Brokers").above(parts(&visit, &who.caller)).show(html! {
         @if listed.items.is_empty() {
-            (kit::empty("There is no broker", "A service broker offers services. Register one with the management API.", None))
-        } @else { (table(&listed.items, "/operator/brokers")) }
+            (kit::empty("There is no broker", "A service broker offers services.", registers.then_some(("Register a broker", REGISTER))))
+        } @else {
+            @if registers { p.actions { a.button href=(REGISTER) { "Register a broker" } } }
+            (table(&listed.items, "/operator/brokers"))
+        }
         (kit::pager(&visit, listed.next.as_deref()))
         (kit::same_by_program("curl -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/brokers\"", None))
     }))
@@ -155,11 +161,14 @@ async fn answer(
     };
     let provider = visit.path().starts_with("/provider");
     let above = if provider { kit::trail(&[("Provide", "/provider")]) } else { parts(visit, caller) };
+    let above = html! { (above) (provide::parts(visit, caller, name)) };
+    let ways = provide::ways(app, caller, (provide::base(visit), name), view.offerings()).await?;
     let changes = Permission::ChangeBrokers.sight(caller).is_some();
     let deletes = !provider && Permission::ManageBrokers.sight(caller).is_some();
     Ok(Page::new(visit, name).above(above).status(wrong.status()).show(html! {
         (wrong.above())
-        @if wanted.done == "refreshed" { (kit::notice(Tone::Good, &html! { p { "Its catalog was fetched again." } })) }
+        @if let Some(words) = done(&wanted.done) { (kit::notice(Tone::Good, &html! { p { (words) } })) }
+        (ways)
         (kit::facts(&facts(view)))
         p.actions {
             @if changes { (forms::button(visit, visit.path(), &BTreeMap::new(), "", "Fetch its catalog again")) }
@@ -180,6 +189,16 @@ async fn answer(
     }))
 }
 
+/// What was done just now.
+fn done(word: &str) -> Option<&'static str> {
+    match word {
+        "refreshed" => Some("Its catalog was fetched again."),
+        "registered" => Some("It is registered, and its catalog was fetched."),
+        "changed" => Some("It was changed."),
+        _ => None,
+    }
+}
+
 fn facts(view: &BrokerView) -> Vec<(&'static str, Markup)> {
     let row = &view.row;
     vec![
@@ -196,11 +215,15 @@ fn facts(view: &BrokerView) -> Vec<(&'static str, Markup)> {
             html! { @if row.settings.name_prefix.is_empty() { "nothing" } @else { code { (row.settings.name_prefix) } } },
         ),
         ("Usage", html! { @if row.settings.usage_pull.is_some() { "is asked of it" } @else { "it reports" } }),
-        ("Registered", shown::time(row.created_at)),
+        (
+            "Registered",
+            html! { (shown::time(row.created_at)) @if let Some(provider) = &row.provider { ", by " (provider) ", who answers for it" } },
+        ),
     ]
 }
 
-fn findings(caption: &str, found: &[Finding]) -> Markup {
+/// What is wrong with a catalog, or a part of it.
+pub(in crate::http::portal) fn findings(caption: &str, found: &[Finding]) -> Markup {
     if found.is_empty() {
         return html! {};
     }
@@ -219,6 +242,17 @@ fn findings(caption: &str, found: &[Finding]) -> Markup {
 }
 
 fn offerings(view: &BrokerView, tariffs: Option<&Arc<Tariffs>>) -> Markup {
+    html! {
+        section aria-labelledby="offerings" {
+            h2 id="offerings" { "What it offers" }
+            (plans(view.offerings(), tariffs))
+            @for offering in view.offerings() { (findings(&format!("With offering {}", offering.name), &offering.findings)) }
+        }
+    }
+}
+
+/// Offerings with their plans and what each costs now.
+pub(in crate::http::portal) fn plans(offerings: &[Offering], tariffs: Option<&Arc<Tariffs>>) -> Markup {
     let row = |offering: &Offering, index: usize| -> Option<Vec<Markup>> {
         let plan = offering.plans.get(index)?;
         let price = price_of(tariffs, &offering.name, plan);
@@ -229,32 +263,23 @@ fn offerings(view: &BrokerView, tariffs: Option<&Arc<Tariffs>>) -> Markup {
             html! {
                 @match (&price, tariffs) {
                     (Some(price), Some(tariffs)) => { ul.plain { @for line in &price.lines { li { (line.words(&tariffs.currency)) } } } },
-                    _ => { "no price" },
+                    _ => { @if says_free(plan) { "free" } @else { "no price" } },
                 }
             },
         ])
     };
-    let rows: Vec<_> = view
-        .offerings()
+    let rows: Vec<_> = offerings
         .iter()
         .flat_map(|offering| (0..offering.plans.len()).filter_map(move |index| row(offering, index)))
         .collect();
     html! {
-        section aria-labelledby="offerings" {
-            h2 id="offerings" { "What it offers" }
-            @if rows.is_empty() { p { "Nothing." } }
-            @else { (kit::table("Offerings and plans, with their prices in force", &["Offering", "Plan", "State", "Price"], &rows)) }
-            @for offering in view.offerings() { (findings(&format!("With offering {}", offering.name), &offering.findings)) }
-        }
+        @if rows.is_empty() { p { "Nothing." } }
+        @else { (kit::table("Offerings and plans, with their prices in force", &["Offering", "Plan", "State", "Price"], &rows)) }
     }
 }
 
 fn state(state: State) -> Markup {
-    if state == State::Available {
-        kit::badge(Tone::Good, "can be ordered")
-    } else {
-        kit::badge(Tone::Warn, state.as_str())
-    }
+    if state == State::Available { kit::badge(Tone::Good, "in order") } else { kit::badge(Tone::Warn, state.as_str()) }
 }
 
 fn ordered(views: &[InstanceView]) -> Markup {

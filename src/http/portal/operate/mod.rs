@@ -37,6 +37,7 @@ const PARTS: &[(&str, &str, Permission)] = &[
     ("Overview", "/operator", Permission::SeePlatforms),
     ("Brokers", "/operator/brokers", Permission::SeeBrokers),
     ("Offerings", "/operator/offerings", Permission::ManageBrokers),
+    ("Reviews", "/operator/reviews", Permission::SeeReviews),
     ("Platforms", "/operator/platforms", Permission::SeePlatforms),
     ("Tenants", "/operator/tenants", Permission::SeeTenants),
     ("Identities", "/operator/identities", Permission::SeePlatforms),
@@ -181,6 +182,13 @@ fn matters(attention: &Attention) -> Vec<Matter> {
             "If nobody decides, the orders fail.",
             "/approvals",
             Tone::Warn,
+        ),
+        matter(
+            counts.submitted,
+            ("offering that waits for a review", "offerings that wait for a review"),
+            "Providers submitted them for publication. An operator who does not answer for them decides.",
+            "/operator/reviews",
+            Tone::Busy,
         ),
         matter(
             counts.offboarding,
