@@ -32,7 +32,7 @@ async fn one_person_waits_another_decides_and_the_first_one_s_page_tells_it_by_i
             ada.run("window.untouched = true").await;
 
             ann.go("/approvals").await;
-            ann.sees("1 order waits for you").await;
+            ann.sees("order waits for you").await;
             ann.follow("net: faults ok").await;
             ann.at("/approvals/").await;
             let told = ann.text().await;
