@@ -104,7 +104,9 @@ async fn two_processes_close_each_month_once_and_alike() {
     ledger.go_to(ledger.day(ledger.month.next().next(), 5));
     let (one, two) = tokio::join!(ledger.hub.app.close_due(), other.app.close_due());
     let closed = one.expect("not closed") + two.expect("not closed");
+    // The lease may have gone from a process that was silent for long to the other in between: whoever has it goes on.
     ledger.close().await;
+    while other.app.close_due().await.expect("not closed") > 0 {}
     let kept = kept(&ledger.hub).await;
     assert_eq!(kept.len(), 2);
     assert!(closed <= 2, "{closed}");

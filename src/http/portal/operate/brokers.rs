@@ -170,7 +170,7 @@ async fn answer(
         @if let Some(words) = done(&wanted.done) { (kit::notice(Tone::Good, &html! { p { (words) } })) }
         (ways)
         (kit::facts(&facts(view)))
-        p.actions {
+        div.actions {
             @if changes { (forms::button(visit, visit.path(), &BTreeMap::new(), "", "Fetch its catalog again")) }
             @if deletes { a.button.second href=(kit::with("/operator/adopt", "broker", name)) { "Take over what it has already …" } }
             @if deletes { a.button.second href={ (visit.path()) "/delete" } { "Delete it …" } }

@@ -73,7 +73,7 @@ async fn page(
         @if rows.is_empty() {
             (kit::empty("It has none", "A broker that reports no usage needs none.", None))
         } @else { (kit::table("Pairs of credentials", &["User name", "What to do"], &rows)) }
-        p.actions { (forms::button(visit, visit.path(), &BTreeMap::new(), "", "Make a pair and show it once")) }
+        div.actions { (forms::button(visit, visit.path(), &BTreeMap::new(), "", "Make a pair and show it once")) }
         (kit::same_by_program(
             &format!("curl -X POST -H \"Authorization: Bearer $TOKEN\" \"$HUB/api/v1/brokers/{}/credentials\"", kit::part(name)),
             Some(&format!("bourse broker credentials add {name}")),
