@@ -257,9 +257,13 @@ impl Merged {
         self.names.keys().map(String::as_str)
     }
 
-    /// The names of the plans of an offering that can be ordered.
+    /// The names of the plans of an offering that can be ordered, in the order of its catalog.
     pub fn plan_names(&self, offering: &str) -> impl Iterator<Item = &str> {
-        self.names.get(offering).into_iter().flat_map(|plans| plans.keys().map(String::as_str))
+        let named = self.names.get(offering);
+        let can_be = move |entry: &&Arc<PlanEntry>| {
+            named.and_then(|named| named.get(&entry.plan_name)).is_some_and(|one| one.plan_id == entry.plan_id)
+        };
+        self.parts.iter().flat_map(|part| &part.plans).filter(can_be).map(|entry| entry.plan_name.as_str())
     }
 
     /// A plan of a broker by the offering's and the plan's names or the backend's ids of them, also one that can't be ordered
@@ -467,6 +471,7 @@ mod tests {
             .replace(r#""id":"p""#, &format!(r#""id":"{small}""#))
             .replace(r#""id":"q""#, &format!(r#""id":"{large}""#));
         assert_eq!(std::str::from_utf8(&document.json).unwrap(), expected);
+        assert_eq!(merged.plan_names("acme-db").collect::<Vec<_>>(), ["small", "large"]);
     }
 
     #[test]
