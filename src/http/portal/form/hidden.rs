@@ -17,6 +17,7 @@ const SECRETS: &[&str] = &[
     "privatekey",
     "api_key",
     "apikey",
+    "access_key",
     "credential",
 ];
 /// Levels that are looked through; below nothing is shown.
