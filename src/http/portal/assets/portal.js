@@ -15,7 +15,7 @@ function copy(button) {
     } catch {
       button.textContent = 'Select and copy it by hand';
     }
-    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+    setTimeout(() => { button.textContent = 'Copy'; }, 6000);
   });
 }
 copying();
