@@ -3,23 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::tree::{Field, Kind};
+use super::words::SECRET_ENDINGS;
 
 /// What stands in a secret's place.
 const HIDDEN: &str = "<not shown>";
-/// Parts of names that secrets have, where a schema does not say what is one.
-const SECRETS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "private_key",
-    "privatekey",
-    "api_key",
-    "apikey",
-    "access_key",
-    "credential",
-];
 /// Levels that are looked through; below nothing is shown.
 const DEPTH_MAX: usize = 64;
 
@@ -73,7 +60,7 @@ fn called_secret(key: &str) -> bool {
     let key = key.to_lowercase().replace('-', "_");
     // A lifetime or a name of a secret is none.
     let about = ["_ttl", "_name", "_id", "_days", "_count", "_length", "_policy", "_seconds"];
-    SECRETS.iter().any(|part| key.contains(part)) && !about.iter().any(|end| key.ends_with(end))
+    SECRET_ENDINGS.iter().any(|part| key.contains(part)) && !about.iter().any(|end| key.ends_with(end))
 }
 
 #[cfg(test)]

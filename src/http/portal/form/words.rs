@@ -24,8 +24,9 @@ pub(super) const SAYS_NOTHING: &[&str] = &[
     "deprecated",
 ];
 
-/// What a parameter's name ends in where it is a secret that nobody marked as one.
-const SECRET_ENDINGS: &[&str] = &[
+/// What a parameter's name ends in where it is a secret that nobody marked as one. What stands already is hidden with more care, wherever
+/// its name has one of these in it ([`super::hidden`]).
+pub(super) const SECRET_ENDINGS: &[&str] = &[
     "password",
     "passwd",
     "passphrase",
@@ -37,6 +38,7 @@ const SECRET_ENDINGS: &[&str] = &[
     "apikey",
     "access_key",
     "secret_key",
+    "credential",
 ];
 
 /// A value as people write it.
